@@ -1,0 +1,38 @@
+"""`python -m ml_predict.training`: rebuild the price model, its card and the sample of held-out diamonds."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ml_predict.training.build import ModelTooWeak, build
+from ml_predict.training.data import read_table, sample
+from ml_predict.training.fit import ConversionDiffers
+from ml_predict.training.measure import CalibrationTooSmall
+
+MEMBER = Path(__file__).parents[3]
+DEPLOY = MEMBER.parents[1] / "deploy"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 0, or 1 with one line when the model is not good enough to be written."""
+    parser = argparse.ArgumentParser(prog="python -m ml_predict.training", description=__doc__)
+    parser.add_argument("--repository", type=Path, default=MEMBER / "models", help="model repository")
+    parser.add_argument("--sample", type=Path, default=DEPLOY / "diamonds.csv", help="held-out rows as CSV")
+    options = parser.parse_args(arguments)
+    try:
+        built = build(read_table())
+    except (ModelTooWeak, ConversionDiffers, CalibrationTooSmall) as error:
+        sys.stderr.write(f"nothing written: {error}\n")
+        return 1
+    folder = built.write(options.repository)
+    sample(built.held_out).to_csv(options.sample, index=False, lineterminator="\n")
+    metrics = built.card.metrics
+    sys.stdout.write(
+        f"{folder}: {built.card.artefact.bytes:,} bytes, R2 {metrics.r2:.4f}, MAE {metrics.mae_usd:.0f} USD, "
+        f"MAPE {metrics.mape:.1%}, coverage {metrics.coverage:.1%}\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

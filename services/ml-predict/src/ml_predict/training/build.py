@@ -1,0 +1,81 @@
+"""From the table to a model version on disk: fit, convert, calibrate, measure; refuse what is not good."""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from ml_predict.card import Metrics, ModelCard, TargetFacts
+from ml_predict.model import PriceModel, open_session
+from ml_predict.schemas import ModelRef
+from ml_predict.training import data, fit
+from ml_predict.training.document import document
+from ml_predict.training.facts import artefact_facts, data_facts, feature_facts
+from ml_predict.training.measure import calibrate, measure
+
+NAME: Final = "diamond-price"
+VERSION: Final = "1"
+MINIMUM_R2: Final = 0.97
+LIBRARIES: Final = ("numpy", "onnx", "onnxruntime", "pandas", "plotnine", "scikit-learn", "skl2onnx")
+DEFAULT_RECIPE: Final = fit.Recipe()
+
+
+class ModelTooWeak(Exception):
+    """The trained model misses the least quality it may be published with."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """A model version that is good enough to be written, and the rows it never saw."""
+
+    onnx: bytes
+    card: ModelCard
+    held_out: pd.DataFrame
+
+    def write(self, repository: Path) -> Path:
+        """Write `repository/<name>/<version>/{model.onnx,card.json,card.md}`; the folder is returned."""
+        folder = repository / self.card.name / self.card.version
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / self.card.artefact.file).write_bytes(self.onnx)
+        facts = self.card.model_dump_json(indent=2, exclude_none=True)
+        (folder / "card.json").write_text(facts + "\n", encoding="utf-8")
+        (folder / "card.md").write_text(document(self.card), encoding="utf-8")
+        return folder
+
+
+def build(table: pd.DataFrame, recipe: fit.Recipe = DEFAULT_RECIPE, minimum_r2: float = MINIMUM_R2) -> Build:
+    """Train on `table` and describe the result; equal tables and recipes give equal bytes.
+
+    Raises `ModelTooWeak`, `fit.ConversionDiffers` or `measure.CalibrationTooSmall` rather than return
+    something that should not be published.
+    """
+    cleaned = data.clean(table)
+    split = data.split(cleaned.table)
+    regressor = fit.fit(recipe, *data.arrays(split.train), data.SEED)
+    onnx = fit.convert(regressor, NAME)
+    session = open_session(onnx)
+    interval = calibrate(session, split.calibration)
+    model = PriceModel(session, interval, ModelRef(name=NAME, version=VERSION))
+    card = ModelCard(
+        name=NAME,
+        version=VERSION,
+        artefact=artefact_facts(regressor, onnx, split.held_out),
+        features=feature_facts(split.train),
+        target=TargetFacts(),
+        interval=interval,
+        metrics=_good_enough(measure(model, split.held_out), minimum_r2),
+        data=data_facts(table, cleaned, split),
+        recipe=recipe.facts(),
+        seed=data.SEED,
+        libraries={"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+    )
+    return Build(onnx, card, split.held_out)
+
+
+def _good_enough(metrics: Metrics, minimum_r2: float) -> Metrics:
+    if not metrics.r2 >= minimum_r2:  # so written, NaN is refused too
+        raise ModelTooWeak(f"R2 on held-out prices is {metrics.r2:.4f}, at least {minimum_r2} is needed")
+    return metrics

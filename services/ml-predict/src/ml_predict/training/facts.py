@@ -1,0 +1,65 @@
+"""Gathering what the card says about features, data and artefact."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import GradientBoostingRegressor
+
+from ml_predict.card import ArtefactFacts, DataFacts, FeatureFacts
+from ml_predict.features import FEATURES, Feature
+from ml_predict.training import data, fit
+
+
+def artefact_facts(
+    regressor: GradientBoostingRegressor, onnx: bytes, held_out: pd.DataFrame
+) -> ArtefactFacts:
+    """Raises `fit.ConversionDiffers` when the graph and the regressor do not agree on the held-out rows."""
+    features, _ = data.arrays(held_out)
+    return ArtefactFacts(
+        sha256=hashlib.sha256(onnx).hexdigest(),
+        bytes=len(onnx),
+        framework="scikit-learn GradientBoostingRegressor, converted by skl2onnx",
+        opsets={domain or "ai.onnx": opset for domain, opset in fit.OPSETS.items()},
+        trees=len(regressor.estimators_),
+        nodes=fit.count_nodes(regressor),
+        largest_difference_log_usd=fit.largest_difference(regressor, onnx, features),
+        tolerance_log_usd=fit.TOLERANCE,
+    )
+
+
+def feature_facts(train: pd.DataFrame) -> tuple[FeatureFacts, ...]:
+    """One per column of the model's input, in order."""
+    return tuple(_feature_facts(feature, train[feature.name]) for feature in FEATURES)
+
+
+def _feature_facts(feature: Feature, column: "pd.Series[float]") -> FeatureFacts:
+    if feature.categories:
+        return FeatureFacts(
+            name=feature.name, type="category", unit=feature.unit, categories=feature.categories
+        )
+    seen = (float(column.min()), float(column.max()))
+    return FeatureFacts(name=feature.name, type="number", unit=feature.unit, trained_range=seen)
+
+
+def data_facts(table: pd.DataFrame, cleaned: data.Cleaned, split: data.Split) -> DataFacts:
+    """Where every row of `table` went."""
+    kept = cleaned.table
+    measured_depth = 200 * kept["z"] / (kept["x"] + kept["y"])
+    prices = kept["price"].groupby(data.stones(kept))
+    ratios = (prices.max() / prices.min())[prices.size() > 1]
+    return DataFacts(
+        source=data.SOURCE,
+        sha256=data.digest(table),
+        rows_read=len(table),
+        dropped_duplicates=cleaned.duplicates,
+        dropped_zero_dimension=cleaned.zero_dimension,
+        dropped_out_of_bounds=cleaned.out_of_bounds,
+        kept=len(kept),
+        kept_depth_contradicts_dimensions=int((np.abs(measured_depth - kept["depth"]) > 1).sum()),
+        stones=prices.ngroups,
+        relisted_price_ratio_median=round(float(ratios.median()), 4),
+        train=len(split.train),
+        calibration=len(split.calibration),
+        held_out=len(split.held_out),
+    )

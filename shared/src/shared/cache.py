@@ -1,0 +1,37 @@
+"""Redis clients: one for requests, which fails fast, and one for streams, which waits."""
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from shared.settings import RedisSettings
+
+POOL_SIZE = 32
+
+
+def request_client(settings: RedisSettings) -> Redis:
+    """For the request path: a lost server is an error within about `redis_timeout` seconds.
+
+    One retry without a pause: it replaces a connection that died while idle. A full pool makes callers wait.
+    """
+    return _client(settings, settings.redis_timeout, Retry(NoBackoff(), 1))
+
+
+def subscriber_client(settings: RedisSettings) -> Redis:
+    """For a connection that listens: reads may block for as long as nothing happens."""
+    return _client(settings, None, Retry(NoBackoff(), 0))
+
+
+def _client(settings: RedisSettings, read_timeout: float | None, retry: Retry) -> Redis:
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url,
+        password=settings.redis_password.get_secret_value(),
+        max_connections=POOL_SIZE,
+        timeout=settings.redis_timeout,
+        socket_timeout=read_timeout,
+        socket_connect_timeout=settings.redis_timeout,
+        retry=retry,
+        decode_responses=True,
+        **({} if settings.redis_url.startswith("unix:") else {"socket_keepalive": True}),
+    )
+    return Redis.from_pool(pool)

@@ -1,0 +1,51 @@
+"""The request that is being worked on: its ids, for logs, problems and calls to other services."""
+
+import re
+import secrets
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """Ids of one request: ours (`X-Request-ID`) and W3C Trace Context's (hexadecimal)."""
+
+    request_id: str
+    trace_id: str
+    span_id: str
+    flags: str = "00"
+
+    @property
+    def traceparent(self) -> str:
+        """Trace Context level 1, section 3.2: what the next service takes as its parent."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+    @classmethod
+    def start(cls, request_id: bytes | None = None, traceparent: bytes | None = None) -> "RequestContext":
+        """Go on with the ids that came in where they are well-formed, and make new ones where not."""
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+            request_id = secrets.token_hex(16).encode()
+        trace_id, flags = _parent(traceparent) if traceparent is not None else (None, "00")
+        return cls(request_id.decode(), trace_id or secrets.token_hex(16), secrets.token_hex(8), flags)
+
+
+def _parent(traceparent: bytes) -> tuple[str | None, str]:
+    """Trace id and flags, or none: version ff, all-zero ids and a tail on version 00 are invalid."""
+    match = _TRACEPARENT.fullmatch(traceparent)
+    if match is None:
+        return None, "00"
+    version, trace_id, parent_id, flags, tail = match.groups()
+    if (
+        version == b"ff"
+        or not trace_id.strip(b"0")
+        or not parent_id.strip(b"0")
+        or (version == b"00" and tail)
+    ):
+        return None, "00"
+    return trace_id.decode(), flags.decode()
+
+
+CURRENT: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)

@@ -1,0 +1,102 @@
+"""Postgres through async SQLAlchemy: one bounded pool a worker, one session a request."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import asyncpg
+from fastapi import Depends, Request
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.exc import InterfaceError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from shared.exceptions import DatabaseUnavailable
+from shared.settings import DatabaseSettings
+
+
+def database_url(settings: DatabaseSettings) -> URL:
+    return make_url(settings.database_url).set(password=settings.database_password.get_secret_value())
+
+
+class Database:
+    """An engine and its sessions. Made in the lifespan, after the fork; connects when first used."""
+
+    def __init__(self, settings: DatabaseSettings, application_name: str) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            database_url(settings),
+            pool_size=settings.database_pool_size,
+            max_overflow=0,  # so that workers × pool size is really the most
+            pool_timeout=settings.database_timeout,
+            pool_pre_ping=True,  # a connection that died while idle is replaced, not handed out
+            connect_args={
+                "timeout": settings.database_timeout,
+                "command_timeout": settings.database_command_timeout,
+                "server_settings": {"application_name": application_name},
+            },
+        )
+        self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A session that commits at the end and rolls back on an error.
+
+        Raises DatabaseUnavailable when Postgres cannot be reached, went away or did not answer in time.
+        """
+        try:
+            async with self._sessions() as session, session.begin():
+                yield session
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, InterfaceError) as error:
+            raise DatabaseUnavailable from error
+        except asyncpg.CannotConnectNowError as error:
+            raise DatabaseUnavailable from error
+
+    async def ping(self) -> None:
+        async with self._engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+async def session(request: Request) -> AsyncGenerator[AsyncSession, None]:
+    async with request.state.database.session() as opened:
+        yield opened
+
+
+# scope="function": it commits before the answer is sent, so that who reads 201 can rely on it.
+Session = Annotated[AsyncSession, Depends(session, scope="function")]
+
+
+async def check_capacity(settings: DatabaseSettings, workers: int) -> str | None:
+    """Refuse to start when workers × pool size is more than the role may open.
+
+    Returns a warning when the database could not be asked. Raises SystemExit with one line.
+    """
+    url = database_url(settings)
+    wanted = workers * settings.database_pool_size
+    try:
+        connection = await asyncpg.connect(_plain(url), timeout=settings.database_timeout)
+    except (OSError, asyncpg.PostgresError) as error:
+        return f"database not asked for its connection limit: {type(error).__name__}"
+    try:
+        limit = await connection.fetchval(_CONNECTION_LIMIT)
+    finally:
+        await connection.close()
+    if wanted > limit:
+        raise SystemExit(
+            f"{workers} workers x {settings.database_pool_size} connections = {wanted}, "
+            f"but role {url.username} may open {limit}: use fewer workers or a smaller pool"
+        )
+    return None
+
+
+_CONNECTION_LIMIT = """
+SELECT least(
+    CASE WHEN rolconnlimit < 0 THEN 1000000 ELSE rolconnlimit END,
+    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+) FROM pg_roles WHERE rolname = current_user
+"""
+
+
+def _plain(url: URL) -> Any:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)

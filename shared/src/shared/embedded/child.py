@@ -1,0 +1,60 @@
+"""A server as a child process that is started, watched and stopped."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+
+class ChildServer:
+    """Derive and say how: `command`, `identity` and `answers()`."""
+
+    name = "server"
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """For `subprocess`: the user and group to run as, where it must not be the current one."""
+        return {}
+
+    def answers(self) -> bool:
+        raise NotImplementedError
+
+    def start(self, timeout: float = 30.0) -> None:
+        """Start and wait until it answers. Raises RuntimeError with the log's end when it does not."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - the command is ours
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+                **self.identity,
+            )
+        deadline = time.monotonic() + timeout
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def stop(self, timeout: float = 10.0) -> None:
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(self.stop_signal)
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None

@@ -1,0 +1,83 @@
+"""What can go wrong, as classes: each has a status, a code for programs and a title for people."""
+
+from typing import Any, ClassVar
+
+
+class ServiceError(Exception):
+    """Root of the tree. A service derives its own and says what the case adds:
+
+    `class ItemNotFound(NotFound): code = "item_not_found"`, raised as `ItemNotFound(item_id=7)`.
+
+    `detail` is shown to the caller; keyword arguments become members of the problem document.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal server error"
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, detail: str | None = None, **extra: Any) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.extra = extra
+
+
+class BadRequest(ServiceError):
+    status, code, title = 400, "bad_request", "Bad request"
+
+
+class Unauthenticated(ServiceError):
+    status, code, title = 401, "unauthenticated", "Authentication is needed"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(ServiceError):
+    status, code, title = 403, "forbidden", "Not allowed"
+
+
+class NotFound(ServiceError):
+    status, code, title = 404, "not_found", "Not found"
+
+
+class MethodNotAllowed(ServiceError):
+    status, code, title = 405, "method_not_allowed", "Method not allowed"
+
+
+class Conflict(ServiceError):
+    status, code, title = 409, "conflict", "Conflict"
+
+
+class ContentTooLarge(ServiceError):
+    """The connection stays open: the rest of the body is read and thrown away, so that the answer arrives.
+
+    Closing it would reset a caller that is still sending, before it has read why.
+    """
+
+    status, code, title = 413, "content_too_large", "Request body too large"
+
+
+class Unprocessable(ServiceError):
+    status, code, title = 422, "unprocessable", "Request cannot be processed"
+
+
+class BadGateway(ServiceError):
+    status, code, title = 502, "bad_gateway", "Another service answered wrongly"
+
+
+class Unavailable(ServiceError):
+    """Our fault, and passing: the caller may come back after `Retry-After` seconds."""
+
+    status, code, title = 503, "unavailable", "Service unavailable"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+
+
+class DatabaseUnavailable(Unavailable):
+    code, title = "database_unavailable", "Database unavailable"
+
+
+class CacheUnavailable(Unavailable):
+    code, title = "cache_unavailable", "Cache unavailable"
+
+
+class GatewayTimeout(ServiceError):
+    status, code, title = 504, "gateway_timeout", "Another service did not answer in time"

@@ -1,0 +1,83 @@
+"""`/health`: the process is alive. `/ready`: what it needs answers, each within its time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from shared.exceptions import Unavailable
+from shared.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must answer. `probe` raises when it does not; what it returns is shown."""
+
+    name: str
+    probe: Callable[[], Awaitable[Any]]
+    timeout: float = 1.0
+
+
+class Alive(BaseModel):
+    status: str = "alive"
+    service: str
+    version: str
+
+
+class CheckResult(BaseModel):
+    ok: bool
+    duration_ms: float
+    reason: str | None = None
+    info: Any = None
+
+
+class Ready(BaseModel):
+    status: str = "ready"
+    checks: Mapping[str, CheckResult]
+
+
+class NotReady(Unavailable):
+    code, title = "not_ready", "Not ready"
+
+
+def health_router(service: str, version: str) -> APIRouter:
+    """The lifespan gives the checks as `checks`, a list of `Check`, in its state."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health")
+    async def health() -> Alive:
+        return Alive(service=service, version=version)
+
+    @router.get("/ready", response_model_exclude_none=True, responses={503: {"model": Problem}})
+    async def ready(request: Request) -> Ready:
+        return await readiness(request.state.checks)
+
+    return router
+
+
+async def readiness(checks: list[Check]) -> Ready:
+    """Run all checks at once. Raises NotReady, which shows each result, when one of them fails."""
+    results = dict(zip((c.name for c in checks), await asyncio.gather(*map(run, checks)), strict=True))
+    if not all(result.ok for result in results.values()):
+        failed = ", ".join(name for name, result in results.items() if not result.ok)
+        shown = {name: result.model_dump(exclude_none=True) for name, result in results.items()}
+        raise NotReady(f"Not ready: {failed}.", checks=shown)
+    return Ready(checks=results)
+
+
+async def run(check: Check) -> CheckResult:
+    started = perf_counter()
+    info = reason = None
+    try:
+        async with asyncio.timeout(check.timeout):
+            info = await check.probe()
+    except TimeoutError:
+        reason = f"no answer within {check.timeout:g} s"
+    except Exception as error:  # noqa: BLE001 - whatever a probe raises means: not ready
+        reason = type(error).__name__  # the message could hold an address or a name that is nobody's business
+    elapsed = round((perf_counter() - started) * 1000, 1)
+    return CheckResult(ok=reason is None, duration_ms=elapsed, reason=reason, info=info)

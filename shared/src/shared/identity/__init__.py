@@ -1,0 +1,18 @@
+"""Who is calling: access tokens (RFC 9068) verified here, by every service for itself."""
+
+from shared.identity.caller import Caller
+from shared.identity.dependencies import ActiveCaller, AdminCaller, CurrentCaller
+from shared.identity.keys import RemoteKeys, StaticKeys
+from shared.identity.revocations import Revocations
+from shared.identity.tokens import TokenVerifier
+
+__all__ = [
+    "ActiveCaller",
+    "AdminCaller",
+    "Caller",
+    "CurrentCaller",
+    "RemoteKeys",
+    "Revocations",
+    "StaticKeys",
+    "TokenVerifier",
+]

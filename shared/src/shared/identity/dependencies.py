@@ -1,0 +1,41 @@
+"""caller → active caller → administrator, as dependencies whose names stand in a route's signature."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import OAuth2PasswordBearer
+
+from shared.identity.caller import Caller
+from shared.identity.exceptions import AdminOnly, TokenInvalid, TokenMissing
+
+oauth2 = OAuth2PasswordBearer(tokenUrl="/auth/token", refreshUrl="/auth/refresh", auto_error=False)
+
+
+async def current_caller(request: Request, token: Annotated[str | None, Depends(oauth2)]) -> Caller:
+    """Whoever the token stands for; `verifier` is in the lifespan's state."""
+    if token is None:
+        raise TokenMissing
+    caller: Caller = await request.state.verifier.verify(token)
+    return caller
+
+
+CurrentCaller = Annotated[Caller, Depends(current_caller)]
+
+
+async def active_caller(request: Request, caller: CurrentCaller) -> Caller:
+    """A caller whose session has not been ended; `revocations` is in the lifespan's state."""
+    if caller.session_id in request.state.revocations:
+        raise TokenInvalid
+    return caller
+
+
+ActiveCaller = Annotated[Caller, Depends(active_caller)]
+
+
+async def admin_caller(caller: ActiveCaller) -> Caller:
+    if not caller.is_admin:
+        raise AdminOnly
+    return caller
+
+
+AdminCaller = Annotated[Caller, Depends(admin_caller)]

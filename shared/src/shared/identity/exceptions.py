@@ -1,0 +1,26 @@
+"""Why a caller is not let in."""
+
+from typing import ClassVar
+
+from shared.exceptions import Forbidden, Unauthenticated, Unavailable
+
+
+class TokenMissing(Unauthenticated):
+    code = "token_missing"
+
+
+class TokenInvalid(Unauthenticated):
+    """RFC 6750, section 3.1: expired, revoked, malformed or not ours; which of them is nobody's business."""
+
+    code, title = "token_invalid", "The access token is not valid"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+class AdminOnly(Forbidden):
+    code, title = "admin_only", "Only an administrator may do this"
+
+
+class KeysUnavailable(Unavailable):
+    """The signing keys were never fetched, so no token can be judged."""
+
+    code, title = "keys_unavailable", "Tokens cannot be verified now"

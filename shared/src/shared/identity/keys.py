@@ -1,0 +1,84 @@
+"""The public keys that tokens are verified with (JWKS, RFC 7517)."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import httpx2
+from jwt import PyJWK, PyJWKSet
+from jwt.exceptions import PyJWTError
+
+from shared.identity.exceptions import KeysUnavailable
+from shared.logging import get_logger
+
+log = get_logger()
+
+
+class Keys(Protocol):
+    async def find(self, key_id: str) -> PyJWK | None:
+        """The key with this id, if there is one. Raises KeysUnavailable when that cannot be known."""
+        ...
+
+
+def parse_keys(document: Mapping[str, Any]) -> dict[str, PyJWK]:
+    return {key.key_id: key for key in PyJWKSet.from_dict(dict(document)).keys if key.key_id}
+
+
+class StaticKeys:
+    """For the service that holds the signing key itself."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._keys = parse_keys(document)
+
+    async def find(self, key_id: str) -> PyJWK | None:
+        return self._keys.get(key_id)
+
+
+class RemoteKeys:
+    """Keys from a JWKS address, kept and renewed; old ones serve on while the address is down.
+
+    Asked for a key it does not know, it fetches again, but at most every `cooldown` seconds: random key ids
+    from outside must not become a storm of fetches.
+    """
+
+    def __init__(
+        self, url: str, client: httpx2.AsyncClient, *, max_age: float = 300.0, cooldown: float = 1.0
+    ) -> None:
+        self._url = url
+        self._client = client
+        self._max_age = max_age
+        self._cooldown = cooldown
+        self._keys: dict[str, PyJWK] = {}
+        self._fetched_at = self._tried_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def find(self, key_id: str) -> PyJWK | None:
+        key = self._keys.get(key_id)
+        if key is None or time.monotonic() - self._fetched_at > self._max_age:
+            await self._renew()
+            key = self._keys.get(key_id)
+        if key is None and not self._keys:
+            raise KeysUnavailable
+        return key
+
+    async def ping(self) -> None:
+        """Raises KeysUnavailable while no keys could be fetched yet."""
+        if not self._keys:
+            await self._renew()
+        if not self._keys:
+            raise KeysUnavailable
+
+    async def _renew(self) -> None:
+        async with self._lock:
+            if time.monotonic() - self._tried_at < self._cooldown:
+                return
+            try:
+                response = await self._client.get(self._url)
+                response.raise_for_status()
+                self._keys = parse_keys(response.json())
+                self._fetched_at = time.monotonic()
+            except (httpx2.HTTPError, ValueError, PyJWTError, AttributeError) as error:
+                log.warning("signing_keys_not_fetched", url=self._url, reason=repr(error))
+            finally:
+                self._tried_at = time.monotonic()

@@ -1,0 +1,99 @@
+"""Logging: one event a line, JSON for machines and colours on a terminal, ids on every line."""
+
+import logging
+import logging.config
+import sys
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from shared.context import CURRENT
+from shared.settings import ServiceSettings
+
+
+def configure_logging(settings: ServiceSettings) -> None:
+    """Send structlog's events and the standard library's records to stdout in one form."""
+    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stdout.isatty())
+    common: list[Processor] = [
+        structlog.stdlib.add_log_level if console else _add_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _AddService(settings.service),
+        _add_request_ids,
+    ]
+    structlog.configure(
+        processors=[*common, *_renderers(console)],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        logger_factory=structlog.PrintLoggerFactory() if console else structlog.BytesLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    _configure_standard_library(settings.log_level, common, console=console)
+
+
+def _configure_standard_library(level: str, common: list[Processor], *, console: bool) -> None:
+    renderers = _renderers(console)
+    if not console:
+        renderers[-1] = _render_text
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[_add_logger_name, *common],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    # One access line a request is ours to write; these would write it again.
+    for name in ("httpx2", "httpcore2", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _renderers(console: bool) -> list[Processor]:
+    if console:
+        return [structlog.dev.ConsoleRenderer()]
+    return [structlog.processors.dict_tracebacks, _render_bytes]
+
+
+def _render_bytes(_: WrappedLogger, __: str, event: EventDict) -> bytes:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _render_text(logger: WrappedLogger, name: str, event: EventDict) -> str:
+    return _render_bytes(logger, name, event).decode()
+
+
+def _add_level(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    event["level"] = "error" if method == "exception" else method
+    return event
+
+
+def _add_logger_name(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    record = event.get("_record")
+    if record is not None:
+        event["logger"] = record.name
+    return event
+
+
+def _add_request_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    context = CURRENT.get()
+    if context is not None:
+        event["request_id"] = context.request_id
+        event["trace_id"] = context.trace_id
+    return event
+
+
+class _AddService:
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        event["service"] = self._service
+        return event
+
+
+def get_logger(**initial: Any) -> structlog.typing.FilteringBoundLogger:
+    """A logger of events: `log.info("item_created", item_id=item.id)`."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(**initial)
+    return logger

@@ -1,0 +1,143 @@
+"""Every error as RFC 9457 problem+json, whoever raised it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from shared.context import CURRENT
+from shared.exceptions import CacheUnavailable, Conflict, DatabaseUnavailable, ServiceError
+from shared.logging import get_logger
+
+MEDIA_TYPE = "application/problem+json"
+log = get_logger()
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document, as it stands in the OpenAPI schema."""
+
+    type: str = Field(examples=["urn:facet:problem:not_found"])
+    title: str
+    status: int
+    detail: str | None = None
+    instance: str = Field(description="Path of the request.")
+    code: str = Field(description="Stable name of the case, for programs.")
+    request_id: str
+
+
+def problem_response(
+    error: ServiceError, instance: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    return _problem(
+        error.status,
+        error.code,
+        error.title,
+        error.detail,
+        instance,
+        error.extra,
+        {**error.headers, **(headers or {})},
+    )
+
+
+def _problem(
+    status: int,
+    code: str,
+    title: str,
+    detail: str | None,
+    instance: str,
+    extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    context = CURRENT.get()
+    body = {
+        "type": f"urn:facet:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "code": code,
+        "request_id": context.request_id if context else "",
+        **(extra or {}),
+    }
+    if detail is None:
+        del body["detail"]
+    content = orjson.dumps(body, default=str)
+    return Response(content, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+async def _service_error(request: Request, error: ServiceError) -> Response:
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("request_failed", code=error.code, reason=str(error), cause=repr(error.__cause__))
+    return problem_response(error, request.url.path)
+
+
+async def _http_exception(request: Request, error: HTTPException) -> Response:
+    """Starlette's and FastAPI's own: unknown path, wrong method, bad body, …"""
+    status = HTTPStatus(error.status_code)
+    code = status.name.lower()
+    detail = None if error.detail == status.phrase else str(error.detail)
+    return _problem(status, code, status.phrase, detail, request.url.path, headers=error.headers)
+
+
+async def _validation_error(request: Request, error: RequestValidationError) -> Response:
+    """422 naming each field, never the value that was sent; a body that is no JSON is 400."""
+    errors: Sequence[Mapping[str, Any]] = error.errors()
+    if any(item["type"] == "json_invalid" for item in errors):
+        return _problem(
+            400, "malformed_json", "Malformed JSON", "The body is not valid JSON.", request.url.path
+        )
+    listed = [{"loc": list(item["loc"]), "message": item["msg"], "type": item["type"]} for item in errors]
+    detail = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['message']}" for item in listed[:3])
+    return _problem(422, "validation_error", "Validation error", detail, request.url.path, {"errors": listed})
+
+
+async def _integrity_error(request: Request, _: IntegrityError) -> Response:
+    """The constraint that failed is not named: its name is ours, and its detail quotes the row."""
+    return problem_response(Conflict("The change conflicts with what is stored."), request.url.path)
+
+
+async def _database_error(request: Request, error: DBAPIError | PoolTimeoutError) -> Response:
+    if isinstance(error, DBAPIError) and not error.connection_invalidated:
+        return unexpected(request.url.path, error)
+    return await _service_error(request, _caused(DatabaseUnavailable(), error))
+
+
+async def _redis_error(request: Request, error: RedisError) -> Response:
+    return await _service_error(request, _caused(CacheUnavailable(), error))
+
+
+def _caused(error: ServiceError, cause: Exception) -> ServiceError:
+    error.__cause__ = cause
+    return error
+
+
+def unexpected(instance: str, error: Exception) -> Response:
+    """500 with the request id and nothing else; the stack goes to the log."""
+    log.error("unexpected_error", path=instance, exc_info=error)
+    return problem_response(ServiceError(), instance)
+
+
+Handler = Callable[[Request, Any], Awaitable[Response]]
+_HANDLERS: dict[type[Exception], Handler] = {
+    ServiceError: _service_error,
+    HTTPException: _http_exception,
+    RequestValidationError: _validation_error,
+    IntegrityError: _integrity_error,
+    DBAPIError: _database_error,
+    PoolTimeoutError: _database_error,
+    RedisError: _redis_error,
+}
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    for raised, handler in _HANDLERS.items():
+        app.add_exception_handler(raised, handler)

@@ -1,0 +1,116 @@
+"""Runs a service under gunicorn: `python -m items` comes here."""
+
+import asyncio
+import gc
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from shared.logging import configure_logging, get_logger
+from shared.settings import DatabaseSettings, ServiceSettings, load_settings
+
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+log = get_logger()
+
+
+def serve(application: str, settings_class: str) -> None:
+    """Serve `package.module:create_app` with the settings class at `package.module:Class`.
+
+    SIGHUP reads the settings again and replaces the workers; settings that are wrong change nothing.
+    Raises SystemExit with one line when the service must not start.
+    """
+    # prometheus_client looks at this when it is imported, so it comes before the application.
+    folder = os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="facet-metrics-")
+    master = os.getpid()
+    try:
+        settings = load_settings(_resolve(settings_class))
+        configure_logging(settings)
+        _check_database(settings, settings.worker_count)
+        Server(_resolve(application), settings).run()
+    finally:
+        if os.getpid() == master:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _resolve(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _check_database(settings: Any, workers: int) -> None:
+    if isinstance(settings, DatabaseSettings):
+        from shared.database import check_capacity  # noqa: PLC0415 - a service without a database loads none
+
+        if warning := asyncio.run(check_capacity(settings, workers)):
+            log.warning("capacity_not_checked", reason=warning)
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn, told in Python what it has to know."""
+
+    def __init__(self, create_app: Callable[[Any], Any], settings: ServiceSettings) -> None:
+        self._create_app = create_app
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in gunicorn_options(self._settings).items():
+            self.cfg.set(name, value)
+        self.cfg.set("child_exit", _forget_worker)
+        self.cfg.set("when_ready", _share_memory)
+
+    def load(self) -> Any:
+        """Called in each worker, after the fork."""
+        return self._create_app(self._settings)
+
+    def reload(self) -> None:
+        """SIGHUP: new settings if they are right, the old ones if not."""
+        try:
+            self._settings = load_settings(type(self._settings))
+        except SystemExit as error:
+            log.error("reload_refused", reason=str(error))  # noqa: TRY400 - the reason is the whole story
+        super().reload()
+
+
+def gunicorn_options(settings: ServiceSettings) -> dict[str, Any]:
+    binds = [f"{settings.host}:{settings.port}"]
+    if settings.metrics_port:
+        binds.append(f"{settings.host}:{settings.metrics_port}")
+    return {
+        "bind": binds,
+        "workers": settings.worker_count,
+        "worker_class": "shared.worker.Worker",
+        "proc_name": settings.service,
+        "timeout": 60,  # a worker whose event loop has stood still for a minute is replaced
+        "graceful_timeout": settings.graceful_timeout,
+        "keepalive": settings.keep_alive,
+        "backlog": 2048,
+        "worker_tmp_dir": "/dev/shm" if sys.platform == "linux" else None,  # noqa: S108 - a heartbeat that never waits for a disk
+        "control_socket_disable": True,
+        "logconfig_dict": {"version": 1, "disable_existing_loggers": False, "loggers": _LOGGERS},
+    }
+
+
+_LOGGERS = {
+    name: {"level": "INFO", "handlers": [], "propagate": True}
+    for name in ("gunicorn.error", "gunicorn.access")
+}
+
+
+def _share_memory(_: Any) -> None:
+    """What the master has loaded is taken out of the collector's sight, so that workers go on sharing it."""
+    gc.collect()
+    gc.freeze()
+
+
+def _forget_worker(_: Any, worker: Any) -> None:
+    """Gauges of a dead worker no longer count."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see serve()
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -1,0 +1,99 @@
+"""Settings: read once from the environment and a folder of secrets, then passed along, never imported."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.cpus import usable_cpus
+
+
+class ServiceSettings(BaseSettings):
+    """What each service can be told. A service subclasses this with its own prefix (`ITEMS_PORT`, …)."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    service: str = Field(description="Name of the service, as it stands in logs and metrics.")
+    version: str = "0.1.0"
+    environment: Literal["development", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: int = Field(ge=0, le=65535)
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of /metrics; 0 serves none.")
+    workers: int | None = Field(default=None, ge=1, le=512, description="Unset: one for each usable CPU.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+    body_limit: int = Field(default=1_048_576, ge=1, description="Largest request body, bytes.")
+    keep_alive: int = Field(default=75, ge=1, description="Idle seconds before a connection is closed.")
+    graceful_timeout: int = Field(
+        default=25, ge=2, description="Seconds that requests in flight get after SIGTERM."
+    )
+
+    @property
+    def docs(self) -> bool:
+        """Whether /docs and /openapi.json are served."""
+        return self.environment == "development"
+
+    @cached_property
+    def worker_count(self) -> int:
+        return self.workers or usable_cpus()
+
+
+class DatabaseSettings(BaseModel):
+    """For a service that owns a database."""
+
+    database_url: str = Field(description="postgresql+asyncpg://role@host/database, without a password.")
+    database_password: SecretStr
+    database_pool_size: int = Field(default=5, ge=1, description="Connections of each worker.")
+    database_timeout: float = Field(
+        default=2.0, gt=0, description="Seconds to connect or to wait for the pool."
+    )
+    database_command_timeout: float = Field(default=10.0, gt=0, description="Seconds for one statement.")
+
+
+class RedisSettings(BaseModel):
+    """For a service that talks to Redis on the request path."""
+
+    redis_url: str = Field(description="redis://host:6379/0 or unix:///path, without a password.")
+    redis_password: SecretStr
+    redis_timeout: float = Field(default=0.5, gt=0, description="Seconds for one command.")
+
+
+class IdentitySettings(BaseModel):
+    """What makes an access token ours."""
+
+    token_issuer: str = "facet"  # noqa: S105 - a name, not a secret
+    token_audience: str = "facet"  # noqa: S105 - a name, not a secret
+
+
+class RemoteIdentitySettings(IdentitySettings):
+    """For a service that verifies tokens but does not sign them."""
+
+    jwks_url: str = Field(description="Where the signing keys are published.")
+
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+
+def load_settings(cls: type[SettingsT], **given: Any) -> SettingsT:
+    """Read `cls` from the environment and from the folder that `<PREFIX>SECRETS_DIR` names.
+
+    Raises SystemExit with one line that names each wrong variable: nobody starts with a bad setting.
+    """
+    prefix = str(cls.model_config.get("env_prefix", ""))
+    folder = os.environ.get(f"{prefix}SECRETS_DIR")
+    if folder is not None and not Path(folder).is_dir():
+        raise SystemExit(f"{prefix}SECRETS_DIR={folder} is not a folder")
+    try:
+        return cls(_secrets_dir=folder, **given)
+    except ValidationError as error:
+        # Only names and reasons: a value could be a secret.
+        reasons = [_reason(prefix, item["loc"], item["type"], item["msg"]) for item in error.errors()]
+        raise SystemExit("wrong settings: " + "; ".join(reasons)) from None
+
+
+def _reason(prefix: str, location: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = prefix + "_".join(str(part) for part in location).upper() if location else prefix + "*"
+    return f"{name} is missing" if kind == "missing" else f"{name}: {message}"

@@ -1,0 +1,59 @@
+"""An application served by uvicorn on a port of its own, in the test's own loop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import uvicorn
+
+from shared.worker import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class LiveApp:
+    url: str
+    port: int
+    client: httpx2.AsyncClient
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any) -> AsyncIterator[LiveApp]:
+    """Serve `app` with its lifespan, real sockets and the protocol that workers use.
+
+    Raises RuntimeError when its lifespan fails.
+    """
+    # Named as TCP, or asyncio leaves Nagle's algorithm on and each answer waits 40 ms for an ACK.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    config = uvicorn.Config(
+        app, http=Protocol, ws="none", lifespan="on", log_config=None, access_log=False, server_header=False
+    )
+    config.timeout_graceful_shutdown = 3
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            if task.done():
+                await task
+                raise RuntimeError("the application's lifespan failed; its log says why")
+            await asyncio.sleep(0.005)
+        url = f"http://127.0.0.1:{port}"
+        async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
+            yield LiveApp(url, port, client)
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+class _Server(uvicorn.Server):
+    """Signals are the test runner's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield

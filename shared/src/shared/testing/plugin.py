@@ -1,0 +1,101 @@
+"""pytest fixtures: embedded Postgres and Valkey, databases like the real ones, an identity.
+
+Imports stand in the fixtures: a plugin is loaded before anything is measured or configured.
+"""
+
+import contextlib
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+if TYPE_CHECKING:
+    from shared.embedded import EmbeddedPostgres, EmbeddedValkey
+    from shared.testing.tokens import TestIdentity
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """Not pytest's own: as root Postgres runs as another user, who may not pass through those."""
+    with tempfile.TemporaryDirectory(prefix="facet-test-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def embedded_postgres() -> "Iterator[EmbeddedPostgres]":
+    from shared.embedded import EmbeddedPostgres  # noqa: PLC0415 - see the module
+
+    with _folder() as folder:
+        server = EmbeddedPostgres(folder / "data", secrets.token_urlsafe(), folder / "log", durable=False)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def embedded_valkey() -> "Iterator[EmbeddedValkey]":
+    from shared.embedded import EmbeddedValkey  # noqa: PLC0415 - see the module
+
+    with _folder() as folder:
+        server = EmbeddedValkey(folder / "data", secrets.token_urlsafe(), folder / "log")
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def make_database(embedded_postgres: "EmbeddedPostgres") -> Callable[..., dict[str, Any]]:
+    """`make_database("items", folder)` gives `database_url` and `database_password`.
+
+    The database is migrated, and owned by a role of its name, as the real ones are.
+    """
+    import asyncio  # noqa: PLC0415 - see the module
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    from shared.migrations import upgrade  # noqa: PLC0415
+    from shared.provision import provision  # noqa: PLC0415
+    from shared.settings import DatabaseSettings  # noqa: PLC0415
+
+    def make(name: str, migrations: Path | None = None) -> dict[str, Any]:
+        password = secrets.token_urlsafe()
+        given = {"database_url": embedded_postgres.url(name, name), "database_password": password}
+
+        def prepare() -> None:
+            asyncio.run(provision(embedded_postgres.admin_url, {name: password}))
+            if migrations is not None:
+                upgrade(migrations, DatabaseSettings(**given))
+
+        with ThreadPoolExecutor(1) as other:  # the tests' own loop may be running in this thread
+            other.submit(prepare).result()
+        return given
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def redis_settings(embedded_valkey: "EmbeddedValkey") -> dict[str, Any]:
+    return {"redis_url": embedded_valkey.url, "redis_password": embedded_valkey.password}
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def identity() -> "AsyncIterator[TestIdentity]":
+    """Signs tokens, and publishes its JWKS at a real address."""
+    from fastapi import FastAPI  # noqa: PLC0415 - see the module
+
+    from shared.testing.live import served  # noqa: PLC0415
+    from shared.testing.tokens import TestIdentity  # noqa: PLC0415
+
+    made = TestIdentity()
+    publisher = FastAPI(openapi_url=None)
+
+    @publisher.get("/.well-known/jwks.json")
+    async def jwks() -> dict[str, Any]:
+        return made.jwks
+
+    async with served(publisher) as live:
+        made.jwks_url = f"{live.url}/.well-known/jwks.json"
+        yield made
