@@ -1,0 +1,1 @@
+"""The one public door: matches, authenticates and forwards each request."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -9,6 +11,7 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 import uvloop
+
 from gateway.upstream import UpstreamPool, UpstreamResponse
 
 
@@ -58,6 +61,8 @@ class Peer:
 
     def reset(self) -> None:
         """Closes with RST."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.writer.transport.abort()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from gateway.upstream.request_head import request_head
 
 
@@ -65,7 +66,7 @@ def test_nothing_can_end_a_line_early(place: str, evil: bytes) -> None:
             headers = [(b"host", b"h" + evil)]
         case "length":
             headers = [(b"content-length", b"0" + evil)]
-    with pytest.raises(ValueError, match="NUL|forward|origin form|token|number"):
+    with pytest.raises(ValueError, match=r"NUL|forward|origin form|token|number"):
         request_head(method, target, headers, None, b"h")
 
 

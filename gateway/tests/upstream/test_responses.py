@@ -1,6 +1,9 @@
 """What counts as a response, where it ends, and what costs an upstream its connection."""
 
+import asyncio
+
 import pytest
+
 from gateway.upstream import UpstreamBroken
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
@@ -193,17 +196,20 @@ async def test_surplus_line_ends_cost_the_connection_not_the_response(
 
 
 async def test_an_answer_nobody_asked_for_is_never_the_next_one(start_upstream, make_pool, ask) -> None:
+    read = asyncio.Event()
+
     async def script(peer):
         await peer.request()
         await peer.send(OK + b"Content-Length: 4\r\n\r\nruby")
         if peer.number == 0:
-            await peer.reader.read(0)
+            await read.wait()
             await peer.send(OK + b"Content-Length: 6\r\n\r\npoison")
         await peer.until_closed()
 
     upstream = await start_upstream(script)
     pool = make_pool(upstream)
     assert (await ask(pool)).complete_body == b"ruby"
+    read.set()
     await upstream.peers[0].ended.wait()
     assert (await ask(pool)).complete_body == b"ruby"
     assert len(upstream.peers) == 2
@@ -255,10 +261,26 @@ async def test_a_truncated_body_is_an_error(start_upstream, make_pool, ask, star
     pool = make_pool(await start_upstream(script))
     response = await ask(pool)
     assert response.complete_body is None
-    chunks = []
+    chunks = aiter(response)
+    assert await anext(chunks) == b"ruby"
     with pytest.raises(UpstreamBroken):
-        async for chunk in response:
-            chunks.append(chunk)  # noqa: PERF401 - what came before the error counts too
-    assert b"".join(chunks) == b"ruby"
+        await anext(chunks)
     assert response.complete_body is None
     assert pool.stats.open == 0
+
+
+async def test_a_reset_is_no_end_for_a_body_without_framing(start_upstream, make_pool, ask) -> None:
+    read = asyncio.Event()
+
+    async def script(peer):
+        await peer.request()
+        await peer.send(OK + b"\r\nruby")
+        await read.wait()
+        peer.reset()
+
+    pool = make_pool(await start_upstream(script))
+    chunks = aiter(await ask(pool))
+    assert await anext(chunks) == b"ruby"
+    read.set()
+    with pytest.raises(UpstreamBroken):
+        await anext(chunks)

@@ -30,32 +30,36 @@ def build_app(
     title: str,
     lifespan: Lifespan,
     routers: Iterable[APIRouter] = (),
-    middleware: Iterable[Middleware] = (),
+    outer: Iterable[Middleware] = (),
+    inner: Iterable[Middleware] = (),
     limit_body: bool = True,
+    own_docs: bool = True,
 ) -> FastAPI:
     """An application with logging, ids, access log, metrics, problems and health.
 
-    `middleware` stands inside all of those and outside the routes. `limit_body=False` is for a service that
-    limits bodies itself.
+    `outer` middleware also sees what the errors became, `inner` may raise them. `limit_body=False` is for a
+    service that limits bodies itself, `own_docs=False` for one that documents more than its own routes.
     """
     configure_logging(settings)
-    inner = [Middleware(BodyLimitMiddleware, limit=settings.body_limit)] if limit_body else []
+    body_limit = [Middleware(BodyLimitMiddleware, limit=settings.body_limit)] if limit_body else []
+    docs = settings.docs and own_docs
     app = FastAPI(
         title=title,
         version=settings.version,
         lifespan=lifespan,
-        docs_url="/docs" if settings.docs else None,
+        docs_url="/docs" if docs else None,
         redoc_url=None,
-        openapi_url="/openapi.json" if settings.docs else None,
+        openapi_url="/openapi.json" if docs else None,
         redirect_slashes=False,  # one path has one form; a redirect would also name the private host
         responses={"default": {"model": Problem, "description": "A problem (RFC 9457)"}},
         middleware=[
             Middleware(RequestContextMiddleware),
             Middleware(MetricsMiddleware, private_port=settings.metrics_port),
             Middleware(AccessLogMiddleware),
+            *outer,
             Middleware(ErrorsMiddleware),
-            *middleware,
             *inner,
+            *body_limit,
         ],
     )
     install_problem_handlers(app)

@@ -22,6 +22,14 @@ class Check:
     timeout: float = 1.0
 
 
+class CheckFailed(Exception):
+    """Raised by a probe whose reason may be shown, with what it found out."""
+
+    def __init__(self, reason: str, info: Any = None) -> None:
+        super().__init__(reason)
+        self.info = info
+
+
 class Alive(BaseModel):
     status: str = "alive"
     service: str
@@ -77,6 +85,8 @@ async def run(check: Check) -> CheckResult:
             info = await check.probe()
     except TimeoutError:
         reason = f"no answer within {check.timeout:g} s"
+    except CheckFailed as error:
+        reason, info = str(error), error.info
     except Exception as error:  # noqa: BLE001 - whatever a probe raises means: not ready
         reason = type(error).__name__  # the message could hold an address or a name that is nobody's business
     elapsed = round((perf_counter() - started) * 1000, 1)

@@ -1,12 +1,14 @@
 """Logging: one event a line, JSON for machines and colours on a terminal, ids on every line."""
 
+import json
 import logging
-import logging.config
 import sys
 from typing import Any
 
 import orjson
 import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from shared.context import CURRENT
@@ -51,13 +53,17 @@ def _configure_standard_library(level: str, common: list[Processor], *, console:
 
 
 def _renderers(console: bool) -> list[Processor]:
+    # Stacks are written without local variables: those hold passwords, tokens and whole requests.
     if console:
-        return [structlog.dev.ConsoleRenderer()]
-    return [structlog.processors.dict_tracebacks, _render_bytes]
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    return [ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), _render_bytes]
 
 
 def _render_bytes(_: WrappedLogger, __: str, event: EventDict) -> bytes:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # what orjson refuses (half a surrogate pair, 2**64) is no reason to lose a line
+        return json.dumps(event, default=str, skipkeys=True).encode()
 
 
 def _render_text(logger: WrappedLogger, name: str, event: EventDict) -> str:

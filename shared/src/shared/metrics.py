@@ -35,7 +35,7 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._private_port and scope["server"][1] == self._private_port:
+        if self._private_port and (scope["server"] or (None, None))[1] == self._private_port:
             # The listener's own port, which a caller cannot choose by a header. Nothing else is served there.
             await _metrics_only(scope["path"])(scope, receive, send)
             return

@@ -6,18 +6,25 @@ Safe to run again: what exists is brought to the same state, passwords included.
 import argparse
 import asyncio
 import os
+import re
 from pathlib import Path
+from urllib.parse import quote
 
 import asyncpg
 
 CONNECTIONS = 40
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 async def provision(admin_url: str, passwords: dict[str, str], connections: int = CONNECTIONS) -> None:
     """A role and a database of that name for each of `passwords`; nobody else may connect to it.
 
     `connections` is the most that a role may open, which the services check their workers against.
+    Raises ValueError for a name that would have to be quoted.
     """
+    for name in passwords:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"not a name for a role and a database: {name!r}")
     admin = await asyncpg.connect(admin_url)
     try:
         for name, password in passwords.items():
@@ -54,12 +61,16 @@ def main() -> None:
     parser.add_argument("--password-file", type=Path, required=True, help="the superuser's")
     parser.add_argument("--connections", type=int, default=CONNECTIONS, help="the most a role may open")
     given = parser.parse_args()
-    passwords = {
-        name: (given.secrets / name / f"{name}_database_password").read_text().strip() for name in given.names
-    }
-    password = given.password_file.read_text().strip()
-    url = f"postgresql://postgres:{password}@/postgres?host={given.host}"
-    asyncio.run(provision(url, passwords, given.connections))
+    try:
+        passwords = {
+            name: (given.secrets / name / f"{name}_database_password").read_text().strip()
+            for name in given.names
+        }
+        password = quote(given.password_file.read_text().strip(), safe="")
+        url = f"postgresql://postgres:{password}@/postgres?host={quote(given.host, safe='')}"
+        asyncio.run(provision(url, passwords, given.connections))
+    except (OSError, ValueError, asyncpg.PostgresError) as error:
+        raise SystemExit(f"nothing provisioned: {error}") from None
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ READABLE = 0o444  # the folder is what is private: it is given to one holder
 def make_secrets(folder: Path, plan: dict[str, dict[str, str]]) -> list[Path]:
     """Write what is missing and return its paths. Raises ValueError for a kind the plan must not name."""
     made = []
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     shared = _existing(folder, plan)
     for holder, wanted in plan.items():
         for name, kind in wanted.items():
@@ -72,7 +73,7 @@ _KINDS: dict[str, Callable[[], str]] = {
 
 def _write(path: Path, value: str) -> None:
     """Whole or not at all: a start that is cut off leaves no half of a key."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     half = path.with_suffix(".part")
     half.unlink(missing_ok=True)
     half.touch(mode=0o600)

@@ -1,15 +1,19 @@
 """Runs a service under gunicorn: `python -m items` comes here."""
 
 import asyncio
+import contextlib
 import gc
 import importlib
+import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 
 from shared.logging import configure_logging, get_logger
@@ -32,6 +36,7 @@ def serve(application: str, settings_class: str) -> None:
         settings = load_settings(_resolve(settings_class))
         configure_logging(settings)
         _check_database(settings, settings.worker_count)
+        _check_ports(settings)
         Server(_resolve(application), settings).run()
     finally:
         if os.getpid() == master:
@@ -49,6 +54,26 @@ def _check_database(settings: Any, workers: int) -> None:
 
         if warning := asyncio.run(check_capacity(settings, workers)):
             log.warning("capacity_not_checked", reason=warning)
+
+
+def _check_ports(settings: ServiceSettings) -> None:
+    """One line and no start where gunicorn would try for five seconds and say so each time."""
+    with contextlib.ExitStack() as opened:
+        for port in (settings.port, settings.metrics_port):
+            try:
+                if port:
+                    _listen(settings.host, port, opened)
+            except OSError as error:
+                reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+                raise SystemExit(f"cannot listen on {settings.host}:{port}: {reason}") from None
+
+
+def _listen(host: str, port: int, opened: contextlib.ExitStack) -> None:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    tried = opened.enter_context(socket.socket(family, kind, protocol))
+    tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
+    tried.bind(address)
+    tried.listen(1)  # two may bind a port with SO_REUSEADDR; only one may listen
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -72,16 +97,19 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def reload(self) -> None:
         """SIGHUP: new settings if they are right, the old ones if not."""
         try:
-            self._settings = load_settings(type(self._settings))
+            settings = load_settings(type(self._settings))
+            _check_database(settings, settings.worker_count)
+            self._settings = settings
         except SystemExit as error:
             log.error("reload_refused", reason=str(error))  # noqa: TRY400 - the reason is the whole story
         super().reload()
 
 
 def gunicorn_options(settings: ServiceSettings) -> dict[str, Any]:
-    binds = [f"{settings.host}:{settings.port}"]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    binds = [f"{host}:{settings.port}"]
     if settings.metrics_port:
-        binds.append(f"{settings.host}:{settings.metrics_port}")
+        binds.append(f"{host}:{settings.metrics_port}")
     return {
         "bind": binds,
         "workers": settings.worker_count,
@@ -93,14 +121,20 @@ def gunicorn_options(settings: ServiceSettings) -> dict[str, Any]:
         "backlog": 2048,
         "worker_tmp_dir": "/dev/shm" if sys.platform == "linux" else None,  # noqa: S108 - a heartbeat that never waits for a disk
         "control_socket_disable": True,
-        "logconfig_dict": {"version": 1, "disable_existing_loggers": False, "loggers": _LOGGERS},
+        "logger_class": "shared.serve.Log",
     }
 
 
-_LOGGERS = {
-    name: {"level": "INFO", "handlers": [], "propagate": True}
-    for name in ("gunicorn.error", "gunicorn.access")
-}
+class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's own lines, handed to the handler that all others go through."""
+
+    def setup(self, cfg: Any) -> None:
+        self.cfg = cfg
+        self.loglevel = logging.getLogger().getEffectiveLevel()
+        self._access_log_enabled = False
+        self.error_log.handlers = []
+        self.error_log.propagate = True
+        self.error_log.setLevel(self.loglevel)
 
 
 def _share_memory(_: Any) -> None:

@@ -14,7 +14,7 @@ from shared.cpus import usable_cpus
 class ServiceSettings(BaseSettings):
     """What each service can be told. A service subclasses this with its own prefix (`ITEMS_PORT`, …)."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     service: str = Field(description="Name of the service, as it stands in logs and metrics.")
     version: str = "0.1.0"

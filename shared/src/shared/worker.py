@@ -1,5 +1,7 @@
 """The gunicorn worker: uvicorn on uvloop and httptools, with a graceful stop and clear refusals."""
 
+import logging
+import signal
 from typing import Any
 
 import orjson
@@ -21,10 +23,12 @@ class Protocol(HttpToolsProtocol):
     """Answers bytes that are no HTTP with a problem document, as all other errors are."""
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are not for callers
-        self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
-            b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(INVALID), INVALID)
-        )
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if not answering:  # or these bytes would pass for a part of the answer that is under way
+            self.transport.write(
+                b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
+                b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(INVALID), INVALID)
+            )
         self.transport.close()
 
 
@@ -44,3 +48,12 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no type
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - MARGIN)
+        for name in ("uvicorn.error", "uvicorn.access"):  # the base class takes them away from our handler
+            logging.getLogger(name).propagate = True
+
+    def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - the signature is gunicorn's
+        """SIGQUIT, which gunicorn's master sends when it gets SIGINT: stop as on SIGTERM.
+
+        The base class only notes it, and the worker would run on until it is killed.
+        """
+        signal.raise_signal(signal.SIGTERM)

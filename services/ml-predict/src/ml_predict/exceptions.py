@@ -1,9 +1,17 @@
-"""What can go wrong with the price model, in the service's own words."""
+"""What can go wrong with the price model, in the service's own words.
+
+None of these reaches a caller: what callers send wrong is refused by `schemas`, as a 422. A `ModelUnusable`
+stops the start; a `FeatureInvalid` would mean that schemas and features no longer agree, which is a 500.
+"""
 
 from pathlib import Path
 
 
-class ModelMissing(Exception):
+class ModelUnusable(Exception):
+    """The service must not start with this model; the message is one line and names the file."""
+
+
+class ModelMissing(ModelUnusable):
     """A file of the model folder is not there."""
 
     def __init__(self, path: Path) -> None:
@@ -11,7 +19,7 @@ class ModelMissing(Exception):
         self.path = path
 
 
-class ModelFileCorrupt(Exception):
+class ModelFileCorrupt(ModelUnusable):
     """A file of the model folder is there, but is not what the card promises."""
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -20,13 +28,21 @@ class ModelFileCorrupt(Exception):
         self.reason = reason
 
 
-class FeaturesDiffer(Exception):
+class FeaturesDiffer(ModelUnusable):
     """The model was trained on other features than this service encodes."""
 
     def __init__(self, path: Path, difference: str) -> None:
         super().__init__(f"model card {path} does not fit this service: {difference}")
         self.path = path
         self.difference = difference
+
+
+class OtherModel(ModelUnusable):
+    """The folder holds another model than its name says."""
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(f"model card {path} is of {found}")
+        self.path = path
 
 
 class FeatureInvalid(ValueError):

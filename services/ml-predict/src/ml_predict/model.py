@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self, get_args
+from typing import Final, Self, get_args
 
 import numpy as np
 import onnxruntime as ort
@@ -17,6 +17,8 @@ from ml_predict.schemas import ModelRef, Prediction
 
 Float32s = NDArray[np.float32]
 Float64s = NDArray[np.float64]
+
+_NOTHING: Final = np.zeros((1, len(FEATURES)), dtype=np.float32)
 
 
 class PriceModel:
@@ -50,6 +52,10 @@ class PriceModel:
         """Run once with one row and once with many, so that the first caller pays for no allocation."""
         for count in (1, 100):
             self.prices(np.zeros((count, len(FEATURES)), dtype=np.float32))
+
+    def probe(self) -> None:
+        """Price one diamond of nothing: 15 µs, and an error if the session has broken."""
+        self.prices(_NOTHING)
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """One prediction per row, in order."""

@@ -26,6 +26,7 @@ class EmbeddedValkey(ChildServer):
     @property
     def command(self) -> list[str]:
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._socket.parent.mkdir(mode=0o700, exist_ok=True)
         config = self._folder / "valkey.conf"
         config.touch(mode=0o600)
         config.write_text(

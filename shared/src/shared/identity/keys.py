@@ -12,6 +12,7 @@ from jwt.exceptions import PyJWTError
 from shared.identity.exceptions import KeysUnavailable
 from shared.logging import get_logger
 
+MALFORMED = (ValueError, TypeError, AttributeError, LookupError)  # what a JWKS of odd JSON types ends in
 log = get_logger()
 
 
@@ -23,6 +24,13 @@ class Keys(Protocol):
 
 def parse_keys(document: Mapping[str, Any]) -> dict[str, PyJWK]:
     return {key.key_id: key for key in PyJWKSet.from_dict(dict(document)).keys if key.key_id}
+
+
+def _some(keys: dict[str, PyJWK]) -> dict[str, PyJWK]:
+    """An answer without keys is a mistake: what is known already stays."""
+    if not keys:
+        raise ValueError("no key with an id")
+    return keys
 
 
 class StaticKeys:
@@ -55,12 +63,16 @@ class RemoteKeys:
 
     async def find(self, key_id: str) -> PyJWK | None:
         key = self._keys.get(key_id)
-        if key is None or time.monotonic() - self._fetched_at > self._max_age:
+        if key is None or self._is_old and not self._lock.locked():  # one caller renews, the others go on
             await self._renew()
             key = self._keys.get(key_id)
         if key is None and not self._keys:
             raise KeysUnavailable
         return key
+
+    @property
+    def _is_old(self) -> bool:
+        return time.monotonic() - self._fetched_at > self._max_age
 
     async def ping(self) -> None:
         """Raises KeysUnavailable while no keys could be fetched yet."""
@@ -76,9 +88,9 @@ class RemoteKeys:
             try:
                 response = await self._client.get(self._url)
                 response.raise_for_status()
-                self._keys = parse_keys(response.json())
+                self._keys = _some(parse_keys(response.json()))
                 self._fetched_at = time.monotonic()
-            except (httpx2.HTTPError, ValueError, PyJWTError, AttributeError) as error:
+            except (httpx2.HTTPError, PyJWTError, *MALFORMED) as error:
                 log.warning("signing_keys_not_fetched", url=self._url, reason=repr(error))
             finally:
                 self._tried_at = time.monotonic()

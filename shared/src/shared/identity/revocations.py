@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from shared.logging import get_logger
@@ -13,6 +15,7 @@ from shared.logging import get_logger
 ENDED = "identity:ended"  # a sorted set: session id -> Unix seconds until which its tokens could be used
 CHANNEL = "identity:ended"
 RECONNECT = 0.25
+SILENCE = 5.0  # seconds without a word until Redis is asked for one; after as many again it counts as lost
 log = get_logger()
 
 
@@ -66,22 +69,39 @@ class Revocations:
         while True:
             try:
                 await self._follow(first)
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError) as error:  # OSError includes TimeoutError
                 log.warning("revocations_lost", reason=repr(error))
             await asyncio.sleep(RECONNECT)
 
     async def _follow(self, first: asyncio.Event) -> None:
         async with self._redis.pubsub() as pubsub:
-            await pubsub.subscribe(CHANNEL)  # before the list is read, so that nothing falls between
-            listed = await self._redis.zrangebyscore(ENDED, time.time(), "+inf", withscores=True)
+            async with asyncio.timeout(SILENCE):
+                await pubsub.subscribe(CHANNEL)  # before the list is read, so that nothing falls between
+                listed = await self._redis.zrangebyscore(ENDED, time.time(), "+inf", withscores=True)
             self._ended.update((str(entry[0]), float(entry[1])) for entry in listed)
             self._purge()
             first.set()
-            async for message in pubsub.listen():
-                if message["type"] == "message":
-                    until, _, session_id = message["data"].partition(" ")
-                    self._ended[session_id] = float(until)
+            asked = False
+            while True:
+                message = await pubsub.get_message(timeout=SILENCE)
+                if message is not None:
+                    asked = False
+                    self._note(message)
+                elif asked:  # a connection can die without a word; nothing would be heard on it ever again
+                    raise RedisConnectionError("no answer to PING")
+                else:
+                    asked = True
                     self._purge()
+                    await pubsub.ping()
+
+    def _note(self, message: dict[str, Any]) -> None:
+        if message["type"] != "message":
+            return
+        until, _, session_id = message["data"].partition(" ")
+        try:
+            self._ended[session_id] = float(until)
+        except ValueError:
+            log.warning("revocation_not_understood", length=len(message["data"]))
 
     def _purge(self) -> None:
         now = time.time()

@@ -64,5 +64,5 @@ class TokenVerifier:
             )
             scopes = frozenset(str(claims.get("scope", "")).split())
             return Caller(int(claims["sub"]), str(claims["sid"]), scopes, int(claims["exp"]))
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
-            raise TokenInvalid from error
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise TokenInvalid from error  # the last two: a number beyond all, a header nested beyond all

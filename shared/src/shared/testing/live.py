@@ -52,7 +52,11 @@ async def served(app: Any) -> AsyncIterator[LiveApp]:
 
 
 class _Server(uvicorn.Server):
-    """Signals are the test runner's."""
+    """Signals are the test runner's, and so is the exit."""
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        with contextlib.suppress(SystemExit):  # uvicorn's way to say that the lifespan failed
+            await super().serve(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:

@@ -1,0 +1,6 @@
+"""`python -m gateway`: the gateway under gunicorn."""
+
+from shared.serve import serve
+
+if __name__ == "__main__":
+    serve("gateway.main:create_app", "gateway.settings:GatewaySettings")

@@ -1,0 +1,60 @@
+"""What the gateway refuses, and what it could not get from an upstream."""
+
+from typing import ClassVar
+
+from shared.exceptions import (
+    BadGateway,
+    BadRequest,
+    GatewayTimeout,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+
+
+class PathAmbiguous(BadRequest):
+    code, title = "path_ambiguous", "The path is not in its one normal form"
+
+
+class CredentialsAmbiguous(BadRequest):
+    code, title = "credentials_ambiguous", "More than one credential was sent"
+
+
+class LengthAmbiguous(BadRequest):
+    code, title = "length_ambiguous", "The length of the body is not clear"
+
+
+class RouteNotFound(NotFound):
+    code = "route_not_found"
+
+
+class RouteMethodNotAllowed(MethodNotAllowed):
+    def __init__(self, allowed: list[str]) -> None:
+        super().__init__(allowed=allowed)
+        self.headers = {"Allow": ", ".join(allowed)}  # type: ignore[misc]  # the case's own, RFC 9110, 15.5.6
+
+
+class ApiKeyInvalid(Unauthenticated):
+    code, title = "invalid_api_key", "The API key is not valid"
+
+
+class KeyExchangeUnavailable(Unavailable):
+    code, title = "api_keys_unavailable", "API keys cannot be checked now"
+
+
+class UpstreamUnavailable(Unavailable):
+    code, title = "upstream_unavailable", "The service behind this path cannot be reached"
+
+
+class UpstreamFailed(BadGateway):
+    code, title = "upstream_failed", "The service behind this path answered wrongly"
+
+
+class UpstreamTooSlow(GatewayTimeout):
+    code, title = "upstream_timeout", "The service behind this path did not answer in time"
+
+
+class BodyTooSlow(BadRequest):
+    status: ClassVar[int] = 408
+    code, title = "body_timeout", "The request body did not arrive in time"

@@ -1,0 +1,89 @@
+"""One OpenAPI document for all services: what the route table lets through, and how to get in."""
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx2
+
+from gateway.routes import Route, RouteTable
+from shared.logging import get_logger
+
+Document = dict[str, Any]
+SCHEMA_REF = re.compile(r"^#/components/schemas/(.+)$")
+API_KEY: Document = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+log = get_logger()
+
+
+async def merged_openapi(
+    own: Document, upstreams: Mapping[str, str], routes: RouteTable, client: httpx2.AsyncClient
+) -> Document:
+    """`own` with the routed operations of every upstream that answers; the others are named in it."""
+    fetched = await asyncio.gather(*(_fetch(client, url) for url in upstreams.values()))
+    missing = [name for name, document in zip(upstreams, fetched, strict=True) if document is None]
+    merged: Document = {**own, "paths": dict(own["paths"])}
+    components = merged["components"] = {"schemas": {}, "securitySchemes": {"ApiKey": API_KEY}}
+    components["schemas"].update(own.get("components", {}).get("schemas", {}))
+    for name, document in zip(upstreams, fetched, strict=True):
+        if document is not None:
+            _merge(merged, name, document, routes)
+    if missing:
+        merged["info"] = {**own["info"], "description": f"Not answering now: {', '.join(missing)}."}
+    return merged
+
+
+async def _fetch(client: httpx2.AsyncClient, url: str) -> Document | None:
+    try:
+        response = await client.get(f"{url}/openapi.json")
+        response.raise_for_status()
+        document: Document = response.json()
+    except (httpx2.HTTPError, ValueError) as error:
+        log.warning("openapi_not_fetched", url=url, reason=repr(error))
+        return None
+    return document
+
+
+def _merge(merged: Document, name: str, document: Document, routes: RouteTable) -> None:
+    """Schemas whose name another service uses for something else get the service's name before theirs."""
+    schemas: Document = document.get("components", {}).get("schemas", {})
+    taken: Document = merged["components"]["schemas"]
+    renamed = {
+        schema: f"{name}-{schema}" if schema in taken and taken[schema] != definition else schema
+        for schema, definition in schemas.items()
+    }
+    for schema, definition in schemas.items():
+        taken[renamed[schema]] = _with_refs(definition, renamed)
+    security = document.get("components", {}).get("securitySchemes", {})
+    merged["components"]["securitySchemes"].update(security)
+    for path, method, operation, route in _routed(name, document, routes):
+        entry = {**_with_refs(operation, renamed), "tags": [name]}
+        entry["operationId"] = f"{name}_{operation.get('operationId', method + path)}"
+        entry.pop("security", None)
+        if route.auth not in {"public", "optional"}:
+            entry["security"] = [*({scheme: []} for scheme in security), {"ApiKey": []}]
+        merged["paths"].setdefault(path, {})[method] = entry
+
+
+def _routed(name: str, document: Document, routes: RouteTable) -> Iterator[tuple[str, str, Document, Route]]:
+    for path, item in document.get("paths", {}).items():
+        for method, operation in item.items():
+            route = routes.match(method.upper(), path)
+            if route is not None and route.upstream == name:
+                yield path, method, operation, route
+
+
+def _with_refs(node: Any, renamed: Mapping[str, str]) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: _ref(value, renamed) if key == "$ref" else _with_refs(value, renamed)
+            for key, value in node.items()
+        }
+    if isinstance(node, list):
+        return [_with_refs(entry, renamed) for entry in node]
+    return node
+
+
+def _ref(value: Any, renamed: Mapping[str, str]) -> Any:
+    match = SCHEMA_REF.match(value) if isinstance(value, str) else None
+    return f"#/components/schemas/{renamed.get(match[1], match[1])}" if match else _with_refs(value, renamed)

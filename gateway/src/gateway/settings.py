@@ -1,0 +1,82 @@
+"""The gateway's environment, prefix `GATEWAY_`."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from gateway.routes import RouteTable, load_routes
+from shared.settings import RedisSettings, RemoteIdentitySettings, ServiceSettings
+
+DEFAULT_ROUTES = Path(__file__).parent / "routes.toml"
+
+
+class GatewaySettings(ServiceSettings, RedisSettings, RemoteIdentitySettings):
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+
+    service: str = "gateway"
+    port: int = Field(default=8000, ge=0, le=65535)
+
+    users_url: str = "http://127.0.0.1:8001"
+    items_url: str = "http://127.0.0.1:8002"
+    ml_predict_url: str = "http://127.0.0.1:8003"
+    routes_file: Path = DEFAULT_ROUTES
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Exact origins, separated by commas: https://shop.example,http://localhost:3000",
+    )
+    connect_timeout: float = Field(default=1.0, gt=0, description="Seconds for a connection to an upstream.")
+    upstream_connections: int = Field(default=256, ge=1, description="Of each worker to each upstream.")
+    token_cache_size: int = Field(default=10_000, ge=1)
+    key_cache_size: int = Field(default=10_000, ge=1)
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """An origin is scheme, host and port; `*` would share credentials with every site."""
+        for origin in origins:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in {"http", "https"}
+                or f"{parts.scheme}://{parts.netloc}" != origin
+                or "*" in origin
+            ):
+                raise ValueError("each origin must be exact, like https://shop.example")
+        return origins
+
+    @field_validator("users_url", "items_url", "ml_predict_url")
+    @classmethod
+    def _origin_only(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError("an upstream is http://host:port")
+        return url.rstrip("/")
+
+    @property
+    def upstreams(self) -> dict[str, str]:
+        """The names that the route table may use."""
+        return {"users": self.users_url, "items": self.items_url, "ml-predict": self.ml_predict_url}
+
+    @model_validator(mode="after")
+    def _routes_are_right(self) -> "GatewaySettings":
+        """A wrong table is a wrong setting: it stops a start, and leaves a running gateway as it was."""
+        _ = self.routes
+        return self
+
+    @cached_property
+    def routes(self) -> RouteTable:
+        try:
+            return load_routes(self.routes_file, set(self.upstreams))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{self.routes_file}: {where}: {first['msg']}") from None

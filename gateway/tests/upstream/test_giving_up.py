@@ -1,0 +1,159 @@
+"""A caller who leaves, at whatever moment, leaves no connection, slot or exception behind."""
+
+import asyncio
+
+import pytest
+
+from gateway.upstream import UpstreamBroken
+
+pytestmark = pytest.mark.asyncio(loop_scope="function")
+
+OK = b"HTTP/1.1 200 OK\r\n"
+ENDLESS = OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nruby\r\n"
+
+
+async def start_a_body(peer) -> None:
+    await peer.request()
+    await peer.send(ENDLESS)
+    await peer.until_closed()
+
+
+async def test_cancelled_before_the_answer(start_upstream, make_pool, ask) -> None:
+    asked = asyncio.Event()
+
+    async def script(peer):
+        await peer.request()
+        asked.set()
+        await peer.until_closed()
+
+    upstream = await start_upstream(script)
+    pool = make_pool(upstream)
+    caller = asyncio.create_task(ask(pool))
+    await asked.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert pool.stats == (0, 0, 0, 0)
+    await upstream.peers[0].ended.wait()
+
+
+async def test_cancelled_while_the_connection_opens(start_upstream, make_pool, ask) -> None:
+    pool = make_pool(await start_upstream(start_a_body))
+    caller = asyncio.create_task(ask(pool))
+    await asyncio.sleep(0)
+    assert pool.stats == (1, 0, 1, 0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert pool.stats == (0, 0, 0, 0)
+
+
+async def test_cancelled_while_the_request_body_is_sent(start_upstream, make_pool, ask) -> None:
+    asked, stopped = asyncio.Event(), asyncio.Event()
+
+    async def body():
+        try:
+            asked.set()
+            yield b"ru"
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    upstream = await start_upstream(lambda peer: peer.until_closed())
+    pool = make_pool(upstream)
+    caller = asyncio.create_task(ask(pool, b"POST", body=body()))
+    await asked.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert stopped.is_set()
+    assert pool.stats == (0, 0, 0, 0)
+    await upstream.peers[0].ended.wait()
+
+
+async def test_cancelled_in_the_middle_of_the_body(start_upstream, make_pool, ask, read) -> None:
+    upstream = await start_upstream(start_a_body)
+    pool = make_pool(upstream)
+    response = await ask(pool)
+    caller = asyncio.create_task(read(response))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert pool.stats == (0, 0, 0, 0)
+    await upstream.peers[0].ended.wait()
+
+
+async def test_leaving_the_loop_over_the_body_closes_it(start_upstream, make_pool, ask) -> None:
+    upstream = await start_upstream(start_a_body)
+    pool = make_pool(upstream)
+    async for chunk in await ask(pool):
+        assert chunk == b"ruby"
+        break
+    await upstream.peers[0].ended.wait()
+    assert pool.stats == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("by_context", [False, True])
+async def test_a_response_can_be_closed_unread(start_upstream, make_pool, ask, by_context) -> None:
+    upstream = await start_upstream(start_a_body)
+    pool = make_pool(upstream)
+    response = await ask(pool)
+    if by_context:
+        async with response:
+            pass
+    else:
+        await response.aclose()
+    assert pool.stats == (0, 0, 0, 0)
+    await upstream.peers[0].ended.wait()
+
+
+async def test_closing_a_response_ends_the_wait_of_its_reader(start_upstream, make_pool, ask, read) -> None:
+    pool = make_pool(await start_upstream(start_a_body))
+    response = await ask(pool)
+    reader = asyncio.create_task(read(response))
+    await asyncio.sleep(0)
+    await response.aclose()
+    with pytest.raises(UpstreamBroken):
+        await reader
+
+
+async def test_closing_a_complete_response_keeps_the_connection(
+    start_upstream, make_pool, ask, answering
+) -> None:
+    upstream = await start_upstream(answering(OK + b"Content-Length: 4\r\n\r\nruby"))
+    pool = make_pool(upstream)
+    first = await ask(pool)
+    second = asyncio.create_task(ask(pool))
+    await asyncio.sleep(0)
+    await first.aclose()  # its connection carries another exchange by now
+    assert (await second).complete_body == b"ruby"
+    assert len(upstream.peers) == 1
+
+
+@pytest.mark.parametrize("answer", [ENDLESS, OK + b"Content-Length: 4\r\n\r\nruby"], ids=["body", "complete"])
+async def test_cancelled_in_the_turn_of_the_loop_that_brought_the_answer(
+    start_upstream, make_pool, ask, answer
+) -> None:
+    callers: list[asyncio.Task[object]] = []
+
+    async def script(peer):
+        await peer.request()
+        await peer.send(answer)
+        await peer.until_closed()
+
+    async def cancel_the_other() -> None:
+        await together.wait()
+        callers[0].cancel()
+
+    # The response's arrival wakes the caller by a callback; a cancellation between the two is arranged by
+    # watching the pool, whose figures change at once.
+    together = asyncio.Event()
+    pool = make_pool(await start_upstream(script))
+    callers.append(asyncio.create_task(ask(pool)))
+    canceller = asyncio.create_task(cancel_the_other())
+    together.set()
+    await canceller
+    with pytest.raises(asyncio.CancelledError):
+        await callers[0]
+    assert pool.stats.in_flight == 0
