@@ -14,12 +14,12 @@ class ClientGone(Exception):
 
 
 async def request_body(
-    scope: Scope, receive: Receive, limit: int, timeout: float
+    scope: Scope, receive: Receive, limit: int, patience: float
 ) -> AsyncIterator[bytes] | bytes | None:
     """None where there is none, bytes where one message held all of it, and chunks otherwise.
 
     Raises ContentTooLarge (while iterating, too), LengthAmbiguous, ClientGone, and BodyTooSlow when nothing
-    of an announced body comes within `timeout` seconds.
+    of an announced body comes within `patience` seconds.
     """
     announced, chunked = _framing(scope)
     if announced == 0 or (announced is None and not chunked):
@@ -27,7 +27,7 @@ async def request_body(
     if announced is not None and announced > limit:
         raise ContentTooLarge(limit=limit)
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(patience):
             first = _content(await receive(), 0, limit)
     except TimeoutError:
         raise BodyTooSlow from None

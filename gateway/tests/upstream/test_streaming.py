@@ -24,9 +24,8 @@ async def test_a_large_response_waits_for_a_slow_reader(
     async def script(peer):
         nonlocal sent
         await peer.request()
-        await peer.send(
-            OK + (b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"Content-Length: 104857600\r\n\r\n")
-        )
+        await peer.send(OK + (b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 104857600"))
+        await peer.send(b"\r\n\r\n")
         for _ in range(400):
             await peer.send(b"40000\r\n" + PIECE + b"\r\n" if chunked else PIECE)
             sent += len(PIECE)

@@ -38,7 +38,9 @@ def load_diamonds(path: Path | None = None) -> list[Diamond]:
         with path.open(newline="") as file:
             return [_diamond(row) for row in csv.DictReader(file)]
     except FileNotFoundError:
-        raise SystemExit(f"no diamonds at {path}: set {SAMPLE} to the repository's deploy/diamonds.csv") from None
+        raise SystemExit(
+            f"no diamonds at {path}: set {SAMPLE} to the repository's deploy/diamonds.csv"
+        ) from None
 
 
 def sample() -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 # 19 MiB and tens of milliseconds of a core, where a read costs one or two. So it has the least weight here: a
 # mix with many logins measures Argon2, not the system. Signing up costs two hashes, one for the account and
 # one for the first login, which is why users are started at a pace (`--rate`).
-USUAL = {"browse": 50, "read": 30, "list": 8, "appraise": 8, "withdraw": 3, "log_in": 1}
+USUAL = {"browse": 50, "read": 30, "sell": 8, "appraise": 8, "withdraw": 3, "log_in": 1}
 
 
 def parse_mix(text: str) -> dict[str, int]:

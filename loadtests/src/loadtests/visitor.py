@@ -64,7 +64,7 @@ class Visitor:
             item_id = random.choice(self._seen)  # noqa: S311 - load, not secrets
             calls.send("GET", f"/items/{item_id}", partial(is_item, item_id=item_id), route=ITEM)
 
-    def list(self, calls: Calls) -> int | None:
+    def sell(self, calls: Calls) -> int | None:
         """Put a real diamond up for sale."""
         item_id = self._list(calls, any_of(self._diamonds).listing())
         if item_id is not None:

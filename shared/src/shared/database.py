@@ -1,13 +1,16 @@
 """Postgres through async SQLAlchemy: one bounded pool a worker, one session a request."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import asyncpg
 from fastapi import Depends, Request
-from sqlalchemy import URL, make_url, text
-from sqlalchemy.exc import InterfaceError
+from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.engine import Dialect, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from shared.exceptions import DatabaseUnavailable
@@ -27,13 +30,15 @@ class Database:
             pool_size=settings.database_pool_size,
             max_overflow=0,  # so that workers × pool size is really the most
             pool_timeout=settings.database_timeout,
-            pool_pre_ping=True,  # a connection that died while idle is replaced, not handed out
+            hide_parameters=True,  # they would stand in the text of errors, and so in the log
             connect_args={
                 "timeout": settings.database_timeout,
                 "command_timeout": settings.database_command_timeout,
                 "server_settings": {"application_name": application_name},
             },
         )
+        for name, listener in _LISTENERS.items():
+            event.listen(self._engine.sync_engine, name, listener)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -45,10 +50,12 @@ class Database:
         try:
             async with self._sessions() as session, session.begin():
                 yield session
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, InterfaceError) as error:
+        except PoolTimeoutError as error:
             raise DatabaseUnavailable from error
-        except asyncpg.CannotConnectNowError as error:
-            raise DatabaseUnavailable from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # from raw asyncpg
+            if is_unavailable(error):
+                raise DatabaseUnavailable from error
+            raise
 
     async def ping(self) -> None:
         async with self._engine.connect() as connection:
@@ -56,6 +63,46 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+_PASSING = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
+def is_unavailable(error: BaseException | None) -> bool:
+    """Whether asyncpg's error says that Postgres is gone, going or full, and not that we asked wrongly."""
+    closed = type(error) is asyncpg.InterfaceError and "closed" in str(error)
+    return closed or isinstance(error, (*_PASSING, OSError))
+
+
+def _connect(dialect: Dialect, _: Any, arguments: Any, options: Any) -> DBAPIConnection:
+    """Whatever stands in the way of a connection: there is no database for this request."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, dialect.loaded_dbapi.Error) as error:
+        raise DatabaseUnavailable from error
+
+
+def _replace_dead(connection: Any, _record: Any, _proxy: Any) -> None:
+    """A connection that died while idle is not handed out. asyncpg saw it close, so nobody has to ask."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+def _translate(context: ExceptionContext) -> BaseException | None:
+    """At the source, because an OSError in a handler need not be the database's: it may be any file's."""
+    error = context.original_exception
+    if not is_unavailable(getattr(error, "driver_exception", error)):
+        return None
+    context.is_disconnect = True  # after a timeout too: who knows what the connection still waits for
+    context.invalidate_pool_on_disconnect = False
+    return DatabaseUnavailable()
+
+
+_LISTENERS: dict[str, Callable[..., Any]] = {"do_connect": _connect, "checkout": _replace_dead, "handle_error": _translate}
 
 
 async def session(request: Request) -> AsyncGenerator[AsyncSession, None]:

@@ -1,23 +1,26 @@
 """Every error as RFC 9457 problem+json, whoever raised it."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import asyncpg
 import orjson
+import redis.exceptions
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shared.context import CURRENT
-from shared.exceptions import CacheUnavailable, Conflict, DatabaseUnavailable, ServiceError
+from shared.exceptions import CacheUnavailable, Conflict, ServiceError
 from shared.logging import get_logger
 
+MOST_ERRORS = 50  # of one body: an answer must not outgrow the request by far
 MEDIA_TYPE = "application/problem+json"
 log = get_logger()
 
@@ -70,7 +73,10 @@ def _problem(
     }
     if detail is None:
         del body["detail"]
-    content = orjson.dumps(body, default=str)
+    try:
+        content = orjson.dumps(body, default=str)
+    except TypeError:  # a name in a refused body can be what orjson refuses: half a surrogate pair
+        content = json.dumps(body, default=str).encode()
     return Response(content, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
@@ -95,29 +101,36 @@ async def _validation_error(request: Request, error: RequestValidationError) -> 
         return _problem(
             400, "malformed_json", "Malformed JSON", "The body is not valid JSON.", request.url.path
         )
-    listed = [{"loc": list(item["loc"]), "message": item["msg"], "type": item["type"]} for item in errors]
+    listed = [
+        {"loc": list(item["loc"]), "message": item["msg"], "type": item["type"]}
+        for item in errors[:MOST_ERRORS]
+    ]
     detail = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['message']}" for item in listed[:3])
     return _problem(422, "validation_error", "Validation error", detail, request.url.path, {"errors": listed})
 
 
-async def _integrity_error(request: Request, _: IntegrityError) -> Response:
-    """The constraint that failed is not named: its name is ours, and its detail quotes the row."""
+async def _integrity_error(request: Request, error: IntegrityError | asyncpg.PostgresError) -> Response:
+    """The caller is not told which constraint failed, nor what Postgres says of it: that quotes the row."""
+    cause = getattr(error.orig, "driver_exception", None) if isinstance(error, IntegrityError) else error
+    log.info("constraint_violated", constraint=getattr(cause, "constraint_name", None))
     return problem_response(Conflict("The change conflicts with what is stored."), request.url.path)
 
 
-async def _database_error(request: Request, error: DBAPIError | PoolTimeoutError) -> Response:
-    if isinstance(error, DBAPIError) and not error.connection_invalidated:
-        return unexpected(request.url.path, error)
-    return await _service_error(request, _caused(DatabaseUnavailable(), error))
-
-
 async def _redis_error(request: Request, error: RedisError) -> Response:
-    return await _service_error(request, _caused(CacheUnavailable(), error))
+    """Gone, starting or full is 503; a command that Redis refuses is our mistake."""
+    if not isinstance(error, _REDIS_UNAVAILABLE):
+        return unexpected(request.url.path, error)
+    unavailable = CacheUnavailable()
+    unavailable.__cause__ = error
+    return await _service_error(request, unavailable)
 
 
-def _caused(error: ServiceError, cause: Exception) -> ServiceError:
-    error.__cause__ = cause
-    return error
+_REDIS_UNAVAILABLE = (
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+)
 
 
 def unexpected(instance: str, error: Exception) -> Response:
@@ -132,10 +145,17 @@ _HANDLERS: dict[type[Exception], Handler] = {
     HTTPException: _http_exception,
     RequestValidationError: _validation_error,
     IntegrityError: _integrity_error,
-    DBAPIError: _database_error,
-    PoolTimeoutError: _database_error,
+    asyncpg.IntegrityConstraintViolationError: _integrity_error,
     RedisError: _redis_error,
 }
+
+
+async def respond(request: Request, error: Exception) -> Response:
+    """What a handler makes of `error`, for where no handler sees it: in a middleware."""
+    for raised in type(error).__mro__:
+        if handler := _HANDLERS.get(raised):
+            return await handler(request, error)
+    return unexpected(request.url.path, error)
 
 
 def install_problem_handlers(app: FastAPI) -> None:

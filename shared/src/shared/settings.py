@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.cpus import usable_cpus
 
@@ -44,8 +44,11 @@ class ServiceSettings(BaseSettings):
 class DatabaseSettings(BaseModel):
     """For a service that owns a database."""
 
-    database_url: str = Field(description="postgresql+asyncpg://role@host/database, without a password.")
-    database_password: SecretStr
+    database_url: str = Field(
+        pattern=r"^postgresql\+asyncpg://[^:@/]+@\S*/[\w-]+(\?\S*)?$",
+        description="postgresql+asyncpg://role@host/database, without a password.",
+    )
+    database_password: SecretStr = Field(min_length=1)
     database_pool_size: int = Field(default=5, ge=1, description="Connections of each worker.")
     database_timeout: float = Field(
         default=2.0, gt=0, description="Seconds to connect or to wait for the pool."
@@ -56,8 +59,11 @@ class DatabaseSettings(BaseModel):
 class RedisSettings(BaseModel):
     """For a service that talks to Redis on the request path."""
 
-    redis_url: str = Field(description="redis://host:6379/0 or unix:///path, without a password.")
-    redis_password: SecretStr
+    redis_url: str = Field(
+        pattern=r"^(rediss?|unix)://[^@\s]+$",
+        description="redis://host:6379/0 or unix:///path, without a password.",
+    )
+    redis_password: SecretStr = Field(min_length=1)
     redis_timeout: float = Field(default=0.5, gt=0, description="Seconds for one command.")
 
 
@@ -71,7 +77,7 @@ class IdentitySettings(BaseModel):
 class RemoteIdentitySettings(IdentitySettings):
     """For a service that verifies tokens but does not sign them."""
 
-    jwks_url: str = Field(description="Where the signing keys are published.")
+    jwks_url: str = Field(pattern=r"^https?://\S+$", description="Where the signing keys are published.")
 
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
@@ -92,6 +98,11 @@ def load_settings(cls: type[SettingsT], **given: Any) -> SettingsT:
         # Only names and reasons: a value could be a secret.
         reasons = [_reason(prefix, item["loc"], item["type"], item["msg"]) for item in error.errors()]
         raise SystemExit("wrong settings: " + "; ".join(reasons)) from None
+    except SettingsError as error:  # for a list or an object; its text names the field
+        field = str(error).partition('"')[2].partition('"')[0]
+        raise SystemExit(f"wrong settings: {prefix}{field.upper()}: not JSON") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f"{prefix}SECRETS_DIR={folder} cannot be read: {type(error).__name__}") from None
 
 
 def _reason(prefix: str, location: tuple[int | str, ...], kind: str, message: str) -> str:

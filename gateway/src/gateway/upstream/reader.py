@@ -5,7 +5,8 @@ import httptools
 from gateway.upstream.body import BodyBuffer
 
 HEAD_LIMIT = 64 * 1024
-"""Octets of status line and headers, interim responses included; likewise of trailers."""
+"""Octets of status line and headers, interim responses included; likewise of what comes between pieces of
+body or after the last, where up to one read from the socket more may pass."""
 
 _LINE_END = b"\r\n"
 _VERSION = b"HTTP/1."

@@ -62,6 +62,9 @@ class BodySender:
                     # Surplus octets would be the next request to the upstream.
                     raise ValueError("the request body is longer than its content-length")
                 transport.write(chunk)
+            if transport.is_closing():
+                # It swallows what is written and never pauses; its end, about to be told, cancels this wait.
+                self._writable.clear()
             await self._writable.wait()
         if left is None:
             transport.write(b"0\r\n\r\n")

@@ -37,14 +37,6 @@ class FeaturesDiffer(ModelUnusable):
         self.difference = difference
 
 
-class OtherModel(ModelUnusable):
-    """The folder holds another model than its name says."""
-
-    def __init__(self, path: Path, found: str) -> None:
-        super().__init__(f"model card {path} is of {found}")
-        self.path = path
-
-
 class FeatureInvalid(ValueError):
     """A row that was not validated lacks a feature or holds an unknown category."""
 

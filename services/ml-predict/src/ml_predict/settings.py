@@ -14,7 +14,7 @@ FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class MlPredictSettings(ServiceSettings, RedisSettings, RemoteIdentitySettings):
-    """The body limit of 1 MiB leaves 1 KiB for each of 1,000 diamonds; one takes about 130 bytes, 320 indented."""
+    """The body limit of 1 MiB leaves 1 KiB for each of 1,000 diamonds, which take about 130 bytes."""
 
     model_config = SettingsConfigDict(env_prefix="ML_PREDICT_")
 

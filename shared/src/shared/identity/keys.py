@@ -63,7 +63,7 @@ class RemoteKeys:
 
     async def find(self, key_id: str) -> PyJWK | None:
         key = self._keys.get(key_id)
-        if key is None or self._is_old and not self._lock.locked():  # one caller renews, the others go on
+        if key is None or (self._is_old and not self._lock.locked()):  # one caller renews, the others go on
             await self._renew()
             key = self._keys.get(key_id)
         if key is None and not self._keys:

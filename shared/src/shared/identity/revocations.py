@@ -45,6 +45,7 @@ class Revocations:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._ended: dict[str, float] = {}
+        self._purged_at = 0.0
 
     def __contains__(self, session_id: str) -> bool:
         return session_id in self._ended
@@ -87,6 +88,7 @@ class Revocations:
                 if message is not None:
                     asked = False
                     self._note(message)
+                    self._purge()
                 elif asked:  # a connection can die without a word; nothing would be heard on it ever again
                     raise RedisConnectionError("no answer to PING")
                 else:
@@ -105,4 +107,7 @@ class Revocations:
 
     def _purge(self) -> None:
         now = time.time()
+        if now < self._purged_at + SILENCE:  # each purge looks at all of them
+            return
+        self._purged_at = now
         self._ended = {session_id: until for session_id, until in self._ended.items() if until > now}

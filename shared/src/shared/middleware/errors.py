@@ -1,13 +1,16 @@
 """Turns what nobody caught into a 500 problem, inside the access log and the ids."""
 
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.exceptions import ServiceError
-from shared.problems import problem_response, unexpected
+from shared.logging import get_logger
+from shared.problems import respond
+
+log = get_logger()
 
 
 class ErrorsMiddleware:
-    """Also renders a `ServiceError` raised by a middleware, which no exception handler would see."""
+    """Also renders what a middleware raises, which no exception handler would see."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -25,11 +28,11 @@ class ErrorsMiddleware:
 
         try:
             await self._app(scope, receive, send_and_note)
+        except ClientDisconnect:  # nobody is left to be told
+            log.info("client_gone", path=scope["path"])
         except Exception as error:
             if started:  # too late for another status: the server cuts the connection, which tells the caller
+                log.error("answer_cut_off", path=scope["path"], reason=type(error).__name__)  # noqa: TRY400 - the server logs the stack, but without ids
                 raise
-            if isinstance(error, ServiceError):
-                response = problem_response(error, scope["path"])
-            else:
-                response = unexpected(scope["path"], error)
+            response = await respond(Request(scope), error)
             await response(scope, receive, send)

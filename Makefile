@@ -1,0 +1,94 @@
+# The front door. `make` alone lists what there is; CI runs these same targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first Python that is new enough; PYTHON=… chooses another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+UV := .uv/bin/uv
+BIN := .venv/bin
+MEMBERS := -e 'shared[embedded]' -e gateway -e services/users -e services/items -e services/ml-predict
+LOADTESTS := loadtests/.venv/bin
+PYPROJECTS := pyproject.toml shared/pyproject.toml gateway/pyproject.toml $(wildcard services/*/pyproject.toml)
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+# Every version, build tools included, comes from the lock and is checked against its hashes.
+INSTALL = $(UV) pip install --quiet --constraint $(1) --build-constraint requirements.lock
+export UV_LINK_MODE ?= copy
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/.services .venv/.development loadtests/.venv/.installed ## install everything into .venv and loadtests/.venv
+
+demo: .venv/.services ## run the whole system without Docker and try it; EXIT=1 stops afterwards
+	@exec $(BIN)/python -m deploy.embedded $(if $(EXIT),--exit)
+
+up: ## run the whole system with Docker Compose, until it is healthy
+	docker compose up --build --wait
+
+test: .venv/.services .venv/.development loadtests/.venv/.installed ## all tests that need no Docker, with coverage
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml
+
+check: .venv/.services .venv/.development loadtests/.venv/.installed ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy shared/src gateway/src services/users/src services/items/src services/ml-predict/src deploy
+	$(LOADTESTS)/mypy --config-file loadtests/pyproject.toml loadtests/src
+
+e2e: .venv/.services .venv/.development ## journeys and faults against the Compose system
+	$(BIN)/python -m pytest tests/e2e -m e2e $(ARGS)
+
+load: loadtests/.venv/.installed ## load on whatever runs at HOST; USERS, RATE, TIME
+	$(LOADTESTS)/python -m loadtests.run $(if $(HOST),--host $(HOST)) $(if $(USERS),--users $(USERS)) \
+	  $(if $(RATE),--rate $(RATE)) $(if $(TIME),--time $(TIME))
+
+bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside others, one core each; writes docs/figures
+	$(LOADTESTS)/python -m loadtests.bench.gateway $(ARGS)
+
+train: .venv/.services .venv/.development ## rebuild the price model from the diamonds table
+	$(BIN)/python -m ml_predict.training
+
+format: .venv/.services .venv/.development ## format and mend what can be mended
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+lock: $(UV) ## pin all versions anew
+	$(COMPILE) --upgrade --all-extras --group dev --no-emit-package facet-shared $(PYPROJECTS) -o requirements.lock
+	$(COMPILE) --upgrade --group loadtests/pyproject.toml:dev loadtests/pyproject.toml -o loadtests/requirements.lock
+	$(COMPILE) --upgrade --group loadtests/pyproject.toml:peers -o loadtests/peers.lock
+
+clean: ## remove what make made, the demo's data included
+	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: help install demo up test check e2e load bench-gateway train format lock clean
+
+$(UV):
+	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }
+	@$(PYTHON) -m venv .uv || { echo "$(PYTHON) cannot make virtual environments: install its venv package"; exit 1; }
+	@.uv/bin/pip install --quiet --disable-pip-version-check uv
+
+.venv/bin/python: | $(UV)
+	@$(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
+
+.venv/.services: requirements.lock $(PYPROJECTS) | .venv/bin/python
+	@echo "installing the services into .venv"
+	@$(call INSTALL,requirements.lock) --python .venv $(MEMBERS)
+	@touch $@
+
+.venv/.development: .venv/.services
+	@echo "installing what tests, checks and training need into .venv"
+	@$(call INSTALL,requirements.lock) --python .venv --group dev -e 'shared[testing]' -e 'services/ml-predict[train]'
+	@touch $@
+
+loadtests/.venv/.installed: loadtests/requirements.lock loadtests/pyproject.toml | $(UV)
+	@echo "installing the load tests into loadtests/.venv"
+	@[ -x loadtests/.venv/bin/python ] || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" loadtests/.venv
+	@$(call INSTALL,loadtests/requirements.lock) --python loadtests/.venv --group loadtests/pyproject.toml:dev -e loadtests
+	@touch $@

@@ -1,0 +1,41 @@
+"""Real diamonds that the price model has not been trained on, as features and as listings."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HELD_OUT = Path(__file__).parents[1] / "diamonds.csv"
+CURRENCY = "USD"
+_GRADES = frozenset({"cut", "color", "clarity"})
+
+
+@dataclass(frozen=True, slots=True)
+class Diamond:
+    """`price` is what it was really sold for, in USD; `features` are what `POST /predict` takes."""
+
+    price: str
+    features: dict[str, Any]
+
+    @property
+    def listing(self) -> dict[str, Any]:
+        """The body of `POST /items`."""
+        known = self.features
+        return {
+            "name": f"{known['carat']} ct {known['cut']} {known['color']} {known['clarity']}",
+            "description": f"A round diamond, {known['x']} x {known['y']} x {known['z']} mm.",
+            "price": self.price,
+            "currency": CURRENCY,
+            "features": known,
+        }
+
+
+def diamonds(path: Path = HELD_OUT) -> list[Diamond]:
+    with path.open(newline="") as rows:
+        return [_diamond(row) for row in csv.DictReader(rows)]
+
+
+def _diamond(row: dict[str, str]) -> Diamond:
+    price = row.pop("price")
+    features = {name: value if name in _GRADES else float(value) for name, value in row.items()}
+    return Diamond(f"{int(price)}.00", features)

@@ -1,0 +1,1 @@
+"""What locust runs: users in one file each, load shapes apart from them."""

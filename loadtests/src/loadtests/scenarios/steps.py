@@ -1,0 +1,28 @@
+"""A load shape, apart from the users that it moves: a staircase.
+
+Given beside a file of users: `locust -f shopper.py,steps.py`.
+"""
+
+from locust import LoadTestShape
+
+from loadtests.scenarios import options
+
+options.register()
+
+
+class Steps(LoadTestShape):
+    """`--steps` equal stairs up to `--users`, over the whole `--run-time`."""
+
+    use_common_options = True
+
+    def tick(self) -> tuple[int, float] | None:
+        given = self.runner.environment.parsed_options
+        return stair(self.get_run_time(), given.users, given.spawn_rate, given.run_time, given.steps)
+
+
+def stair(elapsed: float, users: int, rate: float, duration: float, steps: int) -> tuple[int, float] | None:
+    """Users and users started a second at this time (seconds); None when it is over."""
+    if elapsed >= duration:
+        return None
+    step = int(elapsed / duration * steps) + 1
+    return max(1, users * step // steps), rate

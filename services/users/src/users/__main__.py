@@ -1,0 +1,6 @@
+"""`python -m users` serves the accounts."""
+
+from shared.serve import serve
+
+if __name__ == "__main__":
+    serve("users.main:create_app", "users.settings:UsersSettings")

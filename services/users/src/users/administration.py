@@ -1,0 +1,75 @@
+"""The rules of administration: what may be done to somebody else's account."""
+
+from collections.abc import Sequence
+
+from shared.logging import get_logger
+from shared.pagination import Page
+from users.exceptions import UserNotFound
+from users.fields import canonical_email
+from users.repository import Store, Transaction
+from users.revoker import Revoker
+from users.schemas import UserChange
+from users.service import keep_an_admin, remove
+from users.tables import User
+
+log = get_logger()
+
+
+class AdminService:
+    def __init__(self, store: Store, revoker: Revoker) -> None:
+        self._store = store
+        self._revoker = revoker
+
+    async def page(self, page: Page) -> tuple[Sequence[User], int]:
+        """Accounts by id, and how many there are in all."""
+        async with self._store.transaction() as tx:
+            return await tx.users.page(page)
+
+    async def read(self, user_id: int) -> User:
+        """Raises UserNotFound."""
+        async with self._store.transaction() as tx:
+            return _found(await tx.users.by_id(user_id))
+
+    async def change(self, user_id: int, wanted: UserChange) -> User:
+        """Whatever is taken away is gone at once. What is given comes with the next access token.
+
+        Raises UserNotFound or LastAdmin.
+        """
+        async with self._store.transaction() as tx:
+            user = _found(await tx.users.lock(user_id))
+            if wanted.is_active is False or wanted.is_admin is False:
+                await keep_an_admin(tx, user)
+            user.name = wanted.name or user.name
+            user.is_active = user.is_active if wanted.is_active is None else wanted.is_active
+            user.is_admin = user.is_admin if wanted.is_admin is None else wanted.is_admin
+            await tx.users.save()
+            await self._take_away(tx, user.id, wanted)
+        log.info("user_changed", user_id=user_id, **wanted.model_dump(include={"is_active", "is_admin"}))
+        return user
+
+    async def _take_away(self, tx: Transaction, user_id: int, wanted: UserChange) -> None:
+        if wanted.is_active is False:
+            await self._revoker.end_access(tx, user_id)
+        elif wanted.is_admin is False:  # its tokens still say so; those of API keys never did
+            await self._revoker.end_sessions(tx, user_id)
+
+    async def remove(self, user_id: int) -> None:
+        """Raises UserNotFound or LastAdmin."""
+        async with self._store.transaction() as tx:
+            await remove(tx, _found(await tx.users.lock(user_id)), self._revoker)
+        log.info("user_removed", user_id=user_id)
+
+    async def set_admin(self, email: str, *, admin: bool) -> User:
+        """By email, for the command. Raises UserNotFound or LastAdmin."""
+        async with self._store.transaction() as tx:
+            canonical = canonical_email(email)
+            user = await tx.users.by_email(canonical) if canonical else None
+        if user is None:
+            raise UserNotFound(f"There is no account with the email {email!r}.")
+        return await self.change(user.id, UserChange(is_admin=admin))
+
+
+def _found(user: User | None) -> User:
+    if user is None:
+        raise UserNotFound
+    return user

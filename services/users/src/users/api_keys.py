@@ -1,0 +1,88 @@
+"""The rules of API keys: a key stands for its owner, as a plain user."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from shared.identity.caller import Caller
+from shared.logging import get_logger
+from users.clock import utc_now
+from users.credentials import NewApiKey, digest
+from users.exceptions import ApiKeyNotFound, InvalidApiKey, TooManyApiKeys
+from users.repository import Store
+from users.revoker import Revoker
+from users.schemas import AccessToken, ApiKeyRequest
+from users.service import present
+from users.settings import UsersSettings
+from users.tables import KEY_SESSION, ApiKey
+from users.tokens import TokenSigner
+
+MOST_KEYS = 20
+log = get_logger()
+
+
+class ApiKeyService:
+    def __init__(self, store: Store, signer: TokenSigner, revoker: Revoker, settings: UsersSettings) -> None:
+        self._store = store
+        self._signer = signer
+        self._revoker = revoker
+        self._token_seconds = settings.key_token_seconds
+
+    async def create(self, user_id: int, wanted: ApiKeyRequest) -> tuple[ApiKey, str]:
+        """What is stored, and the key itself, which is not. Raises TooManyApiKeys."""
+        made = NewApiKey.new()
+        now = utc_now()
+        days = wanted.expires_in_days
+        async with self._store.transaction() as tx:
+            owner = present(await tx.users.lock(user_id))
+            await tx.keys.forget(owner.id, now)
+            if len(await tx.keys.owned_by(owner.id)) >= MOST_KEYS:
+                raise TooManyApiKeys(limit=MOST_KEYS)
+            stored = await tx.keys.add(
+                user_id=owner.id,
+                name=wanted.name,
+                prefix=made.prefix,
+                digest=digest(made.text),
+                expires_at=now + timedelta(days=days) if days else None,
+            )
+        log.info("api_key_created", user_id=user_id, key_id=stored.id)
+        return stored, made.text
+
+    async def owned_by(self, user_id: int) -> Sequence[ApiKey]:
+        async with self._store.transaction() as tx:
+            return await tx.keys.owned_by(user_id)
+
+    async def revoke(self, key_id: int, user_id: int) -> None:
+        """Raises ApiKeyNotFound, for somebody else's too; redis' errors, and then the key goes on."""
+        async with self._store.transaction() as tx:
+            removed = await tx.keys.remove(key_id, user_id)
+            if removed is None:
+                raise ApiKeyNotFound
+            await self._revoker.announce([removed.session_id])
+        log.info("api_key_revoked", user_id=user_id, key_id=key_id)
+
+    async def exchange(self, given: str) -> AccessToken:
+        """A short token for a key (the phantom-token pattern), one indexed look-up whatever is given.
+
+        Never with the admin scope: keys lie in files and scripts, where an administrator's power must not.
+        Raises InvalidApiKey.
+        """
+        async with self._store.transaction() as tx:
+            found = await tx.keys.by_digest(digest(given))
+        if found is None:
+            raise InvalidApiKey
+        key, owner = found
+        lifetime = self._lifetime(key)
+        if lifetime <= 0 or not owner.is_active:
+            raise InvalidApiKey
+        token = self._signer.access_token(owner.id, key.session_id, admin=False, lifetime=lifetime)
+        return AccessToken(access_token=token, expires_in=lifetime)
+
+    def _lifetime(self, key: ApiKey) -> int:
+        """Seconds; a token does not outlive its key."""
+        if key.expires_at is None:
+            return self._token_seconds
+        return min(self._token_seconds, int((key.expires_at - utc_now()).total_seconds()))
+
+
+def stands_for_key(caller: Caller) -> bool:
+    return caller.session_id.startswith(KEY_SESSION)

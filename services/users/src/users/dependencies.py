@@ -1,0 +1,71 @@
+"""Named dependencies: who asks, and which rules answer."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.security import OAuth2PasswordRequestForm
+
+from shared.identity import ActiveCaller, AdminCaller
+from shared.identity.dependencies import CurrentCaller
+from shared.identity.exceptions import AdminOnly
+from users.administration import AdminService
+from users.api_keys import ApiKeyService, stands_for_key
+from users.exceptions import SessionRequired
+from users.service import AccountService
+from users.sessions import SessionService
+from users.tables import User
+from users.tokens import TokenSigner
+
+
+def _resource(name: str) -> Any:
+    """What the lifespan gave under this name."""
+
+    def find(request: Request) -> Any:
+        return getattr(request.state, name)
+
+    return Depends(find)
+
+
+Accounts = Annotated[AccountService, _resource("accounts")]
+Administration = Annotated[AdminService, _resource("administration")]
+Sessions = Annotated[SessionService, _resource("sessions")]
+ApiKeys = Annotated[ApiKeyService, _resource("api_keys")]
+Signer = Annotated[TokenSigner, _resource("signer")]
+
+PasswordForm = Annotated[OAuth2PasswordRequestForm, Depends()]
+PresentedKey = Annotated[str, Header(alias="X-API-Key")]
+
+
+async def account(caller: ActiveCaller, accounts: Accounts) -> User:
+    """The caller's own account: a token may outlive it."""
+    return await accounts.of(caller)
+
+
+Me = Annotated[User, Depends(account)]
+
+
+async def not_by_key(caller: CurrentCaller) -> None:
+    """A leaked key must not make further keys, or close the account it leaked from."""
+    if stands_for_key(caller):
+        raise SessionRequired
+
+
+SIGNED_IN = Depends(not_by_key)
+
+
+async def admin(_: AdminCaller, me: Me) -> User:
+    """By the token's scope and by the account as it is now."""
+    if not me.is_admin:
+        raise AdminOnly
+    return me
+
+
+ADMIN = Depends(admin)
+
+
+def no_store(response: Response) -> None:
+    """RFC 6749, section 5.1: nobody keeps an answer that holds a credential."""
+    response.headers["Cache-Control"] = "no-store"
+
+
+NO_STORE = Depends(no_store)

@@ -1,0 +1,56 @@
+"""What can go wrong with accounts, sessions and keys."""
+
+from shared.exceptions import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
+from shared.identity.exceptions import TokenInvalid
+
+
+class EmailTaken(Conflict):
+    code, title = "email_taken", "An account with this email exists"
+
+
+class UserNotFound(NotFound):
+    code, title = "user_not_found", "No such account"
+
+
+class LastAdmin(Conflict):
+    code, title = "last_admin", "The last active administrator must stay one"
+
+
+class AccountGone(TokenInvalid):
+    """The token is sound and its account is not: deleted or inactive."""
+
+
+class InvalidCredentials(Unauthenticated):
+    """Unknown email, wrong password or inactive account; which of them is nobody's business."""
+
+    code, title = "invalid_credentials", "Wrong email or password"
+
+
+class WrongPassword(Forbidden):
+    """403 and not 401: the token is sound, and a client must not throw it away."""
+
+    code, title = "wrong_password", "The current password is wrong"
+
+
+class InvalidRefreshToken(Unauthenticated):
+    code, title = "invalid_refresh_token", "The refresh token is not valid"
+
+
+class SessionRequired(Forbidden):
+    code, title = "session_required", "An API key may not do this: sign in"
+
+
+class InvalidApiKey(Unauthenticated):
+    code, title = "invalid_api_key", "The API key is not valid"
+
+
+class ApiKeyNotFound(NotFound):
+    code, title = "api_key_not_found", "No such API key"
+
+
+class TooManyApiKeys(Conflict):
+    code, title = "too_many_api_keys", "There are too many API keys"
+
+
+class Busy(Unavailable):
+    code, title = "busy", "Too many sign-ins at once"

@@ -1,0 +1,27 @@
+"""Field types of accounts: what an email, a name and a password may be."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, SecretStr, TypeAdapter, ValidationError
+
+from shared.fields import Text
+
+
+def _trimmed(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+Email = Annotated[EmailStr, BeforeValidator(_trimmed), AfterValidator(str.lower)]
+Name = Annotated[Text, Field(min_length=1, max_length=100)]
+Password = Annotated[SecretStr, Field(min_length=8, max_length=128)]
+GivenSecret = Annotated[SecretStr, Field(max_length=512)]
+
+_EMAIL: TypeAdapter[str] = TypeAdapter(Email)
+
+
+def canonical_email(given: str) -> str | None:
+    """As it would be stored, or none for what no account can have."""
+    try:
+        return _EMAIL.validate_python(given)
+    except ValidationError:
+        return None

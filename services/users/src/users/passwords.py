@@ -1,0 +1,71 @@
+"""Password hashing that cannot take the service down: bounded threads, a bounded queue, a bounded wait."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from users.exceptions import Busy
+
+# OWASP's minimum for Argon2id: 19 MiB, two passes, one lane. About 25 ms of one CPU.
+MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
+T = TypeVar("T")
+
+
+class Passwords:
+    """Hashes in threads of its own, because a hash holds a CPU for longer than a whole request should.
+
+    Memory is `threads` × 19 MiB at the most. Raises Busy when `queue` callers wait already, or when one has
+    waited for `wait` seconds.
+    """
+
+    def __init__(self, threads: int, queue: int, wait: float) -> None:
+        self._hasher = PasswordHash((Argon2Hasher(PASSES, MEMORY_KIB, LANES),))
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._free = asyncio.Semaphore(threads)
+        self._queue = queue
+        self._wait = wait
+        self._waiting = 0
+        self._nobodys = self._hasher.hash(secrets.token_urlsafe())
+
+    async def hash(self, password: str) -> str:
+        return await self._run(lambda: self._hasher.hash(_bytes(password)))
+
+    async def verify(self, password: str, stored: str | None) -> bool:
+        """Whether `password` is the one; without a stored hash it costs the same, and is not."""
+        matches = await self._run(lambda: self._hasher.verify(_bytes(password), stored or self._nobodys))
+        return matches and stored is not None
+
+    def close(self) -> None:
+        self._executor.shutdown()
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        async with self._slot():
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        if self._free.locked() and self._waiting >= self._queue:
+            raise Busy
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._wait):
+                await self._free.acquire()
+        except TimeoutError:
+            raise Busy from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+def _bytes(password: str) -> bytes:
+    """JSON can hold half a surrogate pair, which plain UTF-8 cannot."""
+    return password.encode("utf-8", "surrogatepass")

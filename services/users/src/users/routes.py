@@ -1,0 +1,133 @@
+"""HTTP in, HTTP out."""
+
+from fastapi import APIRouter, Response
+
+from shared.fields import PathId
+from shared.identity import ActiveCaller, CurrentCaller
+from shared.pagination import TOTAL_COUNT, PageQuery
+from users.dependencies import (
+    ADMIN,
+    NO_STORE,
+    SIGNED_IN,
+    Accounts,
+    Administration,
+    ApiKeys,
+    Me,
+    PasswordForm,
+    PresentedKey,
+    Sessions,
+    Signer,
+)
+from users.schemas import (
+    AccessToken,
+    AccountChange,
+    ApiKeyCreated,
+    ApiKeyOut,
+    ApiKeyRequest,
+    Jwks,
+    Refresh,
+    Registration,
+    TokenPair,
+    UserChange,
+    UserOut,
+)
+
+auth = APIRouter(tags=["authentication"])
+users = APIRouter(prefix="/users", tags=["users"])
+keys = APIRouter(prefix="/users/me/api-keys", tags=["API keys"])
+internal = APIRouter(prefix="/internal", include_in_schema=False)
+
+
+@auth.post("/auth/token", dependencies=[NO_STORE])
+async def sign_in(form: PasswordForm, sessions: Sessions) -> TokenPair:
+    """The username is the email."""
+    return await sessions.sign_in(form.username, form.password)
+
+
+@auth.post("/auth/refresh", dependencies=[NO_STORE])
+async def refresh(given: Refresh, sessions: Sessions) -> TokenPair:
+    """Each refresh token works once; one that is used again ends its session."""
+    return await sessions.refresh(given.refresh_token.get_secret_value())
+
+
+@auth.post("/auth/logout", status_code=204, dependencies=[SIGNED_IN])
+async def sign_out(caller: CurrentCaller, sessions: Sessions) -> None:
+    """Ends the session of this token, also when it has ended already."""
+    await sessions.sign_out(caller)
+
+
+@auth.get("/.well-known/jwks.json")
+async def jwks(signer: Signer, response: Response) -> Jwks:
+    """The keys that access tokens are verified with."""
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return Jwks.model_validate(signer.jwks)
+
+
+@internal.post("/api-keys/exchange", dependencies=[NO_STORE])
+async def exchange(key: PresentedKey, api_keys: ApiKeys) -> AccessToken:
+    """For the gateway, which is the only one that can reach it."""
+    return await api_keys.exchange(key)
+
+
+@users.post("", status_code=201)
+async def register(wanted: Registration, accounts: Accounts) -> UserOut:
+    return UserOut.model_validate(await accounts.register(wanted))
+
+
+@users.get("/me")
+async def read_me(me: Me) -> UserOut:
+    return UserOut.model_validate(me)
+
+
+@users.patch("/me", dependencies=[SIGNED_IN])
+async def change_me(wanted: AccountChange, me: Me, caller: ActiveCaller, accounts: Accounts) -> UserOut:
+    """A new password ends all other sessions."""
+    return UserOut.model_validate(await accounts.change(me, caller.session_id, wanted))
+
+
+@users.delete("/me", status_code=204, dependencies=[SIGNED_IN])
+async def close_me(me: Me, accounts: Accounts) -> None:
+    """Deletes the account with its sessions and API keys."""
+    await accounts.close(me.id)
+
+
+@users.get("", dependencies=[ADMIN])
+async def list_users(page: PageQuery, administration: Administration, response: Response) -> list[UserOut]:
+    """By id; the total stands in `X-Total-Count`."""
+    found, total = await administration.page(page)
+    response.headers[TOTAL_COUNT] = str(total)
+    return [UserOut.model_validate(user) for user in found]
+
+
+@users.get("/{user_id}", dependencies=[ADMIN])
+async def read_user(user_id: PathId, administration: Administration) -> UserOut:
+    return UserOut.model_validate(await administration.read(user_id))
+
+
+@users.patch("/{user_id}", dependencies=[ADMIN])
+async def change_user(user_id: PathId, wanted: UserChange, administration: Administration) -> UserOut:
+    """Deactivation ends all sessions at once and disables all API keys."""
+    return UserOut.model_validate(await administration.change(user_id, wanted))
+
+
+@users.delete("/{user_id}", status_code=204, dependencies=[ADMIN])
+async def remove_user(user_id: PathId, administration: Administration) -> None:
+    await administration.remove(user_id)
+
+
+@keys.post("", status_code=201, dependencies=[SIGNED_IN, NO_STORE])
+async def create_key(wanted: ApiKeyRequest, me: Me, api_keys: ApiKeys) -> ApiKeyCreated:
+    """The key itself is shown this once."""
+    stored, key = await api_keys.create(me.id, wanted)
+    return ApiKeyCreated(**ApiKeyOut.model_validate(stored).model_dump(), key=key)
+
+
+@keys.get("")
+async def list_keys(me: Me, api_keys: ApiKeys) -> list[ApiKeyOut]:
+    return [ApiKeyOut.model_validate(key) for key in await api_keys.owned_by(me.id)]
+
+
+@keys.delete("/{key_id}", status_code=204, dependencies=[SIGNED_IN])
+async def revoke_key(key_id: PathId, me: Me, api_keys: ApiKeys) -> None:
+    """Its tokens are refused at once."""
+    await api_keys.revoke(key_id, me.id)

@@ -1,0 +1,85 @@
+"""The rules of accounts: who may have one, and what its owner may change."""
+
+from shared.identity.caller import Caller
+from shared.logging import get_logger
+from users.exceptions import AccountGone, LastAdmin, WrongPassword
+from users.passwords import Passwords
+from users.repository import Store, Transaction
+from users.revoker import Revoker
+from users.schemas import AccountChange, Registration
+from users.tables import User
+
+log = get_logger()
+
+
+class AccountService:
+    def __init__(self, store: Store, passwords: Passwords, revoker: Revoker) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._revoker = revoker
+
+    async def register(self, wanted: Registration) -> User:
+        """Raises EmailTaken, or Busy."""
+        password_hash = await self._passwords.hash(wanted.password.get_secret_value())
+        async with self._store.transaction() as tx:
+            user = await tx.users.add(wanted.email, wanted.name, password_hash)
+        log.info("user_registered", user_id=user.id)
+        return user
+
+    async def of(self, caller: Caller) -> User:
+        """The caller's account. Raises AccountGone."""
+        async with self._store.transaction() as tx:
+            return present(await tx.users.by_id(caller.id))
+
+    async def change(self, me: User, session_id: str, wanted: AccountChange) -> User:
+        """A new password ends all other sessions; API keys stay, they are revoked one by one.
+
+        Raises WrongPassword, EmailTaken, or Busy.
+        """
+        new_hash = await self._authorise(me, wanted)
+        async with self._store.transaction() as tx:
+            user = present(await tx.users.lock(me.id))
+            if wanted.current_password and user.password_hash != me.password_hash:
+                raise WrongPassword  # it was changed while we verified the old one
+            user.name = wanted.name or user.name
+            user.email = wanted.email or user.email
+            user.password_hash = new_hash or user.password_hash
+            await tx.users.save()
+            if new_hash:
+                await self._revoker.end_sessions(tx, user.id, but=session_id)
+        log.info("account_changed", user_id=user.id, fields=sorted(wanted.model_fields_set))
+        return user
+
+    async def _authorise(self, me: User, wanted: AccountChange) -> str | None:
+        """Verify the current password where one is given; the new one's hash where there is a new one."""
+        if wanted.current_password is not None and not await self._passwords.verify(
+            wanted.current_password.get_secret_value(), me.password_hash
+        ):
+            raise WrongPassword
+        return await self._passwords.hash(wanted.password.get_secret_value()) if wanted.password else None
+
+    async def close(self, user_id: int) -> None:
+        """Raises LastAdmin."""
+        async with self._store.transaction() as tx:
+            await remove(tx, present(await tx.users.lock(user_id)), self._revoker)
+        log.info("account_closed", user_id=user_id)
+
+
+def present(user: User | None) -> User:
+    """An account that somebody's token stands for. Raises AccountGone when it is deleted or inactive."""
+    if user is None or not user.is_active:
+        raise AccountGone
+    return user
+
+
+async def keep_an_admin(tx: Transaction, user: User) -> None:
+    """Asked before `user`, whose row is locked, stops being an administrator. Raises LastAdmin."""
+    if user.is_admin and user.is_active and not await tx.users.other_admins(user.id):
+        raise LastAdmin
+
+
+async def remove(tx: Transaction, user: User, revoker: Revoker) -> None:
+    """Delete an account whose row is locked. Raises LastAdmin."""
+    await keep_an_admin(tx, user)
+    await revoker.end_access(tx, user.id)
+    await tx.users.remove(user)

@@ -1,0 +1,54 @@
+"""What the service can be told: `USERS_*` in the environment, or files in `USERS_SECRETS_DIR`."""
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from shared.cpus import usable_cpus
+from shared.settings import DatabaseSettings, IdentitySettings, RedisSettings, ServiceSettings
+from users.keys import private_key, public_keys
+
+
+class MigrationSettings(ServiceSettings, DatabaseSettings):
+    """The step that migrates is trusted with the database and with nothing else."""
+
+    model_config = SettingsConfigDict(env_prefix="USERS_")
+
+    service: str = "users"
+    port: int = 8001
+
+
+class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings):
+    """Lifetimes are in the unit that their names end with."""
+
+    body_limit: int = Field(default=65_536, ge=1, description="Largest request body, bytes.")
+    signing_key: SecretStr = Field(description="Private EC P-256 key that signs access tokens, PEM.")
+    retired_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="Earlier signing keys, PEM, one after the other: tokens that they signed stay valid.",
+    )
+    access_token_seconds: int = Field(default=900, ge=1)
+    key_token_seconds: int = Field(default=300, ge=1, description="Of a token that stands for an API key.")
+    session_days: int = Field(default=30, ge=1, le=3650, description="After that: sign in again.")
+    hash_threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="Password hashes at once in each worker. Unset: its share of the CPUs.",
+    )
+    hash_queue: int = Field(default=32, ge=0, description="Hashes that may wait in each worker.")
+    hash_wait: float = Field(default=2.0, gt=0, description="Seconds that one may wait.")
+
+    @field_validator("signing_key")
+    @classmethod
+    def _signs(cls, value: SecretStr) -> SecretStr:
+        private_key(value.get_secret_value())
+        return value
+
+    @field_validator("retired_keys")
+    @classmethod
+    def _verify(cls, value: SecretStr) -> SecretStr:
+        public_keys(value.get_secret_value())
+        return value
+
+    @property
+    def hash_thread_count(self) -> int:
+        return self.hash_threads or max(1, usable_cpus() // self.worker_count)
