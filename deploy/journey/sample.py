@@ -5,7 +5,6 @@ import secrets
 from http import HTTPStatus
 
 import httpx2
-
 from deploy.journey.diamonds import Diamond
 from deploy.journey.traveller import StepFailed
 
@@ -17,7 +16,8 @@ PASSING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABL
 async def load_sample(client: httpx2.AsyncClient, sample: list[Diamond]) -> None:
     """List each of `sample` for a new seller, a few at once. Raises StepFailed when one is refused."""
     email, password = f"seller-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe()
-    await _post(client, "/users", HTTPStatus.CREATED, json={"email": email, "password": password})
+    account = {"email": email, "name": "A seller", "password": password}
+    await _post(client, "/users", HTTPStatus.CREATED, json=account)
     form = {"username": email, "password": password}
     token = (await _post(client, "/auth/token", HTTPStatus.OK, data=form)).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
@@ -43,5 +43,6 @@ async def _post(
             break
         await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
     if response.status_code != expect:
-        raise StepFailed(f"load the sample: POST {path} answered {response.status_code} {response.text[:300]}")
+        answer = f"{response.status_code} {response.text[:300]}"
+        raise StepFailed(f"load the sample: POST {path} answered {answer}")
     return response

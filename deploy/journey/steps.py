@@ -7,7 +7,7 @@ from deploy.journey.diamonds import Diamond
 from deploy.journey.traveller import Traveller
 
 REVOCATION = 2.0  # seconds; an ended session is known everywhere within one
-PLAUSIBLE = 2.0  # an estimate further from the real price than this factor is no appraisal
+PLAUSIBLE = Decimal(2)  # an estimate further from the real price than this factor is no appraisal
 
 
 async def travel(person: Traveller, diamond: Diamond) -> None:
@@ -23,7 +23,7 @@ async def travel(person: Traveller, diamond: Diamond) -> None:
 
 
 async def sign_up(person: Traveller) -> None:
-    account = {"email": person.email, "password": person.password}
+    account = {"email": person.email, "name": "Ada", "password": person.password}
     await person.ask("Sign up", "POST", "/users", expect=HTTPStatus.CREATED, json=account)
     await person.ask(
         "Get a token",
@@ -64,9 +64,10 @@ async def appraise(person: Traveller, diamond: Diamond, item_id: int) -> None:
     path = f"/items/{item_id}/appraisal"
     appraisal = await person.ask(title, "POST", path, expect=HTTPStatus.OK, headers=person.bearer())
     estimate, real = Decimal(str(appraisal["estimate"])), Decimal(diamond.price)
-    person.remark(f"estimated ${estimate:,.2f}; it was really sold for ${real:,.2f} ({estimate / real - 1:+.1%})")
-    ratio = float(estimate / real)
-    person.claim(title, holds=1 / PLAUSIBLE < ratio < PLAUSIBLE, otherwise=f"{estimate} for a diamond of {real}")
+    ratio = estimate / real
+    person.remark(f"estimated ${estimate:,.2f}; really sold for ${real:,.2f} ({ratio - 1:+.1%})")
+    close = 1 / PLAUSIBLE < ratio < PLAUSIBLE
+    person.claim(title, holds=close, otherwise=f"{estimate} for a diamond that sold for {real}")
     title = "Ask the model directly"
     answer = await person.ask(
         title,

@@ -7,14 +7,11 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx2
-
 from deploy.journey.curl import curl
 from deploy.terminal import Terminal
 
 # Pasted once, it lets a person take a field out of an answer without further tools.
-FIELD = (
-    """field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }"""
-)
+FIELD = """field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }"""
 PAUSE = 0.05
 
 
@@ -46,13 +43,13 @@ class Traveller:
     ) -> Any:
         """The answer's JSON. Raises StepFailed for another status than `expect`.
 
-        `keep` names a shell variable and the field of the answer that it takes; `show` names headers to print,
-        which must be there; `within` is how many seconds an expected change may take to show.
+        `keep` names a shell variable and the field of the answer that it takes; `show` names headers that
+        are printed and must be there; `within` is how many seconds an expected change may take to show.
         """
         request = self._client.build_request(method, path, **given)
         self._print(title, request, keep or {}, show)
         response = await self._send(title, request, expect, within)
-        body = response.json() if response.content else None
+        body: Any = response.json() if response.content else None
         missing = [name for name in show if name not in response.headers]
         status = f"{response.status_code} {response.reason_phrase}"
         self._terminal.answer(status, {name: response.headers.get(name, "-") for name in show}, body)

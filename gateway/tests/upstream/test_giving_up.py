@@ -131,29 +131,25 @@ async def test_closing_a_complete_response_keeps_the_connection(
     assert len(upstream.peers) == 1
 
 
-@pytest.mark.parametrize("answer", [ENDLESS, OK + b"Content-Length: 4\r\n\r\nruby"], ids=["body", "complete"])
+@pytest.mark.parametrize(
+    ("answer", "kept"), [(ENDLESS, 0), (OK + b"Content-Length: 4\r\n\r\nruby", 1)], ids=["begun", "complete"]
+)
 async def test_cancelled_in_the_turn_of_the_loop_that_brought_the_answer(
-    start_upstream, make_pool, ask, answer
+    start_upstream, make_pool, ask, answer, kept
 ) -> None:
-    callers: list[asyncio.Task[object]] = []
-
     async def script(peer):
+        await peer.request()
+        await peer.send(OK + b"Content-Length: 0\r\n\r\n")
         await peer.request()
         await peer.send(answer)
         await peer.until_closed()
 
-    async def cancel_the_other() -> None:
-        await together.wait()
-        callers[0].cancel()
-
-    # The response's arrival wakes the caller by a callback; a cancellation between the two is arranged by
-    # watching the pool, whose figures change at once.
-    together = asyncio.Event()
     pool = make_pool(await start_upstream(script))
-    callers.append(asyncio.create_task(ask(pool)))
-    canceller = asyncio.create_task(cancel_the_other())
-    together.set()
-    await canceller
+    await ask(pool)
+    # Driven by hand, because no task can be cancelled between the answer and its own next step.
+    caller = ask(pool)
+    answered = caller.send(None)
+    await asyncio.wait([answered])
     with pytest.raises(asyncio.CancelledError):
-        await callers[0]
-    assert pool.stats.in_flight == 0
+        caller.throw(asyncio.CancelledError())
+    assert pool.stats == (kept, kept, 0, 0)

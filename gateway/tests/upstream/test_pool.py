@@ -1,6 +1,8 @@
 """Which connection a request gets, how many there are, and that none is lost."""
 
 import asyncio
+import contextlib
+import socket
 
 import pytest
 
@@ -177,17 +179,18 @@ async def test_an_unknown_host_is_unreachable(make_pool, ask) -> None:
 
 
 async def test_a_connect_without_answer_times_out(make_pool, ask) -> None:
-    # A full accept queue: the kernel leaves further SYNs unanswered.
-    listener = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0, backlog=1, start_serving=False)
-    port = listener.sockets[0].getsockname()[1]
-    sock = listener.sockets[0]
-    assert sock.fileno() >= 0
-    listener.close()
-    await listener.wait_closed()
-    pool = make_pool(f"http://127.0.0.1:{port}", connect_timeout=0.0)
-    with pytest.raises(UpstreamUnreachable, match="timeout"):
-        await ask(pool)
-    assert pool.stats == (0, 0, 0, 0)
+    with contextlib.ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):  # once its queue is full the kernel leaves the next SYN unanswered
+            client = sockets.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        pool = make_pool(f"http://127.0.0.1:{listener.getsockname()[1]}", connect_timeout=0.05)
+        with pytest.raises(UpstreamUnreachable, match="connect timeout"):
+            await ask(pool)
+        assert pool.stats == (0, 0, 0, 0)
 
 
 async def test_closing_lets_what_is_in_flight_finish(start_upstream, make_pool, ask) -> None:

@@ -57,9 +57,8 @@ def locust_arguments(given: argparse.Namespace) -> list[str]:
         f"--run-time={given.time}",
         f"--html={given.report}",
     ]
-    for name in ("mix", "think", "steps", "arrivals", "max_failures"):
-        if (value := getattr(given, name)) is not None:
-            passed.append(f"--{name.replace('_', '-')}={value}")
+    optional = {name: getattr(given, name) for name in ("mix", "think", "steps", "arrivals", "max_failures")}
+    passed += [f"--{name.replace('_', '-')}={value}" for name, value in optional.items() if value is not None]
     return [*passed, "--target-is-mine"] if given.target_is_mine else passed
 
 

@@ -1,14 +1,22 @@
-"""The committed model, a diamond to price, and the table it came from."""
+"""The committed model, a diamond to price, the table it came from, and the service really served."""
 
+import asyncio
+import inspect
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import pytest_asyncio
 
 from ml_predict.card import ModelCard
+from ml_predict.main import create_app
 from ml_predict.model import PriceModel, read_card
+from ml_predict.settings import MlPredictSettings
 from ml_predict.training.data import Split, clean, read_table, split
+from shared.testing import LiveApp, TestIdentity, served
 
 MEMBER = Path(__file__).parents[1]
 
@@ -51,3 +59,37 @@ def table() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def parts(table: pd.DataFrame) -> Split:
     return split(clean(table).table)
+
+
+@pytest.fixture(scope="session")
+def settings(redis_settings: dict[str, Any], identity: TestIdentity) -> MlPredictSettings:
+    return MlPredictSettings(**redis_settings, jwks_url=identity.jwks_url)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def live(settings: MlPredictSettings) -> AsyncIterator[LiveApp]:
+    async with served(create_app(settings)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Awaitable[None]]:
+    """`await eventually(read, 401)`: until `read()`, which may be a coroutine, gives that; ten seconds at most."""
+
+    async def wait(read: Callable[[], Any], wanted: Any) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                found = read()
+                if (await found if inspect.isawaitable(found) else found) == wanted:
+                    return
+                await asyncio.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

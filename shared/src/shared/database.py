@@ -102,7 +102,11 @@ def _translate(context: ExceptionContext) -> BaseException | None:
     return DatabaseUnavailable()
 
 
-_LISTENERS: dict[str, Callable[..., Any]] = {"do_connect": _connect, "checkout": _replace_dead, "handle_error": _translate}
+_LISTENERS: dict[str, Callable[..., Any]] = {
+    "do_connect": _connect,
+    "checkout": _replace_dead,
+    "handle_error": _translate,
+}
 
 
 async def session(request: Request) -> AsyncGenerator[AsyncSession, None]:

@@ -48,7 +48,7 @@ class Conflict(ServiceError):
 
 
 class ContentTooLarge(ServiceError):
-    """The connection stays open: the rest of the body is read and thrown away, so that the answer arrives.
+    """The rest of the body is read and thrown away, so that the answer arrives.
 
     Closing it would reset a caller that is still sending, before it has read why.
     """

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -9,27 +10,58 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn_worker import UvicornWorker
 
 MARGIN = 3  # seconds between uvicorn's limit and gunicorn's SIGKILL, for the lifespan's shutdown
-INVALID = orjson.dumps(
-    {
-        "type": "urn:facet:problem:malformed_request",
-        "title": "Malformed HTTP request",
-        "status": 400,
-        "code": "malformed_request",
-    }
-)
+LONGEST_HEAD = 65_536  # bytes of a request line and its headers; uvicorn itself has no limit
 
 
 class Protocol(HttpToolsProtocol):
     """Answers bytes that are no HTTP with a problem document, as all other errors are."""
 
+    _in_head = False
+    _head_size = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head_size += len(data)
+            if self._head_size > LONGEST_HEAD:
+                self._refuse(431, "headers_too_large", "Request headers too large")
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_size = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+            return
+        # Upgrades are ignored, but httptools reads nothing more: neither this request's body nor another one.
+        if any(name in _BODY and value != b"0" for name, value in self.headers):
+            raise ValueError("an upgrade with a body")  # becomes a 400
+        super().on_headers_complete()
+        self.cycle.keep_alive = False
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are not for callers
-        answering = self.cycle is not None and not self.cycle.response_complete
-        if not answering:  # or these bytes would pass for a part of the answer that is under way
-            self.transport.write(
-                b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
-                b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(INVALID), INVALID)
+        self._refuse(400, "malformed_request", "Malformed HTTP request")
+
+    def _refuse(self, status: int, code: str, title: str) -> None:
+        cycle = self.cycle
+        answering = cycle is not None and cycle.response_started and not cycle.response_complete
+        if not answering:  # or this would pass for a part of the answer that is under way
+            body = orjson.dumps(
+                {"type": f"urn:facet:problem:{code}", "title": title, "status": status, "code": code}
             )
+            self.transport.write(
+                b"HTTP/1.1 %d %s\r\ncontent-type: application/problem+json\r\n"
+                b"content-length: %d\r\nconnection: close\r\n\r\n%s"
+                % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+            )
+        self._in_head = False
         self.transport.close()
+
+
+_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no types

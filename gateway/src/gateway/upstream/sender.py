@@ -1,7 +1,7 @@
 """Sends a request body that arrives bit by bit, no faster than the upstream takes it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 
 class BodySender:
@@ -29,7 +29,7 @@ class BodySender:
             elif not self.stopping:
                 on_end(error if isinstance(error, Exception) else RuntimeError("the body was cancelled"))
 
-        self._task = asyncio.get_running_loop().create_task(self._send(transport))
+        self._task = asyncio.get_running_loop().create_task(self._send_and_close(transport))
         self._task.add_done_callback(ended)
 
     def pause(self) -> None:
@@ -48,6 +48,13 @@ class BodySender:
         """Waits until the body's iterator is no longer in use."""
         if self._task is not None:
             await asyncio.wait([self._task])
+
+    async def _send_and_close(self, transport: asyncio.WriteTransport) -> None:
+        try:
+            await self._send(transport)
+        finally:
+            if isinstance(self._body, AsyncGenerator):
+                await self._body.aclose()  # a generator stopped halfway has things to put away, too
 
     async def _send(self, transport: asyncio.WriteTransport) -> None:
         left = self._length

@@ -65,16 +65,17 @@ def refuse(environment: Environment, host: str) -> str | None:
     return refusal(host, mine=bool(given(environment).target_is_mine))
 
 
-def check_target(environment: Environment, host: str) -> None:
+def check_target(environment: Environment, host: str | None) -> None:
     """Raises StopTest when no load may go there."""
-    if reason := refuse(environment, host):
+    if reason := refuse(environment, host or ""):
         raise StopTest(reason)
 
 
 def given(environment: Environment) -> argparse.Namespace:
     if environment.parsed_options is None:
         raise StopTest("these scenarios need locust's command line")
-    return environment.parsed_options
+    options: argparse.Namespace = environment.parsed_options
+    return options
 
 
 def mix(environment: Environment) -> dict[str, int]:

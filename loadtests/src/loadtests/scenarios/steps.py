@@ -4,6 +4,7 @@ Given beside a file of users: `locust -f shopper.py,steps.py`.
 """
 
 from locust import LoadTestShape
+from locust.exception import StopTest
 
 from loadtests.scenarios import options
 
@@ -16,12 +17,17 @@ class Steps(LoadTestShape):
     use_common_options = True
 
     def tick(self) -> tuple[int, float] | None:
-        given = self.runner.environment.parsed_options
-        return stair(self.get_run_time(), given.users, given.spawn_rate, given.run_time, given.steps)
+        if self.runner is None:
+            return None
+        given = options.given(self.runner.environment)
+        if not given.run_time:
+            raise StopTest("a staircase needs a --run-time")
+        users, rate = given.num_users or given.steps, given.spawn_rate or 1
+        return stair(self.get_run_time(), users, rate, given.run_time, given.steps)
 
 
 def stair(elapsed: float, users: int, rate: float, duration: float, steps: int) -> tuple[int, float] | None:
-    """Users and users started a second at this time (seconds); None when it is over."""
+    """Users, and users started a second, at `elapsed` seconds; None when it is over."""
     if elapsed >= duration:
         return None
     step = int(elapsed / duration * steps) + 1

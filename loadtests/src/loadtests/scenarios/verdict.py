@@ -12,8 +12,9 @@ def judge(environment: Environment, **_: Any) -> None:
     total = environment.stats.total
     allowed = environment.parsed_options.max_failures if environment.parsed_options else 0.0
     line, good = verdict(total.num_requests, total.num_failures, allowed)
-    print(f"\n{line}\n")  # noqa: T201 - the command's result
     environment.process_exit_code = 0 if good else 1
+    # Below locust's tables, which are printed between these two events.
+    environment.events.quit.add_listener(lambda **_: print(line))  # noqa: T201 - the command's result
 
 
 def verdict(requests: int, failures: int, allowed: float) -> tuple[str, bool]:

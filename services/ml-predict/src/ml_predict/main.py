@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
 from ml_predict.lifespan import Resources, resources
+from ml_predict.refusal import RefusalMiddleware
 from ml_predict.routes import router
 from ml_predict.settings import MlPredictSettings
 from shared.app import build_app
@@ -21,4 +23,10 @@ def create_app(settings: MlPredictSettings | None = None) -> FastAPI:
         async with resources(chosen) as made:
             yield made
 
-    return build_app(chosen, title="Facet: prices", lifespan=lifespan, routers=[router])
+    return build_app(
+        chosen,
+        title="Facet: prices",
+        lifespan=lifespan,
+        routers=[router],
+        inner=[Middleware(RefusalMiddleware)],
+    )

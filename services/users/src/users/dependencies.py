@@ -20,7 +20,7 @@ from users.tokens import TokenSigner
 def _resource(name: str) -> Any:
     """What the lifespan gave under this name."""
 
-    def find(request: Request) -> Any:
+    async def find(request: Request) -> Any:
         return getattr(request.state, name)
 
     return Depends(find)
@@ -63,7 +63,7 @@ async def admin(_: AdminCaller, me: Me) -> User:
 ADMIN = Depends(admin)
 
 
-def no_store(response: Response) -> None:
+async def no_store(response: Response) -> None:
     """RFC 6749, section 5.1: nobody keeps an answer that holds a credential."""
     response.headers["Cache-Control"] = "no-store"
 

@@ -20,9 +20,9 @@ def private_key(pem: str) -> ec.EllipticCurvePrivateKey:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError("not an unencrypted private key in PEM") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError("not an EC key on P-256")
-    return key
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    raise ValueError("not an EC key on P-256")
 
 
 def public_keys(pems: str) -> list[ec.EllipticCurvePublicKey]:
@@ -42,9 +42,9 @@ def _public_key(pem: str) -> ec.EllipticCurvePublicKey:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("not a public key in PEM") from None
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError("not an EC key on P-256")
-    return key
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    raise ValueError("not an EC key on P-256")
 
 
 def jwk(key: ec.EllipticCurvePublicKey) -> dict[str, Any]:

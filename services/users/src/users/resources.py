@@ -34,7 +34,7 @@ class Resources(TypedDict):
 
 @asynccontextmanager
 async def resources(settings: UsersSettings) -> AsyncIterator[Resources]:
-    """Connections first, the listener last: it is the first to stop, while what it reads from still stands."""
+    """Connections first, the listener last: it stops first, while what it reads from still stands."""
     async with AsyncExitStack() as stack:
         database = Database(settings, settings.service)
         stack.push_async_callback(database.close)

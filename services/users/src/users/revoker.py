@@ -28,6 +28,9 @@ class Revoker:
         await self.announce(await tx.sessions.end_all(user_id, utc_now(), but))
 
     async def end_access(self, tx: Transaction, user_id: int) -> None:
-        """All sessions of an account, and all tokens that stand for its API keys."""
+        """All sessions of an account, and all tokens that stand for its API keys.
+
+        Those are refused for one token lifetime, even if the account is reactivated sooner.
+        """
         keys = [key.session_id for key in await tx.keys.owned_by(user_id)]
         await self.announce([*await tx.sessions.end_all(user_id, utc_now()), *keys])

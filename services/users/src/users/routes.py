@@ -64,7 +64,7 @@ async def jwks(signer: Signer, response: Response) -> Jwks:
 
 
 @internal.post("/api-keys/exchange", dependencies=[NO_STORE])
-async def exchange(key: PresentedKey, api_keys: ApiKeys) -> AccessToken:
+async def exchange(api_keys: ApiKeys, key: PresentedKey = "") -> AccessToken:
     """For the gateway, which is the only one that can reach it."""
     return await api_keys.exchange(key)
 

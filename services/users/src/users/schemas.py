@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from users.fields import Email, GivenSecret, Name, Password
 
@@ -42,8 +42,8 @@ class UserChange(_In):
     """An administrator's. What is left out, or null, stays as it is."""
 
     name: Name | None = None
-    is_active: bool | None = None
-    is_admin: bool | None = None
+    is_active: StrictBool | None = None
+    is_admin: StrictBool | None = None
 
 
 class UserOut(_Out):

@@ -49,11 +49,11 @@ class SessionService:
         refresh = RefreshToken.new()
         now = utc_now()
         async with self._store.transaction() as tx:
-            # Locked and looked at again: while we hashed it may have been deactivated or given a new password.
+            # Looked at again: while we hashed it may have been deactivated or given a new password.
             locked = await tx.users.lock(user.id)
             if locked is None or not locked.is_active or locked.password_hash != verified:
                 raise InvalidCredentials
-            # A session that ran out is kept while its last access token may live, to be revoked with the rest.
+            # A session that ran out stays while its last access token may live, to be revoked with it.
             await tx.sessions.forget(user.id, now - timedelta(seconds=self._token_seconds))
             session = await tx.sessions.add(
                 id=uuid.uuid4().hex,

@@ -1,0 +1,72 @@
+"""The stack's folder: private, used by one stack at a time, with the secrets made on the first start."""
+
+import contextlib
+import fcntl
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from deploy.embedded.exceptions import StackFailed
+from deploy.embedded.settings import ROOT
+
+from shared.secrets import make_secrets
+
+PLAN = ROOT / "deploy" / "secrets.toml"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for as long as the block runs. Raises StackFailed when another stack holds it.
+
+    The kernel lets go of the lock however this process ends.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (folder / "lock").open("a+")
+    except OSError as error:
+        raise StackFailed(f"cannot write {folder}: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip()
+            raise StackFailed(f"{folder} is in use by another stack (process {holder})") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def fresh_logs(folder: Path) -> Path:
+    """An empty folder for this run's logs."""
+    logs = folder / "logs"
+    logs.mkdir(exist_ok=True, mode=0o700)
+    for old in logs.glob("*.log"):
+        old.unlink()
+    return logs
+
+
+def secrets_in(folder: Path, plan: Path = PLAN) -> Path:
+    """The folder of the secrets, all there. Raises StackFailed for one that is there but no good."""
+    kept = folder / "secrets"
+    kept.mkdir(exist_ok=True, mode=0o700)
+    wanted = tomllib.loads(plan.read_text())
+    make_secrets(kept, wanted)
+    for holder, files in wanted.items():
+        for name, kind in files.items():
+            if not _good((kept / holder / name).read_bytes(), kind):
+                raise StackFailed(f"{kept / holder / name} is damaged: restore it, or delete {folder}")
+    return kept
+
+
+def _good(secret: bytes, kind: str) -> bool:
+    if kind != "ec-p256":
+        return bool(secret.strip())
+    try:
+        load_pem_private_key(secret, None)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,61 @@
+"""Ends what an earlier stack left running when it was killed before it could stop its children."""
+
+import contextlib
+import json
+import os
+import signal
+from pathlib import Path
+
+
+class Children:
+    """The list of running children in the stack's folder.
+
+    A process is known by its id and the kernel tick of its birth (proc(5), field 22), so that a new process
+    with an old id is never taken for ours. Where there is no /proc nothing is recorded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._births: dict[int, str] = {}
+
+    def add(self, process_id: int) -> None:
+        if birth := _birth(process_id):
+            self._births[process_id] = birth
+            self._write()
+
+    def forget(self, process_id: int) -> None:
+        self._births.pop(process_id, None)
+        self._write()
+
+    def end_leftovers(self) -> int:
+        """Kill what is listed and still runs; call it only while holding the folder. Returns how many."""
+        ended = 0
+        try:
+            listed = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            return 0
+        for process_id, birth in ((int(name), birth) for name, birth in listed.items()):
+            if _birth(process_id) == birth:
+                kill_group(process_id)
+                ended += 1
+        return ended
+
+    def _write(self) -> None:
+        half = self._path.with_suffix(".part")
+        half.write_text(json.dumps(self._births))
+        half.rename(self._path)
+
+
+def kill_group(process_id: int) -> None:
+    """SIGKILL for a child and whatever it forked: a child leads a process group of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process_id, signal.SIGKILL)
+
+
+def _birth(process_id: int) -> str | None:
+    try:
+        stat = Path(f"/proc/{process_id}/stat").read_text()
+    except OSError:
+        return None
+    state, *fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
+    return None if state == "Z" else fields[18]

@@ -1,0 +1,101 @@
+"""From start to stop: the stack comes up, the journey is made, and it stays until it is told to go."""
+
+import asyncio
+import signal
+import time
+
+from deploy.embedded.exceptions import StackFailed
+from deploy.embedded.folder import fresh_logs, locked, secrets_in
+from deploy.embedded.leftovers import Children
+from deploy.embedded.settings import SERVICES, StackSettings, check_ports
+from deploy.embedded.stack import Stack
+from deploy.journey.__main__ import make_journey
+from deploy.journey.traveller import StepFailed
+from deploy.terminal import Terminal
+
+SAMPLE = 60
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def run(settings: StackSettings, terminal: Terminal, *, leave: bool) -> int:
+    """The exit status; `leave` ends it after the journey. Raises StackFailed when it cannot begin."""
+    folder = settings.facet_folder.absolute()
+    with locked(folder):
+        children = Children(folder / "children.json")
+        if ended := children.end_leftovers():
+            terminal.line(f"ended {ended} processes that an earlier start had left behind")
+        check_ports(settings)
+        try:
+            logs, secrets = fresh_logs(folder), secrets_in(folder)
+        except OSError as error:
+            raise StackFailed(f"cannot write {folder}: {error}") from None
+        terminal.line(f"Facet, embedded: data, secrets and logs in {folder}")
+        stack = Stack(settings, secrets, logs, children, terminal)
+        return asyncio.run(_live(stack, settings, terminal, leave=leave))
+
+
+async def _live(stack: Stack, settings: StackSettings, terminal: Terminal, *, leave: bool) -> int:
+    life = asyncio.create_task(_until_told(stack, settings, terminal, leave=leave))
+    signals = 0
+
+    def on_signal() -> None:
+        nonlocal signals
+        signals += 1
+        if signals == 1:
+            life.cancel()
+        else:
+            stack.kill()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        return await life
+    except asyncio.CancelledError:
+        return INTERRUPTED
+    finally:
+        started = time.monotonic()
+        await stack.down()
+        terminal.line(f"stopped in {time.monotonic() - started:.1f} s; nothing is left running")
+
+
+async def _until_told(stack: Stack, settings: StackSettings, terminal: Terminal, *, leave: bool) -> int:
+    await stack.up()
+    terminal.good(f"ready after {stack.age:.1f} s")
+    status = await _journey(settings, terminal)
+    if leave:
+        return status
+    _show_around(settings, terminal)
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        terminal.line("\nstopping; once more to stop at once")
+    return status
+
+
+async def _journey(settings: StackSettings, terminal: Terminal) -> int:
+    """The sample is loaded once for each data folder."""
+    loaded = settings.facet_folder / "sample-loaded"
+    try:
+        await make_journey(settings.url("gateway"), terminal, 0 if loaded.exists() else SAMPLE)
+    except StepFailed as error:
+        terminal.bad(f"\nfailed: {error}")
+        return 1
+    loaded.touch()
+    terminal.good("\nEvery step worked.")
+    return 0
+
+
+def _show_around(settings: StackSettings, terminal: Terminal) -> None:
+    gateway = settings.url("gateway")
+    metrics = " ".join(str(settings.metrics_port(name)) for name in reversed(SERVICES))
+    terminal.heading("Where to look")
+    for what, where in (
+        ("try it out", f"{gateway}/docs"),
+        ("what is ready", f"{gateway}/ready"),
+        ("metrics", f"http://127.0.0.1:PORT/metrics, PORT one of {metrics}"),
+        ("logs", f"{settings.facet_folder / 'logs'}/*.log"),
+        ("start afresh", f"stop it, then delete {settings.facet_folder}"),
+        ("stop", "Ctrl-C"),
+    ):
+        terminal.line(f"  {what:<14} {where}")

@@ -1,0 +1,111 @@
+"""Starts children, starts them again when they die, and stops them all."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+
+from deploy.embedded.exceptions import StackFailed
+from deploy.embedded.leftovers import Children, kill_group
+
+from shared.embedded.child import ChildServer
+
+LOOK = 0.1  # seconds between two looks at a child
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
+SETTLED = 30.0  # a child that ran this long may be restarted at once again
+PATIENCE = 30.0  # seconds to stop in: a service lets requests in flight finish
+
+
+class Supervisor:
+    """`say` gets one line for whatever a person should know."""
+
+    def __init__(self, say: Callable[[str], None], children: Children) -> None:
+        self._say = say
+        self._children = children
+        self._started: list[ChildServer] = []
+        self._watches: dict[ChildServer, asyncio.Task[None]] = {}
+        self._starts: set[asyncio.Task[None]] = set()
+
+    async def start(self, child: ChildServer) -> None:
+        """Start, and from then on watch. Raises StackFailed with the end of the child's log."""
+        self._started.append(child)
+        try:
+            await self._launch(child)
+        except (RuntimeError, OSError) as error:
+            raise StackFailed(str(error).strip()) from error
+        self._watches[child] = asyncio.create_task(self._watch(child), name=f"watch {child.name}")
+
+    async def stop(self, *batches: list[ChildServer]) -> None:
+        """Stop batch after batch, the children of one at the same time; what never started is no matter."""
+        for watch in self._watches.values():
+            watch.cancel()
+        await asyncio.gather(*self._watches.values(), return_exceptions=True)
+        for child in self._started:
+            if child in self._watches or child.process is None:
+                continue
+            child.process.terminate()  # it is still starting: its start need not be waited for
+        await asyncio.gather(*self._starts, return_exceptions=True)
+        for batch in batches:
+            stops = (self._end(child) for child in batch if child in self._started)
+            await asyncio.gather(*stops)
+
+    def kill(self) -> None:
+        """At once and without asking: for the second Ctrl-C."""
+        for child in self._started:
+            if child.process is not None:
+                kill_group(child.process.pid)
+
+    async def _launch(self, child: ChildServer) -> None:
+        """In a thread that is let finish even if the start is given up, so that no child is lost."""
+        task = asyncio.create_task(asyncio.to_thread(child.start))
+        self._starts.add(task)
+        task.add_done_callback(self._forget_start)
+        await asyncio.shield(task)
+        if child.process is not None:
+            self._children.add(child.process.pid)
+
+    def _forget_start(self, task: asyncio.Task[None]) -> None:
+        self._starts.discard(task)
+        if not task.cancelled():
+            task.exception()  # a start that was given up has nobody else who looks at how it ended
+
+    async def _end(self, child: ChildServer) -> None:
+        process = child.process
+        await asyncio.to_thread(child.stop, PATIENCE)
+        if process is not None:
+            kill_group(process.pid)
+            self._children.forget(process.pid)
+
+    async def _watch(self, child: ChildServer) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            born = time.monotonic()
+            how = await _gone(child)
+            died = time.monotonic()
+            pause = FIRST_PAUSE if died - born > SETTLED else pause
+            self._say(f"{child.name} {how}; starting it again")
+            while not await self._again(child):
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            self._say(f"{child.name} is back after {time.monotonic() - died:.1f} s")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _again(self, child: ChildServer) -> bool:
+        if child.process is not None:
+            kill_group(child.process.pid)  # workers outlive a killed master, and would keep its port
+            self._children.forget(child.process.pid)
+        with contextlib.suppress(RuntimeError, OSError):
+            await self._launch(child)
+            return True
+        return False
+
+
+async def _gone(child: ChildServer) -> str:
+    while child.process is not None:
+        status = child.process.poll()
+        if status is not None:
+            return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
+        await asyncio.sleep(LOOK)
+    return "did not start"
