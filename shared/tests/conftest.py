@@ -42,10 +42,14 @@ def sample_settings() -> Callable[..., ServiceSettings]:
 
 @pytest.fixture
 def make_app() -> Callable[..., FastAPI]:
-    """`make_app(router, settings=…, middleware=…, database=…)`: what is left over becomes the lifespan's state."""
+    """`make_app(router, settings=…, inner=…, database=…)`: what is left over becomes the lifespan's state."""
 
     def make(
-        *routers: APIRouter, settings: ServiceSettings | None = None, middleware: Any = (), **resources: Any
+        *routers: APIRouter,
+        settings: ServiceSettings | None = None,
+        outer: Any = (),
+        inner: Any = (),
+        **resources: Any,
     ) -> FastAPI:
         @contextlib.asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -56,7 +60,8 @@ def make_app() -> Callable[..., FastAPI]:
             title="Sample",
             lifespan=lifespan,
             routers=routers,
-            middleware=middleware,
+            outer=outer,
+            inner=inner,
         )
 
     return make

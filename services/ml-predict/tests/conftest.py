@@ -74,7 +74,7 @@ async def live(settings: MlPredictSettings) -> AsyncIterator[LiveApp]:
 
 @pytest.fixture(scope="session")
 def eventually() -> Callable[..., Awaitable[None]]:
-    """`await eventually(read, 401)`: until `read()`, which may be a coroutine, gives that; ten seconds at most."""
+    """`await eventually(read, 401)`: until `read()`, or what it awaits, gives that; ten seconds at most."""
 
     async def wait(read: Callable[[], Any], wanted: Any) -> None:
         async with asyncio.timeout(10):

@@ -120,7 +120,7 @@ async def test_a_larger_body_is_refused_before_it_is_read(
         ("carat", "[0.7]", "float_type"),
         ("cut", '"Superb"', "literal_error"),
         ("cut", '"Ideal\\u0000"', "literal_error"),
-        ("cut", '"\\ud800"', "literal_error"),
+        ("cut", '"\\ud800"', "string_unicode"),
         ("color", "{}", "literal_error"),
     ],
 )
@@ -155,8 +155,10 @@ async def test_a_missing_feature_is_named(caller: httpx2.AsyncClient, diamond: D
 
 @pytest.mark.parametrize(
     "body",
-    ["{}", "[]", "null", "1", '"x"', '{"instances": []}', '{"instances": null}', '{"instances": {}}']
-    + ['{"instances": [1]}', '{"instances": [[]]}', '{"rows": []}'],
+    [
+        *("{}", "[]", "null", "1", '"x"', '{"rows": []}'),
+        *(f'{{"instances": {rows}}}' for rows in ("[]", "null", "{}", "[1]", "[[]]", "true")),
+    ],
 )
 async def test_a_body_of_another_shape_is_422(caller: httpx2.AsyncClient, body: str) -> None:
     answer = await post(caller, body)
@@ -180,6 +182,15 @@ async def test_a_body_of_another_type_is_422(caller: httpx2.AsyncClient, diamond
     body = json.dumps({"instances": [diamond]})
     answer = await caller.post("/predict", content=body, headers={"Content-Type": "text/plain"})
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("name", ["polish", "\\u0000", "\\ud800", ""])
+async def test_an_unknown_field_is_refused_whatever_its_name(
+    caller: httpx2.AsyncClient, diamond: Diamond, name: str
+) -> None:
+    body = json.dumps({"instances": [diamond]})[:-3] + f', "{name}": 1}}]}}'
+    answer = await post(caller, body)
+    assert (answer.status_code, answer.json()["errors"][0]["type"]) == (422, "extra_forbidden")
 
 
 async def test_what_was_sent_is_never_sent_back(caller: httpx2.AsyncClient, diamond: Diamond) -> None:

@@ -44,7 +44,7 @@ def test_without_a_checkout_around_it_the_repository_must_be_named(monkeypatch: 
         MlPredictSettings.model_rebuild(force=True)
 
 
-@pytest.mark.parametrize("name", ["..", "../other", "a/b", "", ".hidden"])
+@pytest.mark.parametrize("name", ["..", "../other", "a/b", "/etc", ".hidden"])
 @pytest.mark.parametrize("which", ["ML_PREDICT_MODEL_NAME", "ML_PREDICT_MODEL_VERSION"])
 def test_a_model_cannot_be_outside_its_repository(
     monkeypatch: pytest.MonkeyPatch, which: str, name: str

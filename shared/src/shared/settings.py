@@ -98,9 +98,9 @@ def load_settings(cls: type[SettingsT], **given: Any) -> SettingsT:
         # Only names and reasons: a value could be a secret.
         reasons = [_reason(prefix, item["loc"], item["type"], item["msg"]) for item in error.errors()]
         raise SystemExit("wrong settings: " + "; ".join(reasons)) from None
-    except SettingsError as error:  # for a list or an object; its text names the field
+    except SettingsError as error:  # no JSON for a list, no text in a file; it names the field
         field = str(error).partition('"')[2].partition('"')[0]
-        raise SystemExit(f"wrong settings: {prefix}{field.upper()}: not JSON") from None
+        raise SystemExit(f"wrong settings: {prefix}{field.upper()}: cannot be read") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SystemExit(f"{prefix}SECRETS_DIR={folder} cannot be read: {type(error).__name__}") from None
 

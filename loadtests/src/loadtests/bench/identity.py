@@ -1,0 +1,46 @@
+"""An issuer of the bench's own: a fresh key, its JWKS, and tokens as the users service signs them."""
+
+import json
+import time
+import uuid
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+NAME = "facet"  # issuer and audience
+LIFETIME = 3600  # seconds: longer than any bench
+
+
+class Issuer:
+    """ES256, RFC 9068 access tokens."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._key_id = uuid.uuid4().hex
+
+    @property
+    def jwks(self) -> str:
+        public = ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        return json.dumps({"keys": [{**public, "kid": self._key_id, "use": "sig", "alg": "ES256"}]})
+
+    def token(self, subject: int) -> str:
+        now = int(time.time())
+        claims = {
+            "iss": NAME,
+            "aud": NAME,
+            "sub": str(subject),
+            "sid": uuid.uuid4().hex,
+            "scope": "",
+            "iat": now,
+            "exp": now + LIFETIME,
+            "jti": uuid.uuid4().hex,
+        }
+        return jwt.encode(claims, self._key, "ES256", headers={"typ": "at+jwt", "kid": self._key_id})
+
+
+def tampered(token: str) -> str:
+    """The same with other claims under the same signature."""
+    head, claims, signature = token.split(".")
+    changed = "A" if claims[10] != "A" else "B"
+    return ".".join((head, claims[:10] + changed + claims[11:], signature))

@@ -1,0 +1,21 @@
+"""Interleaved repeats: every peer once a round, so that a machine's moods fall on all of them alike."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from loadtests.bench.wrk import Sample
+
+Measure = Callable[[str], Sample]
+
+
+def interleaved(names: Sequence[str], rounds: int, measure: Measure) -> Mapping[str, list[Sample]]:
+    """`measure` each name once a round; the one that begins changes, so that none is always first."""
+    samples: dict[str, list[Sample]] = {name: [] for name in names}
+    for name in order(names, rounds):
+        samples[name].append(measure(name))
+    return samples
+
+
+def order(names: Sequence[str], rounds: int) -> Iterator[str]:
+    for turn in range(rounds):
+        first = turn % len(names)
+        yield from (*names[first:], *names[:first])
