@@ -1,4 +1,4 @@
-"""A container's health check: status 0 when `/ready` on this port answers 200. `python -I -S healthy.py 8001`.
+"""A container's health check, `python -I -S healthy.py PORT`: status 0 when `/ready` answers 200.
 
 On a bare socket, because it runs every few seconds: importing an HTTP client costs more than asking.
 """

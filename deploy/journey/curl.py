@@ -18,10 +18,9 @@ def curl(request: httpx2.Request, variables: Mapping[str, str], *, show_headers:
     if request.method != ("POST" if request.content else "GET"):
         words += ["-X", request.method]
     words.append(quote(str(request.url), variables))
-    for name, value in request.headers.items():
-        if name in _OWN or (name, value) == ("content-type", _FORM):
-            continue
-        words += ["-H", quote(f"{name.title()}: {value}", variables)]
+    for name, value in ((name.decode(), value.decode()) for name, value in request.headers.raw):
+        if name.lower() not in _OWN and value != _FORM:
+            words += ["-H", quote(f"{name}: {value}", variables)]
     if request.content:
         words += ["-d", quote(request.content.decode(), variables)]
     return " ".join(words)

@@ -54,7 +54,8 @@ class Traveller:
         status = f"{response.status_code} {response.reason_phrase}"
         self._terminal.answer(status, {name: response.headers.get(name, "-") for name in show}, body)
         if response.status_code != expect or missing:
-            wrong = f"no {missing[0]}" if missing else f"{status}, expected {int(expect)}"
+            right = response.status_code == expect
+            wrong = f"without {missing[0]}" if right else f"{status}, expected {int(expect)}"
             raise StepFailed(f"{title}: {method} {path} answered {wrong}")
         for variable, field in (keep or {}).items():
             self.variables[variable] = body[field]

@@ -16,7 +16,17 @@ def test_a_well_formed_request_id_is_kept(sent: bytes) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"x" * 129, b"two words", b"a\r\nSet-Cookie: b", b"a\n", "é".encode(), b"a\x00", b"<script>", b"a,b"],
+    [
+        b"",
+        b"x" * 129,
+        b"two words",
+        b"a\r\nSet-Cookie: b",
+        b"a\n",
+        "é".encode(),
+        b"a\x00",
+        b"<script>",
+        b"a,b",
+    ],
 )
 def test_any_other_request_id_is_replaced(sent: bytes) -> None:
     assert re.fullmatch("[0-9a-f]{32}", RequestContext.start(sent).request_id)

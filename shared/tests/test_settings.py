@@ -76,7 +76,7 @@ def test_all_missing_variables_stand_in_one_line(monkeypatch: pytest.MonkeyPatch
     ("name", "value"),
     [
         ("GEMS_PORT", "hush-65536x"),
-        ("GEMS_PORT", "65536"),
+        ("GEMS_PORT", "65666"),
         ("GEMS_WORKERS", "0"),
         ("GEMS_LOG_LEVEL", "hush-loud"),
         ("GEMS_ENVIRONMENT", "hush-staging"),

@@ -15,12 +15,14 @@ from pydantic import BaseModel, ValidationError
 from gateway.exceptions import ApiKeyInvalid, KeyExchangeUnavailable
 from gateway.upstream import UpstreamError, UpstreamPool
 from shared.context import CURRENT
+from shared.logging import get_logger
 
 EXCHANGE = b"/internal/api-keys/exchange"
 LONGEST = 256
 RENEW_BEFORE = 30.0  # seconds of life that a token passed on has left at least
 REFUSED_FOR = 2.0  # seconds for which a refusal is remembered
 TIMEOUT = 2.0
+log = get_logger()
 
 
 class _Exchanged(BaseModel):
@@ -98,6 +100,7 @@ class ApiKeys:
             return _Answer(None, now + REFUSED_FOR)
         try:
             exchanged = _Exchanged.model_validate(orjson.loads(body))
-        except (ValidationError, orjson.JSONDecodeError) as error:
-            raise KeyExchangeUnavailable(reason=f"status {response.status}") from error
+        except (ValidationError, orjson.JSONDecodeError):
+            log.warning("key_exchange_malformed", status=response.status)
+            raise KeyExchangeUnavailable from None  # the cause would be logged, and it quotes the token
         return _Answer(exchanged.access_token, now + exchanged.expires_in - RENEW_BEFORE)

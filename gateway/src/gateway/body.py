@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from starlette.types import Message, Receive, Scope
+from starlette.types import Receive, Scope
 
 from gateway.exceptions import BodyTooSlow, LengthAmbiguous
 from shared.exceptions import ContentTooLarge
@@ -18,44 +18,50 @@ async def request_body(
 ) -> AsyncIterator[bytes] | bytes | None:
     """None where there is none, bytes where one message held all of it, and chunks otherwise.
 
-    Raises ContentTooLarge (while iterating, too), LengthAmbiguous, ClientGone, and BodyTooSlow when nothing
-    of an announced body comes within `patience` seconds.
+    Raises LengthAmbiguous, and, while iterating too, ContentTooLarge, ClientGone, and BodyTooSlow when not
+    all of the body has come within `patience` seconds.
     """
     announced, chunked = _framing(scope)
     if announced == 0 or (announced is None and not chunked):
         return None
     if announced is not None and announced > limit:
         raise ContentTooLarge(limit=limit)
-    try:
-        async with asyncio.timeout(patience):
-            first = _content(await receive(), 0, limit)
-    except TimeoutError:
-        raise BodyTooSlow from None
-    if not first.get("more_body", False):
-        return bytes(first["body"])
-    return _chunks(first["body"], receive, limit)
+    body = _Body(receive, limit, asyncio.get_running_loop().time() + patience)
+    first = await body.read()
+    return body.rest(first) if body.more else first
 
 
-async def _chunks(first: bytes, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    seen = len(first)
-    if first:
-        yield first
-    more = True
-    while more:
-        message = _content(await receive(), seen, limit)
-        more = message.get("more_body", False)
-        seen += len(message["body"])
-        if message["body"]:
-            yield message["body"]
+class _Body:
+    """What `receive` tells of the body, held to its limit (bytes) and its time (`by`, in the loop's)."""
 
+    def __init__(self, receive: Receive, limit: int, by: float) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._by = by
+        self._seen = 0
+        self.more = True
 
-def _content(message: Message, seen: int, limit: int) -> Message:
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    message.setdefault("body", b"")
-    if seen + len(message["body"]) > limit:
-        raise ContentTooLarge(limit=limit)
-    return message
+    async def read(self) -> bytes:
+        try:
+            async with asyncio.timeout_at(self._by):
+                message = await self._receive()
+        except TimeoutError:
+            raise BodyTooSlow from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk: bytes = message.get("body", b"")
+        self.more = message.get("more_body", False)
+        self._seen += len(chunk)
+        if self._seen > self._limit:
+            raise ContentTooLarge(limit=self._limit)
+        return chunk
+
+    async def rest(self, first: bytes) -> AsyncIterator[bytes]:
+        if first:
+            yield first
+        while self.more:
+            if chunk := await self.read():
+                yield chunk
 
 
 def _framing(scope: Scope) -> tuple[int | None, bool]:

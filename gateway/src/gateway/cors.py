@@ -4,7 +4,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 EXPOSED = ["X-Total-Count", "X-Request-ID", "Location", "Retry-After"]
-METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
+METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 ALLOWED = ["Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "traceparent"]
 
 

@@ -7,7 +7,6 @@ from shared.exceptions import (
     BadRequest,
     GatewayTimeout,
     MethodNotAllowed,
-    NotFound,
     Unauthenticated,
     Unavailable,
 )
@@ -23,10 +22,6 @@ class CredentialsAmbiguous(BadRequest):
 
 class LengthAmbiguous(BadRequest):
     code, title = "length_ambiguous", "The length of the body is not clear"
-
-
-class RouteNotFound(NotFound):
-    code = "route_not_found"
 
 
 class RouteMethodNotAllowed(MethodNotAllowed):
@@ -56,5 +51,8 @@ class UpstreamTooSlow(GatewayTimeout):
 
 
 class BodyTooSlow(BadRequest):
+    """RFC 9110, section 15.5.9: who sends so slowly does not keep the connection either."""
+
     status: ClassVar[int] = 408
+    headers: ClassVar[dict[str, str]] = {"Connection": "close"}
     code, title = "body_timeout", "The request body did not arrive in time"

@@ -33,18 +33,16 @@ class Forwarder:
     async def forward(
         self, route: Route, authorization: bytes | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Raises UpstreamUnavailable, UpstreamFailed or UpstreamTooSlow as long as no answer has begun.
+        """Raises UpstreamUnavailable, UpstreamFailed, UpstreamTooSlow, and what `request_body` raises.
 
-        After that a fault of the upstream ends the client's connection: the status is already out.
+        Once the answer has begun such an error ends the client's connection: the status is already out.
         """
-        body = await request_body(scope, receive, route.body_limit, route.timeout)
         context = CURRENT.get() or RequestContext.start()
         headers = request_headers(scope, context, authorization)
         watch = DisconnectWatch(receive)
-        if body is None or isinstance(body, bytes):
-            watch.start()
         response: UpstreamResponse | None = None
         try:
+            body = watch.after(await request_body(scope, receive, route.body_limit, route.timeout))
             response = await self._upstreams[route.upstream].request(
                 scope["method"].encode(),
                 _target(scope),
@@ -74,7 +72,7 @@ class Forwarder:
 
 
 async def _answer(response: UpstreamResponse, send: Send) -> None:
-    headers = response_headers(response.headers)
+    headers = response_headers(response.status, response.headers)
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     whole = response.complete_body
     if whole is not None:

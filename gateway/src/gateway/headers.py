@@ -54,6 +54,7 @@ _IDENTITY_PREFIXES = (
     b"true-client-",
 )
 _RESPONSE_OURS = frozenset({b"server", b"date", b"x-request-id", b"x-process-time"})
+_BODILESS = frozenset({204, 304})  # RFC 9110, section 8.6: a 304 may say the length that a 200 would have
 
 
 @lru_cache(maxsize=1024)
@@ -96,6 +97,9 @@ def request_headers(scope: Scope, context: RequestContext, authorization: bytes 
     return kept
 
 
-def response_headers(received: Headers) -> Headers:
+def response_headers(status: int, received: Headers) -> Headers:
+    """What the client gets. A length that announces no body is dropped, or the server would wait for one."""
     named = connection_named(received)
+    if status in _BODILESS:
+        named |= {b"content-length"}
     return [(name, value) for name, value in received if passes_out(name) and name not in named]

@@ -11,7 +11,8 @@ from gateway.routes import Route, RouteTable
 from shared.logging import get_logger
 
 Document = dict[str, Any]
-SCHEMA_REF = re.compile(r"^#/components/schemas/(.+)$")
+SCHEMAS = "#/components/schemas/"
+SCHEMA_REF = re.compile(f"^{SCHEMAS}(.+)$")
 API_KEY: Document = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
 log = get_logger()
 
@@ -28,6 +29,7 @@ async def merged_openapi(
     for name, document in zip(upstreams, fetched, strict=True):
         if document is not None:
             _merge(merged, name, document, routes)
+    components["schemas"] = _used(merged["paths"], components["schemas"])
     if missing:
         merged["info"] = {**own["info"], "description": f"Not answering now: {', '.join(missing)}."}
     return merged
@@ -38,7 +40,9 @@ async def _fetch(client: httpx2.AsyncClient, url: str) -> Document | None:
         response = await client.get(f"{url}/openapi.json")
         response.raise_for_status()
         document: Document = response.json()
-    except (httpx2.HTTPError, ValueError) as error:
+        if not isinstance(document.get("paths"), dict):
+            raise TypeError("no OpenAPI document")  # noqa: TRY301 - as wrong as one that is no JSON
+    except (httpx2.HTTPError, ValueError, TypeError, AttributeError) as error:
         log.warning("openapi_not_fetched", url=url, reason=repr(error))
         return None
     return document
@@ -48,21 +52,31 @@ def _merge(merged: Document, name: str, document: Document, routes: RouteTable) 
     """Schemas whose name another service uses for something else get the service's name before theirs."""
     schemas: Document = document.get("components", {}).get("schemas", {})
     taken: Document = merged["components"]["schemas"]
-    renamed = {
-        schema: f"{name}-{schema}" if schema in taken and taken[schema] != definition else schema
-        for schema, definition in schemas.items()
-    }
+    renamed = _renames(name, schemas, taken)
     for schema, definition in schemas.items():
-        taken[renamed[schema]] = _with_refs(definition, renamed)
+        taken[renamed.get(schema, schema)] = _with_refs(definition, renamed)
     security = document.get("components", {}).get("securitySchemes", {})
     merged["components"]["securitySchemes"].update(security)
     for path, method, operation, route in _routed(name, document, routes):
         entry = {**_with_refs(operation, renamed), "tags": [name]}
         entry["operationId"] = f"{name}_{operation.get('operationId', method + path)}"
         entry.pop("security", None)
-        if route.auth not in {"public", "optional"}:
-            entry["security"] = [*({scheme: []} for scheme in security), {"ApiKey": []}]
+        if route.auth != "public":
+            nobody: list[Document] = [{}] if route.auth == "optional" else []
+            entry["security"] = [*nobody, *({scheme: []} for scheme in security), {"ApiKey": []}]
         merged["paths"].setdefault(path, {})[method] = entry
+
+
+def _renames(name: str, schemas: Document, taken: Document) -> dict[str, str]:
+    """New names for schemas that differ from the taken ones, be it only in what they refer to."""
+    renamed: dict[str, str] = {}
+    while more := {
+        schema: f"{name}-{schema}"
+        for schema, definition in schemas.items()
+        if schema not in renamed and schema in taken and taken[schema] != _with_refs(definition, renamed)
+    }:
+        renamed |= more
+    return renamed
 
 
 def _routed(name: str, document: Document, routes: RouteTable) -> Iterator[tuple[str, str, Document, Route]]:
@@ -74,16 +88,27 @@ def _routed(name: str, document: Document, routes: RouteTable) -> Iterator[tuple
 
 
 def _with_refs(node: Any, renamed: Mapping[str, str]) -> Any:
+    """Also where a reference is no `$ref`: in a discriminator's mapping."""
     if isinstance(node, dict):
-        return {
-            key: _ref(value, renamed) if key == "$ref" else _with_refs(value, renamed)
-            for key, value in node.items()
-        }
+        return {key: _with_refs(value, renamed) for key, value in node.items()}
     if isinstance(node, list):
         return [_with_refs(entry, renamed) for entry in node]
+    if isinstance(node, str) and (match := SCHEMA_REF.match(node)):
+        return SCHEMAS + renamed.get(match[1], match[1])
     return node
 
 
-def _ref(value: Any, renamed: Mapping[str, str]) -> Any:
-    match = SCHEMA_REF.match(value) if isinstance(value, str) else None
-    return f"#/components/schemas/{renamed.get(match[1], match[1])}" if match else _with_refs(value, renamed)
+def _used(paths: Document, schemas: Document) -> Document:
+    """The schemas that routed operations refer to; those of private operations are nobody's business."""
+    found: set[str] = set()
+    left: list[Any] = [paths]
+    while left:
+        node = left.pop()
+        if isinstance(node, dict):
+            left += node.values()
+        elif isinstance(node, list):
+            left += node
+        elif isinstance(node, str) and (match := SCHEMA_REF.match(node)) and match[1] not in found:
+            found.add(match[1])
+            left.append(schemas.get(match[1]))
+    return {name: definition for name, definition in schemas.items() if name in found}

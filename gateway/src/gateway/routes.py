@@ -4,9 +4,9 @@ import re
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Auth = Literal["public", "optional", "required", "role:admin"]
@@ -71,16 +71,40 @@ class RouteTable(BaseModel):
 def load_routes(file: Path, upstreams: set[str]) -> RouteTable:
     """Read and check a table. Raises ValueError with one line that says what is wrong and where."""
     try:
-        declared = tomllib.loads(file.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        declared = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror}") from None
+    except ValueError as error:  # no TOML, or no UTF-8
         raise ValueError(f"{file}: {error}") from None
     defaults = declared.pop("defaults", {})
     rows = declared.pop("route", [])
-    if declared or not isinstance(rows, list) or not isinstance(defaults, dict):
+    if declared or not isinstance(defaults, dict) or not _is_array_of_tables(rows):
         raise ValueError(f"{file}: only [defaults] and [[route]] are known")
     if not rows:
         raise ValueError(f"{file}: no routes")
-    table = RouteTable.model_validate({"routes": [{**defaults, **row} for row in rows]})
-    if unknown := {route.upstream for route in table.routes} - upstreams:
-        raise ValueError(f"{file}: unknown upstream {', '.join(sorted(unknown))}")
+    try:
+        table = RouteTable.model_validate({"routes": [{**defaults, **row} for row in rows]})
+    except ValidationError as error:
+        raise ValueError(f"{file}: {_first_mistake(error, rows)}") from None
+    for number, route in enumerate(table.routes):
+        if route.upstream not in upstreams:
+            raise ValueError(f"{file}: {_name(number, rows)}: unknown upstream {route.upstream}")
     return table
+
+
+def _is_array_of_tables(rows: Any) -> bool:
+    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+
+
+def _first_mistake(error: ValidationError, rows: list[dict[str, Any]]) -> str:
+    mistake = error.errors()[0]
+    reason = mistake["msg"].removeprefix("Value error, ")
+    match mistake["loc"]:
+        case ("routes", int(number), *keys):
+            return f"{_name(number, rows)}: {'.'.join(map(str, keys))}: {reason}"
+    return reason
+
+
+def _name(number: int, rows: list[dict[str, Any]]) -> str:
+    """Where a row stands, counted from one, and what it is for."""
+    return f"route {number + 1} ({rows[number].get('prefix', 'without a prefix')})"

@@ -226,6 +226,18 @@ async def test_closing_refuses_those_who_wait_and_cuts_those_who_stay(start_upst
     assert [type(outcome).__name__ for outcome in outcomes] == ["UpstreamBroken", "UpstreamUnreachable"]
 
 
+async def test_a_connection_that_opens_after_the_closing_is_closed(start_upstream, make_pool, ask) -> None:
+    pool = make_pool(await start_upstream(Gate().script))
+    late = asyncio.create_task(ask(pool))
+    await asyncio.sleep(0)
+    assert pool.stats == (1, 0, 1, 0)
+    closing = asyncio.create_task(pool.close(grace=10.0))
+    with pytest.raises(UpstreamUnreachable):
+        await late
+    assert pool.stats == (0, 0, 0, 0)
+    await closing
+
+
 async def test_one_connection_carries_many_requests_past_its_first_deadline(
     start_upstream, make_pool, ask, answering
 ) -> None:

@@ -109,9 +109,7 @@ async def test_an_answer_begun_is_not_asked_for_again(start_upstream, make_pool,
     assert len(upstream.requests) == 2
 
 
-async def test_the_repetition_passes_idle_connections_over_even_at_the_limit(
-    start_upstream, make_pool, ask
-) -> None:
+async def test_the_repetition_passes_idle_connections_over(start_upstream, make_pool, ask) -> None:
     both = asyncio.Barrier(2)
 
     async def script(peer):

@@ -119,6 +119,33 @@ async def test_an_early_error_stops_the_request(start_upstream, make_pool, ask) 
     await upstream.peers[0].ended.wait()
 
 
+async def test_an_early_error_stops_the_request_even_if_it_is_long_itself(
+    start_upstream, make_pool, ask, read
+) -> None:
+    stopped, told = asyncio.Event(), asyncio.Event()
+
+    async def body():
+        try:
+            yield PIECE
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async def script(peer):
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.send(b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await told.wait()
+        await peer.send(b"2\r\nno\r\n0\r\n\r\n")
+        await peer.until_closed()
+
+    pool = make_pool(await start_upstream(script))
+    response = await ask(pool, b"POST", body=body())
+    assert stopped.is_set()
+    told.set()
+    assert await read(response) == b"no"
+    assert pool.stats == (0, 0, 0, 0)
+
+
 async def test_an_early_error_is_delivered_while_the_upstream_reads_nothing(
     start_upstream, make_pool, ask
 ) -> None:

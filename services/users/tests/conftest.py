@@ -1,9 +1,11 @@
 """The service really served, on a database and a Valkey of its own, and people who use it."""
 
-import secrets
+import asyncio
+import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
@@ -26,40 +28,21 @@ from users.settings import UsersSettings
 PASSWORD = "correct horse battery staple"
 
 
-def new_key() -> str:
-    return (
-        ec.generate_private_key(ec.SECP256R1())
-        .private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        .decode()
-    )
-
-
 @dataclass
 class Person:
-    """Somebody with an account, signed in."""
+    """Somebody with an account, and one session or API key of theirs."""
 
     client: httpx2.AsyncClient
     id: int
     email: str
-    tokens: dict[str, Any]
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.tokens['access_token']}"}
+    tokens: dict[str, Any] = field(default_factory=dict)
 
     async def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        return await self.client.request(method, path, headers=self.headers, **options)
+        headers = {"Authorization": f"Bearer {self.tokens['access_token']}"}
+        return await self.client.request(method, path, headers=headers, **options)
 
     async def sign_in(self, password: str = PASSWORD) -> httpx2.Response:
         return await self.client.post("/auth/token", data={"username": self.email, "password": password})
-
-    async def again(self) -> "Person":
-        """The same person with a second session."""
-        answer = await self.sign_in()
-        assert answer.status_code == 200, answer.text
-        return Person(self.client, self.id, self.email, answer.json())
 
     async def refresh(self, token: str | None = None) -> httpx2.Response:
         given = token or self.tokens["refresh_token"]
@@ -68,56 +51,91 @@ class Person:
     async def make_key(self, **wanted: Any) -> dict[str, Any]:
         answer = await self.ask("POST", "/users/me/api-keys", json={"name": "script", **wanted})
         assert answer.status_code == 201, answer.text
-        made: dict[str, Any] = answer.json()
-        return made
+        return answer.json()
+
+    async def exchange(self, key: str) -> httpx2.Response:
+        return await self.client.post("/internal/api-keys/exchange", headers={"X-API-Key": key})
+
+    async def again(self) -> "Person":
+        """The same person with another session."""
+        return self._with(await self.sign_in())
 
     async def with_key(self) -> "Person":
         """The same person behind a token that stands for an API key."""
-        answer = await exchange(self.client, (await self.make_key())["key"])
+        return self._with(await self.exchange((await self.make_key())["key"]))
+
+    def _with(self, answer: httpx2.Response) -> "Person":
         assert answer.status_code == 200, answer.text
         return Person(self.client, self.id, self.email, answer.json())
 
 
-async def exchange(client: httpx2.AsyncClient, key: str) -> httpx2.Response:
-    return await client.post("/internal/api-keys/exchange", headers={"X-API-Key": key})
+class People:
+    """Makes them."""
+
+    def __init__(self, client: httpx2.AsyncClient, admins: AdminService) -> None:
+        self.client = client
+        self._admins = admins
+
+    def account(self, **changed: Any) -> dict[str, Any]:
+        """What a registration says."""
+        return {
+            "email": f"{uuid.uuid4().hex}@example.com",
+            "name": "Ada",
+            "password": PASSWORD,
+            **changed,
+        }
+
+    async def sign_up(self, **changed: Any) -> Person:
+        answer = await self.client.post("/users", json=self.account(**changed))
+        assert answer.status_code == 201, answer.text
+        return await Person(self.client, answer.json()["id"], answer.json()["email"]).again()
+
+    async def admin(self) -> Person:
+        person = await self.sign_up()
+        await self._admins.set_admin(person.email, admin=True)
+        return await person.again()
 
 
-def new_email() -> str:
-    return f"{uuid.uuid4().hex}@example.com"
+@pytest.fixture(scope="session")
+def new_key() -> Callable[[], str]:
+    """A new signing key, PEM."""
 
+    def make() -> str:
+        private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        key = ec.generate_private_key(ec.SECP256R1())
+        return key.private_bytes(serialization.Encoding.PEM, *private).decode()
 
-async def signed_up(client: httpx2.AsyncClient) -> Person:
-    email = new_email()
-    body = {"email": email, "name": "Ada", "password": PASSWORD}
-    answer = await client.post("/users", json=body)
-    assert answer.status_code == 201, answer.text
-    return await Person(client, answer.json()["id"], email, {}).again()
-
-
-def account(**changed: Any) -> dict[str, Any]:
-    return {"email": new_email(), "name": "Ada", "password": PASSWORD, **changed}
+    return make
 
 
 @pytest.fixture(scope="session")
 def settings(
-    make_database: Callable[..., dict[str, Any]], redis_settings: dict[str, Any]
+    make_database: Callable[..., dict[str, Any]],
+    redis_settings: dict[str, Any],
+    new_key: Callable[[], str],
 ) -> UsersSettings:
-    return UsersSettings(
-        signing_key=new_key(), hash_threads=2, **make_database("users", FOLDER), **redis_settings
-    )
+    database = make_database("users", FOLDER)
+    return UsersSettings(signing_key=new_key(), hash_threads=2, **database, **redis_settings)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def client(settings: UsersSettings) -> AsyncIterator[httpx2.AsyncClient]:
+    """Nobody in particular."""
     async with served(create_app(settings)) as live:
         yield live.client
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def database(settings: UsersSettings) -> AsyncIterator[Database]:
+    """To look behind the service's back."""
     opened = Database(settings, "tests")
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def store(database: Database) -> Store:
+    return Store(database)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -126,33 +144,59 @@ async def redis(settings: UsersSettings) -> AsyncIterator[Redis]:
         yield opened
 
 
-@pytest.fixture
-def store(database: Database) -> Store:
-    return Store(database)
+@pytest.fixture(scope="session")
+def admins(store: Store, redis: Redis, settings: UsersSettings) -> AdminService:
+    return AdminService(store, make_revoker(redis, settings))
 
 
-@pytest.fixture
-async def person(client: httpx2.AsyncClient) -> Person:
-    return await signed_up(client)
+@pytest.fixture(scope="session")
+def people(client: httpx2.AsyncClient, admins: AdminService) -> People:
+    return People(client, admins)
 
 
-@pytest.fixture
-async def stranger(client: httpx2.AsyncClient) -> Person:
-    return await signed_up(client)
+@pytest_asyncio.fixture(loop_scope="session")
+async def person(people: People) -> Person:
+    return await people.sign_up()
 
 
-@pytest.fixture
-def make_admin(
-    client: httpx2.AsyncClient, store: Store, redis: Redis, settings: UsersSettings
-) -> Callable[[], Awaitable[Person]]:
-    async def make() -> Person:
-        made = await signed_up(client)
-        await AdminService(store, make_revoker(redis, settings)).set_admin(made.email, admin=True)
-        return await made.again()
-
-    return make
+@pytest_asyncio.fixture(loop_scope="session")
+async def stranger(people: People) -> Person:
+    return await people.sign_up()
 
 
-@pytest.fixture
-async def admin(make_admin: Callable[[], Awaitable[Person]]) -> Person:
-    return await make_admin()
+@pytest_asyncio.fixture(loop_scope="session")
+async def admin(people: People) -> Person:
+    return await people.admin()
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[[Person], Awaitable[None]]:
+    """Returns once the person's access token is refused: the news of an ended session comes by push."""
+
+    async def wait(person: Person) -> None:
+        until = time.monotonic() + 5
+        while (answer := await person.ask("GET", "/users/me")).status_code != 401:
+            assert time.monotonic() < until, "the access token is still good"
+            await asyncio.sleep(0.005)
+        assert answer.json()["code"] == "token_invalid"
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def clean_environment() -> dict[str, str]:
+    """Ours, without what would configure a service."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("USERS_")}
+
+
+@pytest.fixture(scope="session")
+def environment(settings: UsersSettings, clean_environment: dict[str, str]) -> dict[str, str]:
+    """For a process of its own."""
+    return {
+        **clean_environment,
+        "USERS_DATABASE_URL": settings.database_url,
+        "USERS_DATABASE_PASSWORD": settings.database_password.get_secret_value(),
+        "USERS_REDIS_URL": settings.redis_url,
+        "USERS_REDIS_PASSWORD": settings.redis_password.get_secret_value(),
+        "USERS_SIGNING_KEY": settings.signing_key.get_secret_value(),
+    }

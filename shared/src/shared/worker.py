@@ -80,8 +80,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no type
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - MARGIN)
-        for name in ("uvicorn.error", "uvicorn.access"):  # the base class takes them away from our handler
-            logging.getLogger(name).propagate = True
+        logging.getLogger("uvicorn.error").propagate = True  # the base class keeps it from our handler
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - the signature is gunicorn's
         """SIGQUIT, which gunicorn's master sends when it gets SIGINT: stop as on SIGTERM.

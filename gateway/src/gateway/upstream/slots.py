@@ -56,16 +56,14 @@ class Slots:
     async def checkout(self, by: float, *, fresh: bool = False) -> Connection:
         """A connection for one exchange; waits for a slot and for the connect until `by`, in loop time.
 
-        `fresh` passes idle connections over and closes the oldest if the limit demands it.
+        `fresh` passes idle connections over as long as there is a slot to open another.
         Raises UpstreamUnreachable.
         """
         while True:
             if self._closing:
                 raise UpstreamUnreachable(self._upstream, "the pool is closed")
-            connection = None if fresh else self.idle_connection()
+            connection = None if fresh and self._taken < self._limit else self.idle_connection()
             if connection is None:
-                if fresh and self._idle and self._taken >= self._limit:
-                    self._idle[0].discard()
                 if self._taken < self._limit:
                     self._taken += 1
                     self._empty.clear()

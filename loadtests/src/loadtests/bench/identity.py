@@ -1,5 +1,6 @@
 """An issuer of the bench's own: a fresh key, its JWKS, and tokens as the users service signs them."""
 
+import base64
 import json
 import time
 import uuid
@@ -40,7 +41,9 @@ class Issuer:
 
 
 def tampered(token: str) -> str:
-    """The same with other claims under the same signature."""
+    """Another subject under the same signature."""
     head, claims, signature = token.split(".")
-    changed = "A" if claims[10] != "A" else "B"
-    return ".".join((head, claims[:10] + changed + claims[11:], signature))
+    changed = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    changed["sub"] = str(int(changed["sub"]) + 1)
+    encoded = base64.urlsafe_b64encode(json.dumps(changed).encode()).decode().rstrip("=")
+    return ".".join((head, encoded, signature))

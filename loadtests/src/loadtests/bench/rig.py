@@ -87,7 +87,11 @@ class Rig:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it
+        try:
+            self._stack.close()
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def start(
         self,
@@ -98,7 +102,7 @@ class Rig:
         ready: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Start and wait until `ready()`. Raises BenchFailed with the end of its log when it does not come."""
+        """Start and wait until `ready()`. Raises BenchFailed with the end of its log when it never is."""
         with self.log(name).open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - the commands are the bench's own
                 ["taskset", "--cpu-list", str(core), *command],  # noqa: S607 - require() has looked for it

@@ -1,8 +1,19 @@
 """Interleaved repeats: every peer once a round, so that a machine's moods fall on all of them alike."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from loadtests.bench.wrk import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`seconds` and `warm_up` are those of one measurement."""
+
+    rounds: int
+    seconds: float
+    warm_up: float
+
 
 Measure = Callable[[str], Sample]
 

@@ -3,6 +3,8 @@
 Given beside a file of users: `locust -f shopper.py,steps.py`.
 """
 
+import time
+
 from locust import LoadTestShape
 from locust.exception import StopTest
 
@@ -23,7 +25,8 @@ class Steps(LoadTestShape):
         if not given.run_time:
             raise StopTest("a staircase needs a --run-time")
         users, rate = given.num_users or given.steps, given.spawn_rate or 1
-        return stair(self.get_run_time(), users, rate, given.run_time, given.steps)
+        elapsed = time.perf_counter() - self.start_time
+        return stair(elapsed, users, rate, given.run_time, given.steps)
 
 
 def stair(elapsed: float, users: int, rate: float, duration: float, steps: int) -> tuple[int, float] | None:

@@ -33,6 +33,11 @@ class Passwords:
         self._waiting = 0
         self._nobodys = self._hasher.hash(secrets.token_urlsafe())
 
+    def admit(self) -> None:
+        """Raises Busy when the queue is full: asked before anything else is spent on a request."""
+        if self._free.locked() and self._waiting >= self._queue:
+            raise Busy
+
     async def hash(self, password: str) -> str:
         return await self._run(lambda: self._hasher.hash(_bytes(password)))
 
@@ -50,8 +55,7 @@ class Passwords:
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
-        if self._free.locked() and self._waiting >= self._queue:
-            raise Busy
+        self.admit()
         self._waiting += 1
         try:
             async with asyncio.timeout(self._wait):

@@ -42,6 +42,7 @@ class SessionService:
 
         Raises InvalidCredentials, or Busy.
         """
+        self._passwords.admit()
         user = await self._find(email)
         verified = user.password_hash if user else None
         if not await self._passwords.verify(password, verified) or user is None:

@@ -46,8 +46,8 @@ class BodyLimitMiddleware:
 
         try:
             await self._app(scope, receive_within_limit, send_unless_over)
-        except ContentTooLarge:
-            if started:
+        except Exception:  # the refusal, bare or in a group, or what was made of it
+            if started or not over:
                 raise
         if over and not started:
             await self._refuse(scope, receive, send)

@@ -31,7 +31,14 @@ async def served(app: Any) -> AsyncIterator[LiveApp]:
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     config = uvicorn.Config(
-        app, http=Protocol, ws="none", lifespan="on", log_config=None, access_log=False, server_header=False
+        app,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        proxy_headers=False,
+        log_config=None,
+        access_log=False,
+        server_header=False,
     )
     config.timeout_graceful_shutdown = 3
     server = _Server(config)
@@ -46,13 +53,21 @@ async def served(app: Any) -> AsyncIterator[LiveApp]:
         async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
             yield LiveApp(url, port, client)
     finally:
-        server.should_exit = True
+        server.leave.set()
         await task
         listener.close()
 
 
 class _Server(uvicorn.Server):
-    """Signals are the test runner's, and so is the exit."""
+    """Signals are the test runner's, and so is the exit; nothing is polled for."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.leave = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)  # sets the date header
+        await self.leave.wait()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         with contextlib.suppress(SystemExit):  # uvicorn's way to say that the lifespan failed

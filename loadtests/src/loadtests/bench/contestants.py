@@ -1,0 +1,105 @@
+"""The gateways that are compared, and how each is started."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtests.bench import nginx
+from loadtests.bench.environment import our_python, peers_python
+
+PEERS = Path(__file__).parent / "peers"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What stands around whichever gateway is measured."""
+
+    folder: Path
+    upstream: str  # host:port
+    redis_socket: Path
+    redis_password: str
+
+    @property
+    def upstream_url(self) -> str:
+        return f"http://{self.upstream}"
+
+    @property
+    def jwks_url(self) -> str:
+        return self.upstream_url + nginx.JWKS_PATH
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """`command` and `environment` are asked with the stage and the port to listen on.
+
+    `access_log` is the file in the stage's folder where it logs requests; None when that is its output.
+    """
+
+    name: str
+    title: str
+    command: Callable[[Stage, int], list[str]]
+    environment: Callable[[Stage, int], Mapping[str, str]] = lambda *_: {}
+    checks_tokens: bool = True
+    access_log: str | None = None
+
+
+def _facet(_: Stage, __: int) -> list[str]:
+    return [str(our_python()), "-m", "gateway"]
+
+
+def _facet_environment(stage: Stage, port: int) -> Mapping[str, str]:
+    """As in production, with the route table that ships; one worker, because there is one core."""
+    return {
+        "GATEWAY_PORT": str(port),
+        "GATEWAY_ENVIRONMENT": "production",
+        "GATEWAY_WORKERS": "1",
+        "GATEWAY_REDIS_URL": f"unix://{stage.redis_socket}",
+        "GATEWAY_REDIS_PASSWORD": stage.redis_password,
+        "GATEWAY_JWKS_URL": stage.jwks_url,
+        "GATEWAY_USERS_URL": stage.upstream_url,
+        "GATEWAY_ITEMS_URL": stage.upstream_url,
+        "GATEWAY_ML_PREDICT_URL": stage.upstream_url,
+        "GATEWAY_LOG_FORMAT": "json",
+    }
+
+
+def _usual(_: Stage, port: int) -> list[str]:
+    command = [str(peers_python()), "-m", "uvicorn", "usual_gateway:app", "--app-dir", str(PEERS)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    return [*command, "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+
+
+def _usual_with(client: str) -> Callable[[Stage, int], Mapping[str, str]]:
+    return lambda stage, _: {
+        "PEER_CLIENT": client,
+        "PEER_UPSTREAM_URL": stage.upstream_url,
+        "PEER_JWKS_URL": stage.jwks_url,
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _nginx(stage: Stage, port: int) -> list[str]:
+    return nginx.proxy_command(stage.folder, port, stage.upstream)
+
+
+FACET = "facet"
+CONTESTANTS = {
+    contestant.name: contestant
+    for contestant in (
+        Contestant(
+            "nginx",
+            "nginx, tokens not checked (the practical limit)",
+            _nginx,
+            checks_tokens=False,
+            access_log=nginx.ACCESS_LOG,
+        ),
+        Contestant(FACET, "Facet", _facet, _facet_environment),
+        Contestant("usual-httpx2", "FastAPI + httpx2, the usual way", _usual, _usual_with("httpx2")),
+        Contestant("usual", "FastAPI + httpx, the usual way", _usual, _usual_with("httpx")),
+    )
+}
+
+
+def new_password() -> str:
+    return secrets.token_urlsafe()

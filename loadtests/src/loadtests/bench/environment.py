@@ -1,0 +1,71 @@
+"""The peers' Python environment: pinned by `peers.lock`, made when it is missing or the lock changed."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+from loadtests.bench.exceptions import BenchFailed
+
+ROOT = Path(__file__).resolve().parents[4]
+OURS = ROOT / ".venv/bin/python"
+LOCK = ROOT / "loadtests/peers.lock"
+FOLDER = ROOT / ".facet/peers"
+
+
+def our_python() -> Path:
+    """The interpreter that our services are installed for. Raises BenchFailed when there is none."""
+    if not OURS.exists():
+        raise BenchFailed("our services are not installed: run `make install` first")
+    return OURS
+
+
+def peers_python() -> Path:
+    """The peers' interpreter, of the same Python as ours."""
+    python, stamp = FOLDER / "bin/python", FOLDER / "lock.sha256"
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    if python.exists() and stamp.exists() and stamp.read_text() == digest:
+        return python
+    uv = _uv()
+    _run([uv, "venv", "--quiet", "--clear", "--python", str(our_python()), str(FOLDER)])
+    _run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(LOCK)])
+    stamp.write_text(digest)
+    return python
+
+
+def software() -> dict[str, dict[str, str]]:
+    """Versions that make a figure what it is."""
+    ours = ("fastapi", "uvicorn", "gunicorn", "httptools", "uvloop", "pyjwt")
+    peers = ("fastapi", "uvicorn", "httptools", "uvloop", "pyjwt", "httpx", "httpx2")
+    return {"ours": versions(our_python(), *ours), "peers": versions(peers_python(), *peers)}
+
+
+def versions(python: Path, *distributions: str) -> dict[str, str]:
+    """Installed versions of `distributions`, and of Python itself."""
+    code = (
+        "import importlib.metadata as m, json, platform, sys\n"
+        "found = {'python': platform.python_version()}\n"
+        "found.update((name, m.version(name)) for name in sys.argv[1:])\n"
+        "print(json.dumps(found))"
+    )
+    done = _run([str(python), "-c", code, *distributions])
+    found: dict[str, str] = json.loads(done)
+    return found
+
+
+def _uv() -> str:
+    own = ROOT / ".uv/bin/uv"
+    found = str(own) if own.exists() else shutil.which("uv")
+    if found is None:
+        raise BenchFailed("the peers are installed with uv, which is not here: run `make install` first")
+    return found
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(  # noqa: S603 - the commands are the bench's own
+        command, capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        raise BenchFailed(f"{Path(command[0]).name} {command[1]} failed: {done.stderr.strip()[-500:]}")
+    return done.stdout

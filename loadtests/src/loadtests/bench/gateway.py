@@ -1,0 +1,149 @@
+"""`python -m loadtests.bench.gateway`: an authenticated GET through our gateway and through others.
+
+Every gateway runs on one core, as one process; wrk, the static upstream and Redis share another. All stay up
+for the whole run and are measured in turns, so that each ratio is between neighbours in time.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from loadtests.bench import contract, environment, machine, nginx, report, valkey, wrk
+from loadtests.bench.contestants import CONTESTANTS, FACET, Contestant, Stage, new_password
+from loadtests.bench.exceptions import BenchFailed
+from loadtests.bench.identity import Issuer
+from loadtests.bench.rig import Rig, choose_cores, free_port, require
+from loadtests.bench.rounds import Plan, interleaved
+
+FIGURES = environment.ROOT / "docs/figures/gateway.json"
+CONNECTIONS = 32
+CALLERS = 100  # tokens in turn: the same one again and again would flatter whoever remembers it
+BODY = json.dumps({"id": 1, "name": "x" * 178}).encode()  # 200 bytes
+METHOD = {
+    "request": f"GET {contract.PATH} with a bearer token (ES256), {CALLERS} callers in turn",
+    "upstream": f"static nginx, {len(BODY)} bytes of JSON, keep-alive",
+    "load": f"wrk -t1 -c{CONNECTIONS} --latency, closed loop; latencies are those at full load",
+    "cores": "the gateway alone on one; wrk, upstream and Redis on another",
+    "access_log": "on, to a file, every request",
+    "interval": "95 %, Student's t on the logarithms of the rounds' ratios",
+}
+FULL = Plan(rounds=5, seconds=6.0, warm_up=2.0)
+QUICK = Plan(rounds=2, seconds=2.0, warm_up=1.0)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = _parser().parse_args(arguments)
+    try:
+        require("nginx", "wrk", "taskset")
+        with Rig(choose_cores()) as rig:
+            bench = Bench(rig, [CONTESTANTS[name] for name in CONTESTANTS if name in {FACET, *given.peers}])
+            found = bench.run(QUICK if given.quick else FULL)
+    except BenchFailed as failure:
+        raise SystemExit(f"bench-gateway: {failure}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("bench-gateway: interrupted; everything it started is stopped") from None
+    if out := given.out or (None if given.quick else FIGURES):
+        report.write(out, found)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m loadtests.bench.gateway", description=__doc__)
+    others = [name for name in CONTESTANTS if name != FACET]
+    parser.add_argument(
+        "--quick", action="store_true", help="two rounds of two seconds, to see that it works"
+    )
+    parser.add_argument("--peers", nargs="+", choices=others, default=others, help="default: all")
+    parser.add_argument(
+        "--out", type=Path, help="JSON file (default: docs/figures/gateway.json; quick: none)"
+    )
+    return parser
+
+
+class Bench:
+    """One run on one rig."""
+
+    def __init__(self, rig: Rig, contestants: list[Contestant]) -> None:
+        self._rig = rig
+        self._contestants = contestants
+        self._ports = {contestant.name: free_port() for contestant in contestants}
+        self._issuer = Issuer()
+        self._tokens = [self._issuer.token(subject) for subject in range(1, CALLERS + 1)]
+        self._script = rig.folder / "callers.lua"
+        self._answered = dict.fromkeys(self._ports, 0)
+
+    def run(self, plan: Plan) -> dict[str, Any]:
+        """Measure, print the table, and return what is worth keeping. Raises BenchFailed."""
+        titles = {contestant.name: contestant.title for contestant in self._contestants}
+        facts = machine.facts() | {"software": environment.software()}
+        if facts["load_before"] > machine.BUSY:
+            _say(f"others use this machine (load average {facts['load_before']}): figures will be disturbed")
+        stage = self._set_stage()
+        self._start(stage)
+        wrk.write_callers(self._script, self._tokens)
+        _say("warming up")
+        for name in titles:
+            self._measure(name, plan.warm_up)
+        samples = interleaved(list(titles), plan.rounds, partial(self._measure, seconds=plan.seconds))
+        self._check_logs(stage)
+        ratios = report.compare(samples, FACET)
+        print(report.table(titles, samples, ratios))  # noqa: T201 - the command's result
+        given = {**machine.moment(), "machine": facts, "method": METHOD | asdict(plan)}
+        return report.document(titles, samples, ratios, **given)
+
+    def _set_stage(self) -> Stage:
+        """The upstream and Redis, on the load's core."""
+        folder, core, port = self._rig.folder, self._rig.cores.load, free_port()
+        stage = Stage(folder, f"127.0.0.1:{port}", valkey.path(folder), new_password())
+        upstream = nginx.upstream_command(folder, port, BODY.decode(), self._issuer.jwks)
+        self._rig.start("upstream", upstream, core=core, ready=lambda: contract.answers(port, None))
+        redis = valkey.command(folder, stage.redis_password)
+        self._rig.start("redis", redis, core=core, ready=lambda: valkey.answers(folder))
+        return stage
+
+    def _start(self, stage: Stage) -> None:
+        """Each gateway, and whether it does what it should."""
+        token = self._tokens[0]
+        for contestant in self._contestants:
+            port = self._ports[contestant.name]
+            _say(f"starting {contestant.title}")
+            self._rig.start(
+                contestant.name,
+                contestant.command(stage, port),
+                core=self._rig.cores.server,
+                ready=partial(contract.answers, port, token),
+                environment=contestant.environment(stage, port),
+            )
+            contract.check(contestant, port, token, BODY)
+
+    def _measure(self, name: str, seconds: float) -> wrk.Sample:
+        url = f"http://127.0.0.1:{self._ports[name]}{contract.PATH}"
+        load = self._rig.cores.load
+        sample = wrk.run(url, seconds=seconds, connections=CONNECTIONS, core=load, script=self._script)
+        self._rig.check_alive()
+        self._answered[name] += sample.requests
+        _say(f"  {name:<14}{sample.rate:>9,.0f} req/s")
+        return sample
+
+    def _check_logs(self, stage: Stage) -> None:
+        """All of them log each request to a file, or the comparison is not fair."""
+        for contestant in self._contestants:
+            name = contestant.access_log
+            log = stage.folder / name if name else self._rig.log(contestant.name)
+            with log.open("rb") as file:
+                lines = sum(1 for _ in file)
+            if lines < self._answered[contestant.name]:
+                raise BenchFailed(
+                    f"{contestant.name} logged {lines} of {self._answered[contestant.name]} requests"
+                )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - progress
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""ml-predict, as seen from here: one question by HTTP, and every way in which it can go unanswered."""
+
+import asyncio
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Annotated
+
+import httpx2
+from pydantic import BaseModel, Field, ValidationError
+
+from items.exceptions import AppraisalFailed, AppraisalTimeout, AppraisalUnavailable
+from items.features import DiamondFeatures
+from items.money import TOO_MUCH, two_places
+from items.schemas import Appraisal, ModelRef
+from shared.identity.exceptions import TokenInvalid
+
+Estimated = Annotated[Decimal, Field(gt=0, lt=TOO_MUCH, allow_inf_nan=False)]
+
+
+class _Prediction(BaseModel):
+    estimate: Estimated
+    low: Estimated
+    high: Estimated
+
+
+class _Answer(BaseModel):
+    """What we rely on of `POST /predict`; whatever else it says is not ours to mind."""
+
+    model: ModelRef
+    predictions: Annotated[list[_Prediction], Field(min_length=1, max_length=1)]
+
+
+class Appraiser:
+    """`timeout` is seconds for the whole exchange; the client's own would start again with each read."""
+
+    def __init__(self, client: httpx2.AsyncClient, timeout: float) -> None:
+        self._client = client
+        self._timeout = timeout
+
+    async def appraise(self, item_id: int, diamond: DiamondFeatures, token: str) -> Appraisal:
+        """Asked in the caller's name: `token` is the one that came in, which ml-predict verifies for itself.
+
+        Raises AppraisalUnavailable, AppraisalTimeout or AppraisalFailed, and TokenInvalid when ml-predict
+        refuses the token that was good here: it has expired in between, or its session has just ended.
+        """
+        answer = _read(await self._ask(diamond, token))
+        (prediction,) = answer.predictions
+        return Appraisal(
+            item_id=item_id,
+            estimate=two_places(prediction.estimate),
+            low=two_places(prediction.low),
+            high=two_places(prediction.high),
+            model=answer.model,
+        )
+
+    async def _ask(self, diamond: DiamondFeatures, token: str) -> httpx2.Response:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._client.post(
+                    "/predict",
+                    json={"instances": [diamond.model_dump()]},
+                    headers={"Authorization": f"Bearer {token}"},
+                )
+        except (TimeoutError, httpx2.TimeoutException) as error:
+            raise AppraisalTimeout from error
+        except httpx2.ConnectError as error:
+            raise AppraisalUnavailable from error
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:  # cut off, or no HTTP at all
+            raise AppraisalFailed from error
+
+
+def _read(response: httpx2.Response) -> _Answer:
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        raise TokenInvalid
+    try:
+        response.raise_for_status()
+        return _Answer.model_validate_json(response.content)
+    except (httpx2.HTTPStatusError, ValidationError) as error:
+        raise AppraisalFailed from error

@@ -1,0 +1,42 @@
+"""What can go wrong with listings and their appraisal."""
+
+from shared.exceptions import BadGateway, Forbidden, GatewayTimeout, NotFound, Unavailable, Unprocessable
+
+
+class ItemNotFound(NotFound):
+    code, title = "item_not_found", "No such listing"
+
+    def __init__(self, item_id: int) -> None:
+        super().__init__(item_id=item_id)
+
+
+class NotYourItem(Forbidden):
+    """Not a 404: everybody may read the listing, so there is nothing to hide."""
+
+    code, title = "not_your_item", "This listing belongs to somebody else"
+
+    def __init__(self, item_id: int) -> None:
+        super().__init__(item_id=item_id)
+
+
+class NotAppraisable(Unprocessable):
+    code, title = "not_appraisable", "This listing cannot be appraised"
+
+    def __init__(self, item_id: int) -> None:
+        super().__init__("It has no features: only a diamond's measurements can be priced.", item_id=item_id)
+
+
+class AppraisalUnavailable(Unavailable):
+    """Nobody answers where ml-predict should be."""
+
+    code, title = "appraisal_unavailable", "Appraisals are not available now"
+
+
+class AppraisalTimeout(GatewayTimeout):
+    code, title = "appraisal_timeout", "The appraisal took too long"
+
+
+class AppraisalFailed(BadGateway):
+    """ml-predict answered, but not with a price. Why stands in the log, for it is ours to mend."""
+
+    code, title = "appraisal_failed", "The appraisal failed"

@@ -1,0 +1,32 @@
+"""A diamond's measurements, as a listing states them.
+
+They are what ml-predict prices by, so names, grades and bounds are the same there; but services share no code
+and no schema: each refuses for itself what it cannot use, and what crosses between them is HTTP.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# Each in order of quality, worst first.
+Cut = Literal["Fair", "Good", "Very Good", "Premium", "Ideal"]
+Color = Literal["J", "I", "H", "G", "F", "E", "D"]
+Clarity = Literal["I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"]
+
+MAX_CARAT = 20
+
+
+class DiamondFeatures(BaseModel):
+    """One round diamond. Strict, for `"0.5"` or `true` as a weight means that something else is wrong too."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+    carat: Annotated[float, Field(gt=0, le=MAX_CARAT, description="Weight in carats (0.2 g)")]
+    cut: Annotated[Cut, Field(description="Quality of the cut")]
+    color: Annotated[Color, Field(description="Colour grade; D is colourless")]
+    clarity: Annotated[Clarity, Field(description="Clarity grade; IF is flawless inside")]
+    depth: Annotated[float, Field(ge=30, le=90, description="Height as % of the mean diameter")]
+    table: Annotated[float, Field(ge=30, le=100, description="Width of the top facet as % of the diameter")]
+    x: Annotated[float, Field(gt=0, le=30, description="Length in mm")]
+    y: Annotated[float, Field(gt=0, le=30, description="Width in mm")]
+    z: Annotated[float, Field(gt=0, le=20, description="Height in mm")]

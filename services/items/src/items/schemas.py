@@ -1,0 +1,109 @@
+"""Wire models: listings, how they are looked for, and appraisals."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import MISSING, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from items.features import MAX_CARAT, Clarity, Color, Cut, DiamondFeatures
+from items.money import Currency, Price, PriceBound
+from shared.fields import LARGEST_ID, Text
+
+Name = Annotated[Text, StringConstraints(min_length=1, max_length=200)]
+Description = Annotated[Text, StringConstraints(max_length=5000)]
+CaratBound = Annotated[float, Field(ge=0, le=MAX_CARAT, allow_inf_nan=False)]
+Sort = Literal["price", "-price", "created_at", "-created_at", "carat", "-carat"]
+
+
+class NewItem(BaseModel):
+    """A listing to be made. Its owner is the caller; `features` are for diamonds, other gems have none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    description: Description = ""
+    price: Price
+    currency: Currency = "USD"
+    features: DiamondFeatures | None = None
+
+
+class ItemChange(BaseModel):
+    """What is given is changed, what is left out stays; null is for features only, and takes them away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | MISSING = MISSING
+    description: Description | MISSING = MISSING
+    price: Price | MISSING = MISSING
+    currency: Currency | MISSING = MISSING
+    features: DiamondFeatures | MISSING | None = MISSING
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("names nothing to change")
+        return self
+
+
+class Item(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    name: str
+    description: str
+    price: Annotated[Decimal, Field(examples=["1234.50"])]
+    currency: str
+    features: DiamondFeatures | None
+    owner_id: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ItemQuery(BaseModel):
+    """Filters, all of which must hold, and the order. Prices are compared as numbers, whatever the currency.
+
+    Unknown parameters are ignored, as is usual on the web: links grow `utm_source` and the like on their way.
+    """
+
+    min_price: PriceBound | None = None
+    max_price: PriceBound | None = None
+    currency: Currency | None = None
+    cut: Cut | None = None
+    color: Color | None = None
+    clarity: Clarity | None = None
+    min_carat: CaratBound | None = None
+    max_carat: CaratBound | None = None
+    owner_id: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
+    q: Annotated[
+        Annotated[Text, StringConstraints(max_length=200)] | None, Field(description="Part of the name.")
+    ] = None
+    sort: Annotated[
+        Sort, Field(description="A minus turns the order round. Listings without a carat come last.")
+    ] = "-created_at"
+
+    @model_validator(mode="after")
+    def _ranges_hold_something(self) -> Self:
+        if self.min_price is not None and self.max_price is not None and self.min_price > self.max_price:
+            raise ValueError("min_price is greater than max_price")
+        if self.min_carat is not None and self.max_carat is not None and self.min_carat > self.max_carat:
+            raise ValueError("min_carat is greater than max_carat")
+        return self
+
+
+class ModelRef(BaseModel):
+    """Which model appraised."""
+
+    name: str
+    version: str
+
+
+class Appraisal(BaseModel):
+    """What a model thinks a diamond sells for, and between which prices it probably does."""
+
+    item_id: int
+    estimate: Decimal
+    low: Decimal
+    high: Decimal
+    currency: Literal["USD"] = "USD"
+    model: ModelRef

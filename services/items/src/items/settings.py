@@ -1,0 +1,35 @@
+"""The listings' environment, prefix `ITEMS_`."""
+
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import DatabaseSettings, RedisSettings, RemoteIdentitySettings, ServiceSettings
+
+
+class MigrationSettings(ServiceSettings, DatabaseSettings):
+    """What migrating needs: the database and nothing else."""
+
+    model_config = SettingsConfigDict(env_prefix="ITEMS_")
+
+    service: str = "items"
+    port: int = Field(default=8002, ge=0, le=65535)
+
+
+class ItemsSettings(MigrationSettings, RedisSettings, RemoteIdentitySettings):
+    """What serving needs. The longest listing takes 62 KiB, when all its characters are escaped."""
+
+    body_limit: int = Field(default=65_536, ge=1, description="Largest request body, bytes.")
+    ml_predict_url: str = Field(default="http://127.0.0.1:8003", description="Where diamonds are priced.")
+    appraisal_timeout: float = Field(
+        default=2.0, gt=0, le=60, description="Seconds for a whole answer of ml-predict, connecting included."
+    )
+
+    @field_validator("ml_predict_url")
+    @classmethod
+    def _origin_only(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or f"{parts.scheme}://{parts.netloc}" != url.rstrip("/"):
+            raise ValueError("must be http://host:port")
+        return url.rstrip("/")

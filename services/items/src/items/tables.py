@@ -1,0 +1,67 @@
+"""What Postgres keeps of a listing. `migrations` makes it, and a test holds the two together."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("price", Numeric(12, 2), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("features", JSONB(none_as_null=True)),
+    # A column of its own, unlike an index on the expression, has a name for queries and statistics for the
+    # planner; generated, unlike a plain one, it cannot differ from `features`.
+    Column("carat", Double, Computed("(features ->> 'carat')::double precision", persisted=True)),
+    Column("owner_id", BigInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("char_length(name) BETWEEN 1 AND 200", name="name_length"),
+    CheckConstraint("char_length(description) <= 5000", name="description_length"),
+    CheckConstraint("price > 0", name="price_positive"),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
+    CheckConstraint("jsonb_typeof(features) = 'object'", name="features_object"),
+    CheckConstraint("updated_at >= created_at", name="updated_after_created"),
+)
+
+# Each order ends with the id, so that it has no ties and an index can be read from either end.
+Index("ix_items_price", items.c.price, items.c.id)
+Index("ix_items_created_at", items.c.created_at, items.c.id)
+Index("ix_items_owner_id", items.c.owner_id, items.c.created_at, items.c.id)
+# Two, because listings without a carat come last in both directions.
+Index("ix_items_carat", items.c.carat, items.c.id)
+Index("ix_items_carat_descending", items.c.carat.desc().nulls_last(), items.c.id.desc())
+# Serves cut, color and clarity in every combination: features @> '{"cut": "Ideal", "color": "D"}'.
+Index(
+    "ix_items_features",
+    items.c.features,
+    postgresql_using="gin",
+    postgresql_ops={"features": "jsonb_path_ops"},
+)

@@ -1,0 +1,127 @@
+"""The service really served, on a database of its own, and callers."""
+
+import asyncio
+import inspect
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+import sqlalchemy as sa
+
+import items
+from items.main import create_app
+from items.settings import ItemsSettings
+from items.tables import items as table
+from shared.database import Database
+from shared.testing import LiveApp, TestIdentity, served
+
+MIGRATIONS = Path(items.__file__).parent / "migrations"
+ALICE, BOB, ADMIN = 1, 2, 99
+
+Body = dict[str, Any]
+Create = Callable[..., Awaitable[Body]]
+
+
+@pytest.fixture(scope="session")
+def settings(
+    make_database: Callable[..., Body], redis_settings: Body, identity: TestIdentity
+) -> ItemsSettings:
+    database = make_database("items", MIGRATIONS)
+    return ItemsSettings(**database, **redis_settings, jwks_url=identity.jwks_url)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def database(settings: ItemsSettings) -> AsyncIterator[Database]:
+    opened = Database(settings, "items-tests")
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def live(settings: ItemsSettings) -> AsyncIterator[LiveApp]:
+    async with served(create_app(settings)) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def empty(database: Database) -> None:
+    """No listings but those that the test makes."""
+    async with database.session() as session:
+        await session.execute(sa.delete(table))
+
+
+def client_of(live: LiveApp, identity: TestIdentity, caller: int, **claims: Any) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(base_url=live.url, headers=identity.headers(caller, **claims), timeout=20)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def alice(live: LiveApp, identity: TestIdentity) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client_of(live, identity, ALICE) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bob(live: LiveApp, identity: TestIdentity) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client_of(live, identity, BOB) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def admin(live: LiveApp, identity: TestIdentity) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client_of(live, identity, ADMIN, admin=True) as client:
+        yield client
+
+
+@pytest.fixture
+def diamond() -> Body:
+    return {
+        "carat": 0.7,
+        "cut": "Ideal",
+        "color": "G",
+        "clarity": "VS2",
+        "depth": 61.8,
+        "table": 56.0,
+        "x": 5.7,
+        "y": 5.72,
+        "z": 3.53,
+    }
+
+
+@pytest.fixture
+def create(alice: httpx2.AsyncClient) -> Create:
+    """`await create(price="5")`: a listing of Alice's."""
+
+    async def made(**changes: Any) -> Body:
+        answer = await alice.post("/items", json={"name": "A stone", "price": "100", **changes})
+        assert answer.status_code == 201, answer.text
+        item: Body = answer.json()
+        return item
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Awaitable[None]]:
+    """`await eventually(read, 401)`: until `read()`, or what it awaits, gives that; ten seconds at most."""
+
+    async def wait(read: Callable[[], Any], wanted: Any) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                found = read()
+                if (await found if inspect.isawaitable(found) else found) == wanted:
+                    return
+                await asyncio.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,127 @@
+"""The history of the database, and that it ends where the code begins."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+import items
+from items.settings import MigrationSettings
+from items.tables import items as table
+from items.tables import metadata
+from shared.database import database_url
+from shared.migrations import alembic_config, upgrade
+
+MIGRATIONS = Path(items.__file__).parent / "migrations"
+
+
+@pytest.fixture(scope="module")
+def settings(make_database: Callable[..., dict[str, Any]]) -> MigrationSettings:
+    return MigrationSettings(**make_database("items_migrations"))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def engine(settings: MigrationSettings) -> AsyncIterator[AsyncEngine]:
+    """On a database that was brought down and up again."""
+    await asyncio.to_thread(command.upgrade, alembic_config(MIGRATIONS, settings), "head")
+    await asyncio.to_thread(command.downgrade, alembic_config(MIGRATIONS, settings), "base")
+    await asyncio.to_thread(upgrade, MIGRATIONS, settings)
+    made = create_async_engine(database_url(settings), poolclass=NullPool)
+    yield made
+    await made.dispose()
+
+
+async def test_the_migrated_database_is_what_the_code_expects(engine: AsyncEngine) -> None:
+    def differences(connection: sa.Connection) -> list[Any]:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_the_migrated_constraints_and_indexes_are_word_for_word_the_codes(engine: AsyncEngine) -> None:
+    """Which also says what alembic does not compare: check constraints, directions, operator classes."""
+    definitions = {
+        "constraints": "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint "
+        "WHERE conrelid = 'items'::regclass ORDER BY 1",
+        "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'items' ORDER BY 1",
+        "columns": "SELECT column_name, is_nullable, generation_expression, identity_generation "
+        "FROM information_schema.columns WHERE table_name = 'items' ORDER BY ordinal_position",
+    }
+
+    async def described(connection: Any) -> dict[str, Any]:
+        return {name: (await connection.execute(sa.text(sql))).all() for name, sql in definitions.items()}
+
+    async with engine.connect() as connection:
+        migrated = await described(connection)
+        await connection.execute(sa.text("DROP TABLE items"))
+        await connection.run_sync(metadata.create_all)
+        created = await described(connection)
+        await connection.rollback()
+    assert migrated == created
+    assert len(migrated["indexes"]) == 7
+    assert all(name.startswith(("ck_items_", "pk_items", "items_")) for name, _ in migrated["constraints"])
+
+
+async def test_going_down_leaves_nothing(engine: AsyncEngine, settings: MigrationSettings) -> None:
+    await asyncio.to_thread(command.downgrade, alembic_config(MIGRATIONS, settings), "base")
+    async with engine.connect() as connection:
+        tables = await connection.run_sync(lambda inner: sa.inspect(inner).get_table_names())
+    assert tables == ["alembic_version"]
+
+
+async def test_the_command_migrates_with_the_databases_settings_alone(
+    engine: AsyncEngine, settings: MigrationSettings
+) -> None:
+    await asyncio.to_thread(command.downgrade, alembic_config(MIGRATIONS, settings), "base")
+    environment = {
+        "ITEMS_DATABASE_URL": settings.database_url,
+        "ITEMS_DATABASE_PASSWORD": settings.database_password.get_secret_value(),
+    }
+    both = [await migrate(environment) for _ in range(2)]  # the second finds nothing to do
+    async with asyncio.timeout(30):
+        output = b"".join([(await process.communicate())[0] for process in both])
+    assert [process.returncode for process in both] == [0, 0], output.decode()
+    async with engine.connect() as connection:
+        assert (await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one() == 0
+
+
+async def migrate(environment: dict[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "items.migrations"),
+        env=os.environ | environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "constraint"),
+    [
+        ("name", "", "ck_items_name_length"),
+        ("name", "n" * 201, "ck_items_name_length"),
+        ("description", "d" * 5001, "ck_items_description_length"),
+        ("price", 0, "ck_items_price_positive"),
+        ("currency", "usd", "ck_items_currency_code"),
+        ("features", [1], "ck_items_features_object"),
+    ],
+)
+async def test_the_database_itself_refuses_what_must_never_be(
+    engine: AsyncEngine, column: str, value: Any, constraint: str
+) -> None:
+    row = {"name": "n", "description": "", "price": 1, "currency": "USD", "owner_id": 1, column: value}
+    async with engine.connect() as connection:
+        with pytest.raises(sa.exc.IntegrityError, match=constraint):
+            await connection.execute(sa.insert(table).values(row))

@@ -1,0 +1,316 @@
+"""Signing in, refreshing, signing out."""
+
+import asyncio
+import base64
+import json
+from datetime import timedelta
+
+import jwt
+import pytest
+from jwt import PyJWK
+
+from shared.identity.caller import Caller
+from users.clock import utc_now
+from users.credentials import digest
+from users.exceptions import Busy, InvalidCredentials
+from users.passwords import Passwords
+from users.resources import make_revoker
+from users.sessions import SessionService
+from users.tables import Session
+from users.tokens import TokenSigner
+
+
+@pytest.fixture(scope="session")
+def stored(database):
+    """What Postgres holds of a session, if anything."""
+
+    async def look(session_id):
+        async with database.session() as session:
+            return await session.get(Session, session_id)
+
+    return look
+
+
+@pytest.fixture
+def sessions_with(store, redis, settings):
+    """The rules, with passwords (a subclass) that do something in between."""
+    opened = []
+
+    def make(passwords, store=store):
+        opened.append(passwords(1, 1, 5.0))
+        revoker = make_revoker(redis, settings)
+        return SessionService(store, opened[-1], TokenSigner(settings), revoker, settings)
+
+    yield make
+    for passwords in opened:
+        passwords.close()
+
+
+def claims(tokens):
+    return jwt.decode(tokens["access_token"], options={"verify_signature": False})
+
+
+async def test_anyone_may_ask_for_a_token(person):
+    answer = await person.sign_in()
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    body = answer.json()
+    assert set(body) == {"access_token", "token_type", "expires_in", "refresh_token"}
+    assert (body["token_type"], body["expires_in"]) == ("bearer", 900)
+
+
+async def test_an_access_token_is_what_rfc_9068_says(client, person):
+    keys = (await client.get("/.well-known/jwks.json")).json()["keys"]
+    token = person.tokens["access_token"]
+    header = jwt.get_unverified_header(token)
+    assert header == {"typ": "at+jwt", "alg": "ES256", "kid": keys[0]["kid"]}
+    said = jwt.decode(token, PyJWK(keys[0]), algorithms=["ES256"], audience="facet", issuer="facet")
+    assert set(said) == {"iss", "aud", "sub", "client_id", "sid", "scope", "iat", "exp", "jti"}
+    assert (said["sub"], said["scope"], said["client_id"]) == (str(person.id), "", "facet")
+    assert said["exp"] - said["iat"] == 900
+
+
+async def test_no_two_tokens_are_the_same(person):
+    other = await person.again()
+    assert claims(other.tokens)["jti"] != claims(person.tokens)["jti"]
+    assert claims(other.tokens)["sid"] != claims(person.tokens)["sid"]
+
+
+async def test_an_administrator_gets_the_admin_scope(admin):
+    assert claims(admin.tokens)["scope"] == "admin"
+
+
+async def test_the_email_is_found_whatever_its_case(client, people, person):
+    form = {"username": f"  {person.email.upper()} ", "password": people.account()["password"]}
+    assert (await client.post("/auth/token", data=form)).status_code == 200
+
+
+async def test_wrong_password_unknown_email_and_inactive_account_look_the_same(client, people, person, admin):
+    password = people.account()["password"]
+    inactive = await people.sign_up()
+    await admin.ask("PATCH", f"/users/{inactive.id}", json={"is_active": False})
+    tried = [
+        (person.email, "wrong password"),
+        ("nobody@example.com", password),
+        ("not an email", password),
+        ("a\x00b@example.com", password),
+        ("x" * 400 + "@example.com", password),
+        (inactive.email, password),
+        (person.email, password + " "),
+        (person.email, "x" * 50_000),
+    ]
+    seen = set()
+    for email, given in tried:
+        answer = await client.post("/auth/token", data={"username": email, "password": given})
+        body = answer.json()
+        assert (answer.status_code, body.pop("code")) == (401, "invalid_credentials")
+        body.pop("request_id")
+        seen.add(json.dumps(body, sort_keys=True))
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("email", [None, "nobody@example.com", "not an email"])
+async def test_whoever_asks_costs_one_hash(sessions_with, person, email):
+    computed = []
+
+    class Counting(Passwords):
+        async def _run(self, work):
+            computed.append(work)
+            return await super()._run(work)
+
+    with pytest.raises(InvalidCredentials):
+        await sessions_with(Counting).sign_in(email or person.email, "wrong password")
+    assert len(computed) == 1
+
+
+async def test_who_finds_the_queue_full_costs_no_question_to_postgres(sessions_with):
+    class Full(Passwords):
+        def admit(self):
+            raise Busy
+
+    class Untouched:
+        def transaction(self):
+            raise AssertionError("it was asked")
+
+    with pytest.raises(Busy):
+        await sessions_with(Full, Untouched()).sign_in("a@example.com", "x")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "application/x-www-form-urlencoded"),
+        (b"username=a@example.com", "application/x-www-form-urlencoded"),
+        (b"username=a@example.com&password=x&grant_type=refresh_token", "application/x-www-form-urlencoded"),
+        (b'{"username": "a@example.com", "password": "x"}', "application/json"),
+        (b"username=a&password=x", "text/plain"),
+    ],
+)
+async def test_what_is_no_password_form_is_422(client, body, kind):
+    answer = await client.post("/auth/token", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "unicode_escape", "hex", "nonsense"])
+async def test_a_form_in_any_charset_is_no_server_error(client, charset):
+    parts = "".join(
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n\\ud800\r\n'
+        for name in ("username", "password")
+    )
+    kind = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
+    answer = await client.post("/auth/token", content=f"{parts}--b--\r\n".encode(), headers=kind)
+    assert answer.status_code == 401, answer.text
+
+
+async def test_bytes_that_are_no_utf8_are_wrong_credentials(client):
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = await client.post("/auth/token", content=b"username=%ff%00&password=%ed%a0%80", headers=kind)
+    assert answer.status_code == 401
+
+
+async def test_a_sign_in_during_deactivation_gets_no_session(sessions_with, store, people, person):
+    """The password is verified, then the account is deactivated, then the sign-in goes on."""
+
+    class Slow(Passwords):
+        async def verify(self, password, stored):
+            matches = await super().verify(password, stored)
+            async with store.transaction() as tx:
+                (await tx.users.lock(person.id)).is_active = False
+            return matches
+
+    with pytest.raises(InvalidCredentials):
+        await sessions_with(Slow).sign_in(person.email, people.account()["password"])
+
+
+async def test_refreshing_gives_a_working_pair_of_the_same_session(person):
+    answer = await person.refresh()
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    body = answer.json()
+    assert set(body) == {"access_token", "token_type", "expires_in", "refresh_token"}
+    assert body["refresh_token"] != person.tokens["refresh_token"]
+    assert claims(body)["sid"] == claims(person.tokens)["sid"]
+    person.tokens = body
+    assert (await person.ask("GET", "/users/me")).status_code == 200
+    assert (await person.refresh()).status_code == 200
+
+
+async def test_a_used_refresh_token_ends_its_session(person, refused, stored):
+    first = person.tokens["refresh_token"]
+    person.tokens = (await person.refresh()).json()
+    answer = await person.refresh(first)
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
+    assert (await stored(claims(person.tokens)["sid"])).ended_at is not None
+    assert (await person.refresh()).status_code == 401, "the newest token is dead too"
+    await refused(person)
+
+
+async def test_a_much_older_refresh_token_ends_its_session_too(person, refused):
+    first = person.tokens["refresh_token"]
+    for _ in range(3):
+        person.tokens = (await person.refresh()).json()
+    assert (await person.refresh(first)).status_code == 401
+    await refused(person)
+
+
+async def test_reuse_ends_that_session_only(person):
+    other = await person.again()
+    await person.refresh()
+    assert (await person.refresh()).status_code == 401
+    assert (await other.refresh()).status_code == 200
+    assert (await other.ask("GET", "/users/me")).status_code == 200
+
+
+async def test_of_concurrent_refreshes_with_one_token_one_wins(person):
+    answers = await asyncio.gather(*(person.refresh() for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 7
+
+
+@pytest.mark.parametrize(
+    "token", ["", ".", "x", "x" * 512, "..", "a.b", "\x00", "\ud800.x", "é.ü"], ids=ascii
+)
+async def test_an_invented_refresh_token_is_401(client, token):
+    body, kind = json.dumps({"refresh_token": token}), {"Content-Type": "application/json"}
+    answer = await client.post("/auth/refresh", content=body, headers=kind)
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
+
+
+@pytest.mark.parametrize("body", [{}, [], {"refresh_token": None}, {"refresh_token": 5}, None, "x"])
+async def test_what_is_no_refresh_is_422(client, body):
+    assert (await client.post("/auth/refresh", json=body)).status_code == 422
+
+
+async def test_a_refresh_token_longer_than_any_is_422(client):
+    answer = await client.post("/auth/refresh", json={"refresh_token": "x" * 513})
+    assert answer.status_code == 422
+    assert "xxx" not in answer.text
+
+
+async def test_a_session_id_is_not_enough_to_end_a_session(person, client):
+    sid = claims(person.tokens)["sid"]
+    assert (await client.post("/auth/refresh", json={"refresh_token": f"{sid}.x"})).status_code == 401
+    assert (await person.refresh()).status_code == 200
+
+
+async def test_an_expired_session_cannot_be_refreshed(person, store):
+    async with store.transaction() as tx:
+        session = await tx.sessions.lock(digest(person.tokens["refresh_token"].split(".")[0]))
+        session.expires_at = utc_now() - timedelta(seconds=1)
+    answer = await person.refresh()
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
+
+
+async def test_only_digests_of_a_refresh_token_are_stored(person, stored):
+    family, secret = person.tokens["refresh_token"].split(".")
+    session = await stored(claims(person.tokens)["sid"])
+    assert (session.family_digest, session.refresh_digest) == (digest(family), digest(secret))
+    assert len(base64.urlsafe_b64decode(secret + "=")) == 32
+
+
+async def test_sessions_that_are_over_are_forgotten_at_the_next_sign_in(person, store, stored):
+    other = await person.again()
+    fresh = await person.again()
+    long_ago = utc_now() - timedelta(hours=1)
+    async with store.transaction() as tx:
+        for one, column in ((person, "ended_at"), (other, "expires_at")):
+            session = await tx.sessions.lock(digest(one.tokens["refresh_token"].split(".")[0]))
+            setattr(session, column, long_ago)
+    await person.again()
+    assert await stored(claims(person.tokens)["sid"]) is None
+    assert await stored(claims(other.tokens)["sid"]) is None
+    assert await stored(claims(fresh.tokens)["sid"]) is not None
+
+
+async def test_nobody_can_sign_out_without_a_token(client):
+    answer = await client.post("/auth/logout")
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_missing")
+
+
+async def test_signing_out_ends_the_session_everywhere(person, refused):
+    answer = await person.ask("POST", "/auth/logout")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (await person.refresh()).status_code == 401
+    await refused(person)
+
+
+async def test_signing_out_may_be_repeated(person):
+    for _ in range(3):
+        assert (await person.ask("POST", "/auth/logout")).status_code == 204
+
+
+async def test_signing_out_leaves_other_sessions_alone(person, refused):
+    other = await person.again()
+    await person.ask("POST", "/auth/logout")
+    await refused(person)
+    assert (await other.ask("GET", "/users/me")).status_code == 200
+    assert (await other.refresh()).status_code == 200
+
+
+async def test_an_api_key_cannot_sign_out(person):
+    answer = await (await person.with_key()).ask("POST", "/auth/logout")
+    assert (answer.status_code, answer.json()["code"]) == (403, "session_required")
+
+
+async def test_a_session_of_a_deleted_account_can_be_signed_out(sessions_with, redis):
+    await sessions_with(Passwords).sign_out(Caller(1, "gone", frozenset(), 0))
+    assert await redis.zscore("identity:ended", "gone") is not None

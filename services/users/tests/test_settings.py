@@ -1,0 +1,54 @@
+"""What stops the start, with one line."""
+
+import pytest
+
+from shared.settings import load_settings
+from users.settings import MigrationSettings, UsersSettings
+
+
+@pytest.fixture
+def environment(monkeypatch, settings, tmp_path):
+    (tmp_path / "users_signing_key").write_text(settings.signing_key.get_secret_value())
+    (tmp_path / "users_database_password").write_text("x")
+    (tmp_path / "users_redis_password").write_text("y")
+    monkeypatch.setenv("USERS_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("USERS_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("USERS_REDIS_URL", settings.redis_url)
+    return monkeypatch
+
+
+def test_secrets_come_from_their_folder(environment, settings):
+    loaded = load_settings(UsersSettings)
+    assert loaded.signing_key.get_secret_value() == settings.signing_key.get_secret_value().strip()
+    assert (loaded.service, loaded.port) == ("users", 8001)
+
+
+def test_no_secret_is_shown(environment):
+    assert "PRIVATE" not in repr(load_settings(UsersSettings))
+
+
+@pytest.mark.parametrize("name", ["USERS_SIGNING_KEY", "USERS_RETIRED_KEYS"])
+def test_a_wrong_key_is_named_and_never_quoted(environment, name):
+    environment.setenv(name, "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----")
+    with pytest.raises(SystemExit, match=f"{name}: ") as refused:
+        load_settings(UsersSettings)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_missing_key_is_named(environment, tmp_path):
+    (tmp_path / "users_signing_key").unlink()
+    with pytest.raises(SystemExit, match="USERS_SIGNING_KEY is missing"):
+        load_settings(UsersSettings)
+
+
+def test_migrating_needs_the_database_only(environment, tmp_path):
+    (tmp_path / "users_signing_key").unlink()
+    environment.delenv("USERS_REDIS_URL")
+    assert load_settings(MigrationSettings).database_password.get_secret_value() == "x"
+
+
+def test_hash_threads_are_a_workers_share_of_the_cpus(environment):
+    environment.setenv("USERS_WORKERS", "512")
+    assert load_settings(UsersSettings).hash_thread_count == 1
+    environment.setenv("USERS_HASH_THREADS", "3")
+    assert load_settings(UsersSettings).hash_thread_count == 3
