@@ -66,13 +66,14 @@ class Demo:
         self._output.unlink(missing_ok=True)
 
     def processes(self) -> dict[int, str]:
-        """Whatever runs on behalf of this folder, by what stands in its command line or environment."""
+        """Whatever runs for this folder: it names it in its command line or environment, or works in it."""
         mark = str(self.folder).encode()
         found = {}
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 command = (entry / "cmdline").read_bytes()
-                if mark in command or mark in (entry / "environ").read_bytes():
+                signs = (command, (entry / "environ").read_bytes(), os.fsencode((entry / "cwd").readlink()))
+                if any(mark in sign for sign in signs):
                     found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
         return found
 
@@ -286,8 +287,7 @@ def refused(demo: Demo) -> str:
     assert demo.status() == 1, demo.output
     assert demo.output.count("\n") == 1, demo.output
     assert demo.processes() == {}
-    line = demo.output
-    return line
+    return demo.output
 
 
 def test_a_taken_port_is_one_clear_line(start: Start, new_folder: Path) -> None:

@@ -4,7 +4,10 @@ import contextlib
 import json
 import os
 import signal
+import time
 from pathlib import Path
+
+PATIENCE = 5.0  # seconds
 
 
 class Children:
@@ -28,17 +31,22 @@ class Children:
         self._write()
 
     def end_leftovers(self) -> int:
-        """Kill what is listed and still runs; call it only while holding the folder. Returns how many."""
-        ended = 0
+        """Stop what is listed and still runs; call it only while holding the folder. Returns how many."""
         try:
-            listed = json.loads(self._path.read_text())
+            listed: dict[str, str] = json.loads(self._path.read_text())
         except (OSError, ValueError):
             return 0
-        for process_id, birth in ((int(name), birth) for name, birth in listed.items()):
-            if _birth(process_id) == birth:
-                kill_group(process_id)
-                ended += 1
-        return ended
+        left = {number: birth for number, birth in map(_entry, listed.items()) if _birth(number) == birth}
+        for process_id in left:
+            os.kill(
+                process_id, signal.SIGINT
+            )  # a quick and clean stop to Postgres, Valkey and gunicorn alike
+        deadline = time.monotonic() + PATIENCE
+        while any(_birth(number) == birth for number, birth in left.items()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for process_id in left:
+            kill_group(process_id)
+        return len(left)
 
     def _write(self) -> None:
         half = self._path.with_suffix(".part")
@@ -50,6 +58,10 @@ def kill_group(process_id: int) -> None:
     """SIGKILL for a child and whatever it forked: a child leads a process group of its own."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process_id, signal.SIGKILL)
+
+
+def _entry(listed: tuple[str, str]) -> tuple[int, str]:
+    return int(listed[0]), listed[1]
 
 
 def _birth(process_id: int) -> str | None:

@@ -138,7 +138,8 @@ class Upstream:
     def __init__(self) -> None:
         self.port = 0
         self.requests: list[Request] = []
-        self.closed = 0  # connections that have ended
+        self.peers = 0  # connections that have begun
+        self.closed = 0  # and those that have ended
         self.answer = answer_of()
         self.script: Script = self.keep_answering
         self._server: asyncio.Server | None = None
@@ -158,18 +159,6 @@ class Upstream:
             self.requests.append(await peer.request())
             await peer.send(self.answer)
 
-    def answering(self, answer: bytes, *, close: bool = False) -> None:
-        """The same answer for each request, which is recorded."""
-
-        async def script(peer: Peer) -> None:
-            while True:
-                self.requests.append(await peer.request())
-                await peer.send(answer)
-                if close:
-                    return
-
-        self.script = script
-
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 20)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -183,7 +172,7 @@ class Upstream:
     async def reset(self) -> None:
         """As new, for the next test. Raises what a script raised."""
         await self._drop()
-        self.requests, self.closed = [], 0
+        self.requests, self.peers, self.closed = [], 0, 0
         self.script, self.answer = self.keep_answering, answer_of()
         errors, self._errors = self._errors, []
         assert errors == []
@@ -198,6 +187,7 @@ class Upstream:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self.peers += 1
         try:
             await self.script(Peer(reader, writer))
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):

@@ -164,7 +164,6 @@ async def test_an_absolute_target_counts_by_its_path_alone(door: LiveApp, items,
         b"OPTIONS * HTTP/1.1",
         b"CONNECT elsewhere:80 HTTP/1.1",
         b"GET items HTTP/1.1",
-        b"GET  /items HTTP/1.1",
     ],
 )
 async def test_other_forms_of_a_target_are_refused(door: LiveApp, items, dial, line: bytes) -> None:

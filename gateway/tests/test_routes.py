@@ -111,7 +111,7 @@ def test_defaults_fill_what_a_row_leaves_out_and_no_more(write) -> None:
         ("route = 1", "only [defaults] and [[route]] are known"),
         ("defaults = 1\n" + WHOLE, "only [defaults] and [[route]] are known"),
         (WHOLE + "[[routes]]\nprefix = '/b'", "only [defaults] and [[route]] are known"),
-        (WHOLE + "[[route", "(at line 7"),
+        (WHOLE + "[[route", "(at end of document)"),
         (b"# \xff\n" + WHOLE.encode(), "can't decode byte 0xff"),
     ],
 )

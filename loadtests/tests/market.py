@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,14 +10,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from loadtests.answers import BRIEF
+
 Reply = tuple[int, Any]
 
 
 class Market:
     """`wrong` holds names of routes that answer wrongly, each in a way of its own."""
 
-    def __init__(self, wrong: frozenset[str] = frozenset(), expires_in: int = 900) -> None:
+    def __init__(
+        self, wrong: frozenset[str] = frozenset(), *, expires_in: int = 900, delay: float = 0.0
+    ) -> None:
         self.url = ""
+        self.delay = delay  # seconds that each answer takes
         self.wrong = wrong
         self.expires_in = expires_in
         self.items: dict[int, dict[str, Any]] = {}
@@ -57,7 +63,9 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/items":
             self._count("browse", self._page)
         else:
-            self._count("read", lambda: self._read(path))
+            item = self.market.items.get(int(path.split("/")[2]))
+            gone = item is None or item["name"] == BRIEF
+            self._count("gone" if gone else "read", lambda: self._read(item))
 
     def do_POST(self) -> None:
         path, market = urlsplit(self.path).path, self.market
@@ -100,8 +108,7 @@ class Handler(BaseHTTPRequestHandler):
         self.total = 0 if "browse" in self.market.wrong else len(kept)
         return 200, shown
 
-    def _read(self, path: str) -> Reply:
-        item = self.market.items.get(int(path.split("/")[2]))
+    def _read(self, item: dict[str, Any] | None) -> Reply:
         if item is None:
             return 404, {"code": "item_not_found"}
         return (500, {"code": "internal"}) if "read" in self.market.wrong else (200, item)
@@ -121,6 +128,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _count(self, name: str, act: Callable[[], Reply]) -> None:
         self.market.counts[name] += 1
+        time.sleep(self.market.delay)
         self._answer(act())
 
     def _answer(self, reply: Reply) -> None:

@@ -37,6 +37,7 @@ def test_right_answers_pass() -> None:
     answers.is_account(answer({"id": 1, "email": "a@b.example"}, 201), "a@b.example")
     answers.is_tokens(answer(TOKENS))
     answers.is_page(answer([ITEM, ITEM]), QUERY)
+    answers.is_page(answer([ITEM | {"features": None}]), QUERY)
     answers.is_item(answer(ITEM), 7)
     answers.is_listed(answer(ITEM, 201), SENT)
     answers.is_appraisal(answer(APPRAISAL), 7)
@@ -90,6 +91,7 @@ def test_wrong_tokens_are_named(changed: dict[str, Any], wrong: str) -> None:
         ([ITEM], "-1", {}, "X-Total-Count is not the total"),
         ([{}], "1", {}, "no id"),
         ([ITEM], "1", {"cut": "Fair"}, "another cut filter"),
+        ([ITEM | {"features": None}], "1", {"cut": "Fair"}, "no features"),
         ([ITEM], "1", {"min_price": "999999"}, "below min_price"),
         ([ITEM], "1", {"max_price": "1"}, "above max_price"),
         ([ITEM, ITEM | {"price": "1.00"}], "2", {}, "not in the order asked for"),

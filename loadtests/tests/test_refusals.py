@@ -1,6 +1,7 @@
 """What cannot be measured is refused, in one line and with status 1."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from loadtests.target import absence, refusal
 
 
 def run(*command: str, **options: Any) -> tuple[int, str]:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", *command], capture_output=True, text=True, timeout=30, check=False, **options
     )
     assert done.stdout == ""
@@ -21,8 +22,11 @@ def run(*command: str, **options: Any) -> tuple[int, str]:
 
 
 def test_nothing_there() -> None:
-    status, line = run("loadtests.run", "--host", "http://127.0.0.1:1")
-    assert (status, line) == (1, "nothing answers at http://127.0.0.1:1: Connection refused")
+    with socket.socket() as taken:  # bound and not listening: nobody else can, either
+        taken.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        status, line = run("loadtests.run", "--host", host)
+    assert (status, line) == (1, f"nothing answers at {host}: Connection refused")
 
 
 def test_somebody_elses_machine() -> None:

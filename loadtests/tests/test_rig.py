@@ -37,7 +37,7 @@ def start_sleeper(used: Rig, *more: str) -> int:
 
 
 def test_an_error_leaves_nothing_behind(cores: Cores) -> None:
-    with pytest.raises(ZeroDivisionError), Rig(cores) as used:
+    with pytest.raises(ZeroDivisionError), Rig(cores) as used:  # noqa: PT012 - what the block does is the case
         pid, folder = start_sleeper(used), used.folder
         assert alive(pid)
         assert os.sched_getaffinity(pid) == {CORE}
@@ -49,7 +49,7 @@ def test_an_error_leaves_nothing_behind(cores: Cores) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_nothing_behind(cores: Cores, number: int) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), Rig(cores) as used:
+    with pytest.raises(KeyboardInterrupt), Rig(cores) as used:  # noqa: PT012 - likewise
         pid = start_sleeper(used)
         os.kill(os.getpid(), number)
     assert not alive(pid)
@@ -120,10 +120,28 @@ def test_a_real_load_on_a_real_upstream(cores: Cores) -> None:
         sample = wrk.run(url, seconds=1, connections=4, core=CORE, script=script)
         assert sample.requests > 100
         assert 0 < sample.p50 <= sample.p99
-        used._running[-1][1].kill()
-        used._running[-1][1].wait()
-        with pytest.raises(BenchFailed, match="wrk --latency|under load"):
-            wrk.run(url, seconds=1, connections=4, core=CORE)
+
+
+@installed
+def test_a_load_on_nobody_is_no_figure() -> None:
+    with pytest.raises(BenchFailed, match="not the output of wrk"):
+        wrk.run(f"http://127.0.0.1:{free_port()}/", seconds=1, connections=1, core=CORE)
+
+
+@installed
+def test_a_load_that_is_refused_is_no_figure(cores: Cores) -> None:
+    port = free_port()
+    with Rig(cores) as used:
+        upstream = nginx.upstream_command(used.folder, port, "{}", "{}")
+        used.start("upstream", upstream, core=CORE, ready=lambda: contract.answers(port, None))
+        config = used.folder / "upstream.conf"
+        assert contract.ask(port, None)[0] == 200
+        config.write_text(config.read_text().replace("return 200", "return 503"))
+        os.kill(used._running[-1][1].pid, signal.SIGHUP)
+        while contract.answers(port, None):
+            used.check_alive()
+        with pytest.raises(BenchFailed, match="under load failed"):
+            wrk.run(f"http://127.0.0.1:{port}/", seconds=1, connections=1, core=CORE)
 
 
 def test_each_round_has_everyone_and_another_begins() -> None:

@@ -26,7 +26,7 @@ def test_a_disturbance_of_a_whole_round_does_not_count() -> None:
 
 
 def test_the_interval_covers_the_truth_nineteen_times_in_twenty() -> None:
-    noise = random.Random(7)
+    noise = random.Random(7)  # noqa: S311 - statistics, not secrets
     runs = [paired_ratio([3 * noise.lognormvariate(0, 0.1) for _ in range(5)], [1] * 5) for _ in range(2000)]
     covered = sum(run.low <= 3 <= run.high for run in runs)
     assert 0.93 < covered / len(runs) < 0.97

@@ -12,6 +12,7 @@ import pytest
 import structlog
 from fastapi import APIRouter, FastAPI
 from pydantic_settings import SettingsConfigDict
+
 from shared.app import build_app
 from shared.settings import ServiceSettings
 

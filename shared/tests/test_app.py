@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from shared.testing import served
 from starlette.middleware import Middleware
+
+from shared.testing import served
 
 
 class Adds:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis.exceptions
 from fastapi import APIRouter, Request
+
 from shared.cache import POOL_SIZE, request_client, subscriber_client
 from shared.embedded import EmbeddedValkey
 from shared.settings import RedisSettings

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from shared.context import RequestContext
 
 HEX32, HEX16 = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -10,12 +10,13 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from fastapi import APIRouter, Request
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
 from shared.database import Database, Session, check_capacity, database_url, is_unavailable
 from shared.exceptions import DatabaseUnavailable
 from shared.settings import DatabaseSettings
 from shared.testing import LiveApp, served
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 if TYPE_CHECKING:
     from shared.embedded import EmbeddedPostgres

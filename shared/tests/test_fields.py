@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi import APIRouter
 from pydantic import BaseModel
+
 from shared.fields import LARGEST_ID, PathId, Text
 from shared.testing import served
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from shared.health import Check, NotReady, readiness
 from shared.testing import served
 

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse
+
 from shared.context import CURRENT, RequestContext
 from shared.http import service_client
 from shared.testing import LiveApp, served

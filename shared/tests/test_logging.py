@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from shared.logging import configure_logging, get_logger
 
 Lines = Callable[[], list[dict[str, Any]]]

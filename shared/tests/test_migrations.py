@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
 from shared.database import Database
 from shared.migrations import upgrade
 from shared.settings import DatabaseSettings
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 ENV = """
 from shared.migrations import run_migrations

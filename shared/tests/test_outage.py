@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from fastapi import APIRouter
+from sqlalchemy import text
+
 from shared.database import Database, Session
 from shared.embedded import EmbeddedPostgres
 from shared.health import Check
 from shared.settings import DatabaseSettings
 from shared.testing import LiveApp, served
-from sqlalchemy import text
 
 router = APIRouter()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter
+
 from shared.pagination import LARGEST_PAGE, LARGEST_SKIP, PageQuery
 from shared.testing import served
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 import redis.exceptions
 from fastapi import APIRouter, Form, HTTPException
 from pydantic import BaseModel, ConfigDict, SecretStr
+
 from shared.exceptions import (
     BadGateway,
     BadRequest,

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import asyncpg
 import pytest
+
 from shared.provision import main, provision
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
+
 from shared.settings import (
     DatabaseSettings,
     RedisSettings,

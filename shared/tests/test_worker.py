@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
+
 from shared.testing import LiveApp, served
 from shared.worker import LONGEST_HEAD
 

@@ -13,55 +13,56 @@ class ClientGone(Exception):
     """The client left before its request was complete; there is nobody to answer."""
 
 
-async def request_body(
-    scope: Scope, receive: Receive, limit: int, patience: float
-) -> AsyncIterator[bytes] | bytes | None:
-    """None where there is none, bytes where one message held all of it, and chunks otherwise.
+class RequestBody:
+    """`receive` until the body's end, held to `limit` bytes.
 
-    Raises LengthAmbiguous, and, while iterating too, ContentTooLarge, ClientGone, and BodyTooSlow when not
-    all of the body has come within `patience` seconds.
+    Raises ContentTooLarge and ClientGone, at the first bytes and at any later ones.
     """
-    announced, chunked = _framing(scope)
-    if announced == 0 or (announced is None and not chunked):
-        return None
-    if announced is not None and announced > limit:
-        raise ContentTooLarge(limit=limit)
-    body = _Body(receive, limit, asyncio.get_running_loop().time() + patience)
-    first = await body.read()
-    return body.rest(first) if body.more else first
 
-
-class _Body:
-    """What `receive` tells of the body, held to its limit (bytes) and its time (`by`, in the loop's)."""
-
-    def __init__(self, receive: Receive, limit: int, by: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
+        self._scope = scope
         self._receive = receive
         self._limit = limit
-        self._by = by
         self._seen = 0
-        self.more = True
+        self._more = True
+        self.owed = False  # the client has yet to send what we wait for
 
-    async def read(self) -> bytes:
+    async def content(self, patience: float) -> AsyncIterator[bytes] | bytes | None:
+        """None where there is no body, bytes where one message held all of it, and chunks otherwise.
+
+        Raises LengthAmbiguous, and BodyTooSlow when nothing of the body comes within `patience` seconds.
+        """
+        announced, chunked = _framing(self._scope)
+        if announced == 0 or (announced is None and not chunked):
+            return None
+        if announced is not None and announced > self._limit:
+            raise ContentTooLarge(limit=self._limit)
         try:
-            async with asyncio.timeout_at(self._by):
-                message = await self._receive()
+            async with asyncio.timeout(patience):
+                first = await self._read()
         except TimeoutError:
             raise BodyTooSlow from None
+        return self._chunks(first) if self._more else first
+
+    async def _chunks(self, first: bytes) -> AsyncIterator[bytes]:
+        if first:
+            yield first
+        while self._more:
+            if chunk := await self._read():
+                yield chunk
+
+    async def _read(self) -> bytes:
+        self.owed = True
+        message = await self._receive()
+        self.owed = False
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk: bytes = message.get("body", b"")
-        self.more = message.get("more_body", False)
+        self._more = message.get("more_body", False)
         self._seen += len(chunk)
         if self._seen > self._limit:
             raise ContentTooLarge(limit=self._limit)
         return chunk
-
-    async def rest(self, first: bytes) -> AsyncIterator[bytes]:
-        if first:
-            yield first
-        while self.more:
-            if chunk := await self.read():
-                yield chunk
 
 
 def _framing(scope: Scope) -> tuple[int | None, bool]:

@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 from starlette.types import Receive, Scope, Send
 
-from gateway.body import ClientGone, request_body
+from gateway.body import ClientGone, RequestBody
 from gateway.disconnect import DisconnectWatch
-from gateway.exceptions import UpstreamFailed, UpstreamTooSlow, UpstreamUnavailable
+from gateway.exceptions import BodyTooSlow, UpstreamFailed, UpstreamTooSlow, UpstreamUnavailable
 from gateway.headers import request_headers, response_headers
 from gateway.routes import Route
 from gateway.upstream import (
@@ -33,21 +33,22 @@ class Forwarder:
     async def forward(
         self, route: Route, authorization: bytes | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Raises UpstreamUnavailable, UpstreamFailed, UpstreamTooSlow, and what `request_body` raises.
+        """Raises UpstreamUnavailable, UpstreamFailed, UpstreamTooSlow, and what RequestBody raises.
 
         Once the answer has begun such an error ends the client's connection: the status is already out.
         """
         context = CURRENT.get() or RequestContext.start()
         headers = request_headers(scope, context, authorization)
+        body = RequestBody(scope, receive, route.body_limit)
         watch = DisconnectWatch(receive)
         response: UpstreamResponse | None = None
         try:
-            body = watch.after(await request_body(scope, receive, route.body_limit, route.timeout))
+            content = watch.after(await body.content(route.timeout))
             response = await self._upstreams[route.upstream].request(
                 scope["method"].encode(),
                 _target(scope),
                 headers,
-                body,
+                content,
                 first_byte_timeout=route.timeout,
                 total_timeout=route.timeout,
             )
@@ -55,6 +56,8 @@ class Forwarder:
         except UpstreamUnreachable as error:
             raise UpstreamUnavailable(upstream=error.upstream) from error
         except UpstreamTimeout as error:
+            if body.owed:
+                raise BodyTooSlow from error
             raise UpstreamTooSlow(upstream=error.upstream) from error
         except UpstreamBroken as error:
             raise UpstreamFailed(upstream=error.upstream) from error

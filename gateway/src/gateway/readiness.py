@@ -4,7 +4,8 @@ import httpx2
 
 from shared.health import Check, CheckFailed
 
-PATIENCE = 1.5  # seconds: an upstream gives its own checks one, and the whole answer must come within two
+PATIENCE = 1.5  # seconds for each step: an upstream gives its own checks one
+ALTOGETHER = 1.75  # the whole answer must come within two
 
 
 def upstream_check(name: str, url: str, client: httpx2.AsyncClient) -> Check:
@@ -20,7 +21,7 @@ def upstream_check(name: str, url: str, client: httpx2.AsyncClient) -> Check:
         if not response.is_success:
             raise CheckFailed("not ready", _failed_checks(response))
 
-    return Check(name, probe, timeout=PATIENCE)
+    return Check(name, probe, timeout=ALTOGETHER)
 
 
 def _failed_checks(response: httpx2.Response) -> list[str]:

@@ -53,7 +53,7 @@ class Visitor:
         if len(query) == len(("skip", "limit", "sort")):
             self._total = int(answer.headers.get("x-total-count", "0"))
         for item in answer.body:
-            if isinstance(item, dict) and isinstance(item.get("id"), int) and item.get("name") != BRIEF:
+            if _is_diamond(item) and item.get("name") != BRIEF:
                 self._remember(item["id"])
 
     def read(self, calls: Calls) -> None:
@@ -130,3 +130,8 @@ class Visitor:
         if item_id not in self._seen:
             self._seen.append(item_id)
             del self._seen[:-REMEMBERED]
+
+
+def _is_diamond(item: Any) -> bool:
+    """Only those can be appraised."""
+    return isinstance(item, dict) and isinstance(item.get("id"), int) and bool(item.get("features"))

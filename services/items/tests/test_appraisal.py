@@ -42,11 +42,16 @@ class Upstream:
     """ml-predict as `play` has it. `held` lets `hold` answer."""
 
     def __init__(self) -> None:
-        self.play: Play = well
-        self.asked: list[tuple[dict[str, str], Any]] = []
         self.held = asyncio.Event()
         self.url = ""
         self.app = Starlette(routes=[Route("/predict", self._predict, methods=["POST"])])
+        self.begin()
+
+    def begin(self) -> None:
+        self.held.set()
+        self.held = asyncio.Event()
+        self.play: Play = well
+        self.asked: list[tuple[dict[str, str], Any]] = []
 
     async def _predict(self, request: Request) -> Response:
         self.asked.append((dict(request.headers), await request.json()))
@@ -57,13 +62,20 @@ class Upstream:
         return await well(request)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def upstream() -> AsyncIterator[Upstream]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def stage() -> AsyncIterator[Upstream]:
     played = Upstream()
     async with served(played.app) as live:
         played.url = live.url
         yield played
         played.held.set()
+
+
+@pytest.fixture
+def upstream(stage: Upstream) -> Upstream:
+    """Playing well, asked by nobody yet."""
+    stage.begin()
+    return stage
 
 
 Appraise = Callable[..., Awaitable[httpx2.Response]]
@@ -76,25 +88,25 @@ def appraiser_of(market: LiveApp, identity: TestIdentity) -> Appraise:
     return appraise
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def market(settings: ItemsSettings, upstream: Upstream) -> AsyncIterator[LiveApp]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def market(settings: ItemsSettings, stage: Upstream) -> AsyncIterator[LiveApp]:
     """The service with one database connection and a patient appraiser."""
-    changes = {"ml_predict_url": upstream.url, "appraisal_timeout": PATIENT, "database_pool_size": 1}
+    changes = {"ml_predict_url": stage.url, "appraisal_timeout": PATIENT, "database_pool_size": 1}
     async with served(create_app(settings.model_copy(update=changes))) as live:
         yield live
 
 
 @pytest.fixture
-def appraise(market: LiveApp, identity: TestIdentity) -> Appraise:
+def appraise(market: LiveApp, identity: TestIdentity, upstream: Upstream) -> Appraise:
     return appraiser_of(market, identity)
 
 
 @contextlib.asynccontextmanager
 async def asking(
-    settings: ItemsSettings, identity: TestIdentity, url: str, timeout: float
+    settings: ItemsSettings, identity: TestIdentity, url: str, patience: float
 ) -> AsyncIterator[Appraise]:
-    """The service, pointed at `url`."""
-    changes = {"ml_predict_url": url, "appraisal_timeout": timeout}
+    """The service, pointed at `url`; `patience` is seconds."""
+    changes = {"ml_predict_url": url, "appraisal_timeout": patience}
     async with served(create_app(settings.model_copy(update=changes))) as live:
         yield appraiser_of(live, identity)
 

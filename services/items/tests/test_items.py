@@ -107,6 +107,17 @@ async def test_a_bad_feature_is_named_too(
     assert [error["loc"] for error in answer.json()["errors"]] == [["body", "features", feature]]
 
 
+@pytest.mark.parametrize("carat", [5e-324, 1e-300, 0.1 + 0.2, 20, 19.999999999999996])
+async def test_every_carat_that_is_let_in_comes_back_as_it_was_and_can_be_looked_for(
+    alice: httpx2.AsyncClient, create: Create, diamond: Body, carat: float
+) -> None:
+    item = await create(features=diamond | {"carat": carat})
+    bounds = {"min_carat": repr(carat), "max_carat": repr(carat)}
+    found = (await alice.get("/items", params=bounds)).json()
+    assert item["features"]["carat"] == carat
+    assert item in found
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
 async def test_a_number_that_is_none_never_reaches_the_database(
     alice: httpx2.AsyncClient, diamond: Body, number: str

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from ml_predict.exceptions import FeaturesDiffer, ModelFileCorrupt, ModelMissing
 from ml_predict.model import PriceModel
 from ml_predict.schemas import DiamondFeatures
 from ml_predict.training.data import Split
+
+THREADS = Path("/proc/self/task")
 
 
 @pytest.fixture
@@ -57,6 +60,13 @@ def test_what_matches_its_digest_but_is_no_graph_is_refused(copy: Path) -> None:
 def test_a_missing_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(ModelMissing, match=f"{name} is missing"):
+        PriceModel.load(copy)
+
+
+def test_a_file_that_cannot_be_read_is_refused(copy: Path) -> None:
+    (copy / "model.onnx").unlink()
+    (copy / "model.onnx").mkdir()
+    with pytest.raises(ModelFileCorrupt, match=r"model\.onnx is corrupt: .*directory"):
         PriceModel.load(copy)
 
 
@@ -125,6 +135,15 @@ def test_serving_needs_nothing_that_only_training_needs() -> None:
     loaded = set(done.stdout.split())
     assert "onnxruntime" in loaded
     assert not {"onnx", "pandas", "plotnine", "skl2onnx", "sklearn"} & loaded
+
+
+@pytest.mark.skipif(not THREADS.is_dir(), reason="threads are counted as Linux shows them")
+def test_the_runtime_starts_no_thread_that_reports_to_anybody() -> None:
+    program = f"import os, ml_predict.model; print(len(os.listdir({str(THREADS)!r})))"
+    command = [sys.executable, "-c", program]
+    alone = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # numpy's threads are not what is counted
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=alone)  # noqa: S603 - ours
+    assert done.stdout == "1\n"
 
 
 def diamonds_of(parts: Split, count: int) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def repository(folder: Path, tmp_path: Path) -> Path:
 
 
 def changed(settings: MlPredictSettings, **changes: Any) -> MlPredictSettings:
-    return MlPredictSettings(**{**settings.model_dump(exclude={"worker_count"}), **changes})
+    return MlPredictSettings(**settings.model_dump() | changes)
 
 
 def spoil(repository: Path) -> Path:

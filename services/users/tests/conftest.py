@@ -14,6 +14,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
+from sqlalchemy import text
 
 from shared.cache import request_client
 from shared.database import Database
@@ -142,6 +143,28 @@ def store(database: Database) -> Store:
 async def redis(settings: UsersSettings) -> AsyncIterator[Redis]:
     async with request_client(settings) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def held_up(database: Database) -> Callable[..., Awaitable[list[Any]]]:
+    """Runs coroutines against a row that is locked until all of them wait, so that they really race."""
+
+    async def run(row: type[Any], key: Any, *racing: Awaitable[Any]) -> list[Any]:
+        async with database.session() as session:
+            await session.get(row, key, with_for_update=True)
+            tasks = [asyncio.ensure_future(one) for one in racing]
+            until = time.monotonic() + 10
+            while await session.scalar(WAITING) < len(tasks):
+                assert time.monotonic() < until, "they never came to wait"
+                await asyncio.sleep(0.005)
+        return await asyncio.gather(*tasks)
+
+    return run
+
+
+WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from typing import Any
 
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
+from gunicorn.errors import HaltServer
 
 from shared.logging import configure_logging, get_logger
 from shared.settings import DatabaseSettings, ServiceSettings, load_settings
@@ -30,6 +31,8 @@ def serve(application: str, settings_class: str) -> None:
     Raises SystemExit with one line when the service must not start.
     """
     # prometheus_client looks at this when it is imported, so it comes before the application.
+    if "prometheus_client" in sys.modules:
+        raise RuntimeError("the application was imported before serve(): its workers would have no metrics")
     folder = os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="facet-metrics-")
     master = os.getpid()
     try:
@@ -38,6 +41,8 @@ def serve(application: str, settings_class: str) -> None:
         _check_database(settings, settings.worker_count)
         _check_ports(settings)
         Server(_resolve(application), settings).run()
+    except HaltServer as halted:  # gunicorn lets it out when a second worker fails to boot while it halts
+        raise SystemExit(halted.exit_status) from None
     finally:
         if os.getpid() == master:
             shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.cpus import usable_cpus
 
-
 LARGEST_PORT = 65_535
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter
-from shared.testing import served
 from starlette.middleware import Middleware
+
+from shared.testing import served
 
 router = APIRouter()
 Lines = Callable[[], list[dict[str, Any]]]

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, Request
+from starlette.responses import Response, StreamingResponse
+
 from shared.app import build_app
 from shared.testing import served
-from starlette.responses import Response, StreamingResponse
 
 LIMIT = 1000
 BIG = 3_000_000  # more than the sockets' buffers hold

@@ -8,10 +8,11 @@ import httpx2
 import pytest
 import redis.exceptions
 from fastapi import APIRouter, Request
-from shared.exceptions import Unavailable
-from shared.testing import served
 from starlette.middleware import Middleware
 from starlette.responses import StreamingResponse
+
+from shared.exceptions import Unavailable
+from shared.testing import served
 
 router = APIRouter()
 Lines = Callable[[], list[dict[str, Any]]]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter
+
 from shared.context import CURRENT
 from shared.logging import get_logger
 from shared.testing import served

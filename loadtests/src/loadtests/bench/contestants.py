@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.bench import nginx
-from loadtests.bench.environment import our_python, peers_python
+from loadtests.bench import environment, nginx, traefik
 
 PEERS = Path(__file__).parent / "peers"
 
@@ -19,6 +18,7 @@ class Stage:
     upstream: str  # host:port
     redis_socket: Path
     redis_password: str
+    verifier_port: int
 
     @property
     def upstream_url(self) -> str:
@@ -33,6 +33,8 @@ class Stage:
 class Contestant:
     """`command` and `environment` are asked with the stage and the port to listen on.
 
+    `helper` is what it cannot do without, on the same core, as the same two things.
+
     `access_log` is the file in the stage's folder where it logs requests; None when that is its output.
     """
 
@@ -42,10 +44,11 @@ class Contestant:
     environment: Callable[[Stage, int], Mapping[str, str]] = lambda *_: {}
     checks_tokens: bool = True
     access_log: str | None = None
+    helper: "Contestant | None" = None
 
 
 def _facet(_: Stage, __: int) -> list[str]:
-    return [str(our_python()), "-m", "gateway"]
+    return [str(environment.our_python()), "-m", "gateway"]
 
 
 def _facet_environment(stage: Stage, port: int) -> Mapping[str, str]:
@@ -65,7 +68,11 @@ def _facet_environment(stage: Stage, port: int) -> Mapping[str, str]:
 
 
 def _usual(_: Stage, port: int) -> list[str]:
-    command = [str(peers_python()), "-m", "uvicorn", "usual_gateway:app", "--app-dir", str(PEERS)]
+    return _uvicorn("usual_gateway:app", port)
+
+
+def _uvicorn(app: str, port: int) -> list[str]:
+    command = [str(environment.peers_python()), "-m", "uvicorn", app, "--app-dir", str(PEERS)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     return [*command, "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
 
@@ -83,7 +90,15 @@ def _nginx(stage: Stage, port: int) -> list[str]:
     return nginx.proxy_command(stage.folder, port, stage.upstream)
 
 
-FACET = "facet"
+def _traefik(stage: Stage, port: int) -> list[str]:
+    return traefik.command(environment.traefik(), stage.folder, port, stage.upstream, stage.verifier_port)
+
+
+def _verifier(stage: Stage, _: int) -> list[str]:
+    return _uvicorn("verifier:app", stage.verifier_port)
+
+
+FACET, TRAEFIK = "facet", "traefik"
 CONTESTANTS = {
     contestant.name: contestant
     for contestant in (
@@ -95,8 +110,15 @@ CONTESTANTS = {
             access_log=nginx.ACCESS_LOG,
         ),
         Contestant(FACET, "Facet", _facet, _facet_environment),
+        Contestant(
+            TRAEFIK,
+            "Traefik + forwardAuth to a FastAPI verifier on the same core",
+            _traefik,
+            access_log=traefik.ACCESS_LOG,
+            helper=Contestant("verifier", "", _verifier, _usual_with("httpx")),
+        ),
         Contestant("usual-httpx2", "FastAPI + httpx2, the usual way", _usual, _usual_with("httpx2")),
-        Contestant("usual", "FastAPI + httpx, the usual way", _usual, _usual_with("httpx")),
+        Contestant("usual", "FastAPI + httpx 0.28, the usual way", _usual, _usual_with("httpx")),
     )
 }
 

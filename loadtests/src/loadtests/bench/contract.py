@@ -21,10 +21,10 @@ def ask(port: int, token: str | None, path: str = PATH) -> tuple[int, bytes]:
         connection.close()
 
 
-def answers(port: int, token: str | None) -> bool:
+def answers(port: int, token: str | None, path: str = PATH) -> bool:
     """Whether a good request succeeds by now."""
     try:
-        return ask(port, token)[0] == HTTPStatus.OK
+        return ask(port, token, path)[0] == HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
 

@@ -1,4 +1,4 @@
-"""The peers' Python environment: pinned by `peers.lock`, made when it is missing or the lock changed."""
+"""The peers' environments: pinned by a lock each, made when missing or when the lock changed."""
 
 import hashlib
 import json
@@ -10,8 +10,8 @@ from loadtests.bench.exceptions import BenchFailed
 
 ROOT = Path(__file__).resolve().parents[4]
 OURS = ROOT / ".venv/bin/python"
-LOCK = ROOT / "loadtests/peers.lock"
-FOLDER = ROOT / ".facet/peers"
+LOCKS = ROOT / "loadtests"
+FOLDER = ROOT / ".facet"
 
 
 def our_python() -> Path:
@@ -22,16 +22,37 @@ def our_python() -> Path:
 
 
 def peers_python() -> Path:
-    """The peers' interpreter, of the same Python as ours."""
-    python, stamp = FOLDER / "bin/python", FOLDER / "lock.sha256"
-    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    if python.exists() and stamp.exists() and stamp.read_text() == digest:
-        return python
-    uv = _uv()
-    _run([uv, "venv", "--quiet", "--clear", "--python", str(our_python()), str(FOLDER)])
-    _run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(LOCK)])
-    stamp.write_text(digest)
-    return python
+    """The interpreter with what `peers.lock` pins, of the same Python as ours."""
+    return _installed("peers") / "python"
+
+
+def traefik() -> Path:
+    """The program that `traefik.lock` pins."""
+    return _installed("traefik") / "traefik"
+
+
+def _installed(name: str) -> Path:
+    """The folder of programs of the environment that `<name>.lock` pins."""
+    lock, folder = LOCKS / f"{name}.lock", FOLDER / name
+    programs, stamp = folder / "bin", folder / "lock.sha256"
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != digest:
+        uv = _uv()
+        _run([uv, "venv", "--quiet", "--clear", "--python", str(our_python()), str(folder)])
+        _run(
+            [
+                uv,
+                "pip",
+                "sync",
+                "--quiet",
+                "--require-hashes",
+                "--python",
+                str(programs / "python"),
+                str(lock),
+            ]
+        )
+        stamp.write_text(digest)
+    return programs
 
 
 def software() -> dict[str, dict[str, str]]:

@@ -7,13 +7,14 @@ for the whole run and are measured in turns, so that each ratio is between neigh
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loadtests.bench import contract, environment, machine, nginx, report, valkey, wrk
-from loadtests.bench.contestants import CONTESTANTS, FACET, Contestant, Stage, new_password
+from loadtests.bench.contestants import CONTESTANTS, FACET, TRAEFIK, Contestant, Stage, new_password
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.identity import Issuer
 from loadtests.bench.rig import Rig, choose_cores, free_port, require
@@ -39,8 +40,9 @@ def main(arguments: list[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     try:
         require("nginx", "wrk", "taskset")
+        names = {FACET, *given.peers, *([TRAEFIK] if given.traefik else [])}
         with Rig(choose_cores()) as rig:
-            bench = Bench(rig, [CONTESTANTS[name] for name in CONTESTANTS if name in {FACET, *given.peers}])
+            bench = Bench(rig, [CONTESTANTS[name] for name in CONTESTANTS if name in names])
             found = bench.run(QUICK if given.quick else FULL)
     except BenchFailed as failure:
         raise SystemExit(f"bench-gateway: {failure}") from None
@@ -52,14 +54,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m loadtests.bench.gateway", description=__doc__)
-    others = [name for name in CONTESTANTS if name != FACET]
-    parser.add_argument(
-        "--quick", action="store_true", help="two rounds of two seconds, to see that it works"
-    )
-    parser.add_argument("--peers", nargs="+", choices=others, default=others, help="default: all")
-    parser.add_argument(
-        "--out", type=Path, help="JSON file (default: docs/figures/gateway.json; quick: none)"
-    )
+    others = [name for name in CONTESTANTS if name not in {FACET, TRAEFIK}]
+    add = parser.add_argument
+    add("--quick", action="store_true", help="two rounds of two seconds, to see that it works")
+    add("--peers", nargs="+", choices=others, default=others, help="default: all of them")
+    add("--traefik", action="store_true", help="Traefik with forwardAuth too; installs some 180 MB at first")
+    add("--out", type=Path, help="JSON file (default: docs/figures/gateway.json; quick: none)")
     return parser
 
 
@@ -97,7 +97,7 @@ class Bench:
     def _set_stage(self) -> Stage:
         """The upstream and Redis, on the load's core."""
         folder, core, port = self._rig.folder, self._rig.cores.load, free_port()
-        stage = Stage(folder, f"127.0.0.1:{port}", valkey.path(folder), new_password())
+        stage = Stage(folder, f"127.0.0.1:{port}", valkey.path(folder), new_password(), free_port())
         upstream = nginx.upstream_command(folder, port, BODY.decode(), self._issuer.jwks)
         self._rig.start("upstream", upstream, core=core, ready=lambda: contract.answers(port, None))
         redis = valkey.command(folder, stage.redis_password)
@@ -110,14 +110,16 @@ class Bench:
         for contestant in self._contestants:
             port = self._ports[contestant.name]
             _say(f"starting {contestant.title}")
-            self._rig.start(
-                contestant.name,
-                contestant.command(stage, port),
-                core=self._rig.cores.server,
-                ready=partial(contract.answers, port, token),
-                environment=contestant.environment(stage, port),
-            )
+            if contestant.helper is not None:
+                helped = stage.verifier_port
+                ready = partial(contract.answers, helped, token, "/verify")
+                self._launch(contestant.helper, stage, helped, ready)
+            self._launch(contestant, stage, port, partial(contract.answers, port, token))
             contract.check(contestant, port, token, BODY)
+
+    def _launch(self, it: Contestant, stage: Stage, port: int, ready: Callable[[], bool]) -> None:
+        command, given = it.command(stage, port), it.environment(stage, port)
+        self._rig.start(it.name, command, core=self._rig.cores.server, ready=ready, environment=given)
 
     def _measure(self, name: str, seconds: float) -> wrk.Sample:
         url = f"http://127.0.0.1:{self._ports[name]}{contract.PATH}"

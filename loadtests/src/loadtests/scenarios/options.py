@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import gevent
 from locust import events
 from locust.env import Environment
 from locust.exception import StopTest
@@ -22,6 +23,7 @@ def register() -> None:
         _registered.append(True)
         events.init_command_line_parser.add_listener(_add_arguments)
         events.init.add_listener(_guard)
+        events.init.add_listener(_refresh_clock)
         events.quitting.add_listener(verdict.judge)
 
 
@@ -59,6 +61,11 @@ def _guard(environment: Environment, **_: Any) -> None:
     """The host may come from the web page later, so users ask again."""
     if environment.host and (reason := refuse(environment, environment.host)):
         raise SystemExit(reason)
+
+
+def _refresh_clock(**_: Any) -> None:
+    """gevent counts `--run-time` from when its loop last ran, which was before all the imports."""
+    gevent.get_hub().loop.update_now()
 
 
 def refuse(environment: Environment, host: str) -> str | None:

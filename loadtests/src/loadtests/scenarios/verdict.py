@@ -14,7 +14,7 @@ def judge(environment: Environment, **_: Any) -> None:
     line, good = verdict(total.num_requests, total.num_failures, allowed)
     environment.process_exit_code = 0 if good else 1
     # Below locust's tables, which are printed between these two events.
-    environment.events.quit.add_listener(lambda **_: print(line))  # noqa: T201 - the command's result
+    environment.events.quit.add_listener(lambda **_: print(line, flush=True))  # noqa: T201 - the command's result
 
 
 def verdict(requests: int, failures: int, allowed: float) -> tuple[str, bool]:

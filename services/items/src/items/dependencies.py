@@ -17,8 +17,8 @@ async def _items(session: Session) -> ItemService:
     return ItemService(ItemRepository(session))
 
 
-async def _appraisals(request: Request, session: Session) -> AppraisalService:
-    return AppraisalService(ItemRepository(session).get, request.state.appraiser)
+async def _appraisals(request: Request) -> AppraisalService:
+    return AppraisalService(partial(find_item, request.state.database), request.state.appraiser)
 
 
 ItemId = PathId

@@ -59,7 +59,8 @@ class EmbeddedPostgres(ChildServer):
     @property
     def admin_url(self) -> str:
         """With the superuser's password, for asyncpg."""
-        return f"postgresql://postgres:{quote(self.password)}@/postgres?host={self.socket_folder}"
+        password = quote(self.password, safe="")
+        return f"postgresql://postgres:{password}@/postgres?host={self.socket_folder}"
 
     def answers(self) -> bool:
         ask = [str(self._programs / "pg_isready"), "-q", "-h", str(self.socket_folder)]

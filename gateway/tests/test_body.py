@@ -1,0 +1,221 @@
+"""Request bodies: their limit, their framing, and clients that do not send what they announced."""
+
+import asyncio
+
+import pytest
+
+from gateway.body import RequestBody
+from gateway.exceptions import LengthAmbiguous
+from shared.testing import LiveApp, TestIdentity
+
+
+async def test_a_body_at_the_limit_passes_and_one_byte_more_does_not(door: LiveApp, items) -> None:
+    assert (await door.client.post("/items/small", content=b"a" * 1000)).status_code == 200
+    response = await door.client.post("/items/small", content=b"a" * 1001)
+    assert response.status_code == 413
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["code"] == "content_too_large"
+    assert response.json()["limit"] == 1000
+    assert len(items.requests) == 1
+
+
+async def test_an_announced_length_above_the_limit_is_refused_before_a_byte_of_it(
+    door: LiveApp, items, dial
+) -> None:
+    wire = await dial(door.port)
+    await wire.send(b"POST /items/small HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999\r\n\r\n")
+    assert (await wire.answer())[0] == 413
+    assert items.requests == []
+
+
+@pytest.mark.parametrize("size", [1001, 1_000_000])
+async def test_a_chunked_body_above_the_limit_is_refused_whatever_its_size(
+    door: LiveApp, items, size: int
+) -> None:
+    async def body():
+        yield b"a" * size
+
+    response = await door.client.post("/items/small", content=body())
+    assert response.status_code == 413
+    assert items.requests == []
+
+
+async def test_a_body_that_grows_above_the_limit_midway_is_413_in_full(
+    door: LiveApp, items, dial, eventually, heard
+) -> None:
+    """By then the upstream has a part of it, and must not take that for all."""
+    began: list[bytes] = []
+    whole: list[bytes] = []
+
+    async def script(peer) -> None:
+        head = await peer.head()
+        began.append(head)
+        whole.append(b"".join([piece async for piece in peer.body(head)]))
+
+    items.script = script
+    wire = await dial(door.port)
+    await wire.send(b"POST /items/small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+    await eventually(lambda: began)
+    await wire.send(b"3e8\r\n" + b"b" * 1000 + b"\r\n")
+    status, _, body = await wire.answer()
+    assert status == 413
+    assert body.endswith(b"}")
+    await eventually(lambda: items.closed)
+    assert whole == []
+    assert heard.errors == []
+    await wire.send(b"0\r\n\r\nGET /items HTTP/1.1\r\nHost: x\r\n\r\n")
+    items.script = items.keep_answering
+    assert (await wire.answer())[0] == 200
+
+
+SMUGGLED = b"GET /office HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+        b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: 4\r\nContent-Length: 5\r\n",
+        b"Content-Length: 4\r\nContent-Length: 4\r\n",
+        b"Content-Length: 4, 4\r\n",
+        b"Content-Length: +4\r\n",
+        b"Content-Length: -1\r\n",
+        b"Content-Length: 0x4\r\n",
+        b"Content-Length: 4 4\r\n",
+        b"Content-Length:\r\n",
+        b"Content-Length : 4\r\n",
+        b"Content-Length: 99999999999999999999999\r\n",
+        b"Transfer-Encoding: gzip\r\n",
+        b"Transfer-Encoding: identity\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n",
+        b"Transfer-Encoding: chunked, gzip\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        b"Transfer-Encoding: xchunked\r\n",
+        b"Transfer-Encoding : chunked\r\n",
+        b"Transfer-Encoding:\x0bchunked\r\n",
+        b"X: y\r\n Transfer-Encoding: chunked\r\n",
+        b"X: y\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+    ],
+)
+async def test_a_body_whose_end_is_not_clear_is_refused_and_nothing_of_it_goes_on(
+    door: LiveApp, items, dial, heard, framing: bytes
+) -> None:
+    wire = await dial(door.port)
+    await wire.send(b"POST /items HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n0\r\n\r\n" + SMUGGLED)
+    status, head, _ = await wire.answer()
+    assert status == 400
+    assert b"application/problem+json" in head
+    assert items.requests == []
+    assert heard.errors == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [(b"content-length", b"4"), (b"content-length", b"4")],
+        [(b"content-length", b"+4")],
+        [(b"content-length", b"")],
+        [(b"content-length", b"4"), (b"transfer-encoding", b"chunked")],
+        [(b"transfer-encoding", b"chunked"), (b"content-length", b"0")],
+        [(b"transfer-encoding", b"chunked"), (b"transfer-encoding", b"chunked")],
+        [(b"transfer-encoding", b"chunked, chunked")],
+    ],
+)
+async def test_framing_is_judged_here_too_and_not_left_to_the_parser(fields) -> None:
+    async def receive():
+        raise AssertionError("nothing of such a body may be read")
+
+    with pytest.raises(LengthAmbiguous):
+        await RequestBody({"headers": fields}, receive, 100).content(1.0)
+
+
+@pytest.mark.parametrize("size", [b"-1", b"0x1", b"1;\x00", b"g", b"", b" 1", b"ffffffffffffffffff"])
+async def test_a_malformed_chunk_is_400(door: LiveApp, items, dial, size: bytes) -> None:
+    wire = await dial(door.port)
+    head = b"POST /items HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    await wire.send(head + size + b"\r\na\r\n0\r\n\r\n" + SMUGGLED)
+    assert (await wire.answer())[0] == 400
+    assert items.requests == []
+
+
+async def test_what_follows_a_body_is_the_next_request_and_not_a_part_of_it(
+    door: LiveApp, items, dial
+) -> None:
+    wire = await dial(door.port)
+    first = b"POST /items HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+    await wire.send(first + SMUGGLED + first.replace(b"abc", b"def"))
+    assert [(await wire.answer())[0] for _ in range(3)] == [200, 401, 200]
+    assert [request.body for request in items.requests] == [b"abc", b"def"]
+
+
+async def test_expect_100_continue_is_answered_once_the_caller_may_come_in(
+    door: LiveApp, items, dial, identity: TestIdentity
+) -> None:
+    wire = await dial(door.port)
+    token = identity.token().encode()
+    head = b"POST /mine HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n"
+    await wire.send(head + b"Authorization: Bearer " + token + b"\r\n\r\n")
+    assert await wire.head() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    await wire.send(b"body")
+    assert (await wire.answer())[0] == 200
+    assert items.last.body == b"body"
+    assert items.last.values(b"expect") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "length", "status"),
+    [(b"/mine", b"4", 401), (b"/items/small", b"1001", 413), (b"/no", b"4", 404)],
+)
+async def test_expect_100_continue_is_refused_without_asking_for_the_body(
+    door: LiveApp, items, dial, path: bytes, length: bytes, status: int
+) -> None:
+    wire = await dial(door.port)
+    head = b"POST %b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %b\r\n\r\n"
+    await wire.send(head % (path, length))
+    assert (await wire.answer())[0] == status
+    assert items.requests == []
+
+
+async def test_a_body_that_does_not_begin_is_408_and_ends_the_connection(
+    door: LiveApp, items, dial, heard
+) -> None:
+    wire = await dial(door.port)
+    await wire.send(b"POST /impatient HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+    status, head, body = await wire.answer()
+    assert status == 408
+    assert b"connection: close" in head
+    assert b'"code":"body_timeout"' in body
+    assert await wire.rest() == b""
+    assert items.requests == []
+    assert heard.errors == []
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 1000", b"Transfer-Encoding: chunked"])
+async def test_a_body_that_stands_still_midway_is_the_clients_fault(
+    door: LiveApp, items, dial, eventually, heard, framing: bytes
+) -> None:
+    wire = await dial(door.port)
+    await wire.send(b"POST /impatient HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n1\r\na\r\n")
+    assert (await wire.answer())[0] == 408
+    await eventually(lambda: items.closed)
+    assert items.requests == []
+    assert heard.errors == []
+
+
+async def test_a_body_that_drips_is_408_once_its_time_is_over(door: LiveApp, items, dial, heard) -> None:
+    wire = await dial(door.port)
+    await wire.send(b"POST /impatient HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+    async def drip() -> None:
+        while True:
+            await wire.send(b"1\r\na\r\n")
+            await asyncio.sleep(0.02)
+
+    dripping = asyncio.create_task(drip())
+    assert (await wire.answer())[0] == 408
+    dripping.cancel()
+    assert items.requests == []
+    assert heard.errors == []

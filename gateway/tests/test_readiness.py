@@ -1,0 +1,144 @@
+"""`/ready` and `/health`: what the gateway says of itself and of what stands behind it."""
+
+import asyncio
+import json
+
+import pytest
+from redis.asyncio import Redis
+
+from shared.embedded import EmbeddedValkey
+from shared.testing import LiveApp
+
+READY = b'{"status":"ready","checks":{}}'
+NOT_READY = {
+    "code": "not_ready",
+    "checks": {"database": {"ok": False, "reason": "10.0.0.7 refused"}, "keys": {"ok": True}},
+}
+
+
+@pytest.fixture
+def all_ready(upstreams, answer):
+    for upstream in (upstreams.users, upstreams.items, upstreams.predict):
+        upstream.answer = answer(READY)
+    return upstreams
+
+
+async def test_with_all_upstreams_ready_it_is_ready_and_names_each(door: LiveApp, all_ready) -> None:
+    response = await door.client.get("/ready")
+    assert response.status_code == 200
+    checks = response.json()["checks"]
+    assert set(checks) == {"redis", "keys", "users", "items", "ml-predict"}
+    assert all(check["ok"] for check in checks.values())
+    assert [request.line for request in all_ready.items.requests] == [b"GET /ready HTTP/1.1"]
+
+
+async def test_an_upstream_that_is_not_ready_is_named_with_its_failed_checks(
+    door: LiveApp, all_ready, answer
+) -> None:
+    all_ready.items.answer = answer(json.dumps(NOT_READY).encode(), b"HTTP/1.1 503 X\r\n")
+    response = await door.client.get("/ready")
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["code"] == "not_ready"
+    assert "retry-after" in response.headers
+    checks = response.json()["checks"]
+    assert checks["items"]["reason"] == "not ready"
+    assert checks["items"]["info"] == ["database"]
+    assert [name for name, check in checks.items() if not check["ok"]] == ["items"]
+    assert "10.0.0.7" not in response.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b"null", b"{}", b'{"checks":[]}', b'{"checks":{"a":1}}', b'{"checks":{"a":{}}}'],
+)
+async def test_an_upstream_that_says_so_badly_is_just_not_ready(
+    door: LiveApp, all_ready, answer, body: bytes
+) -> None:
+    all_ready.items.answer = answer(body, b"HTTP/1.1 503 X\r\n")
+    check = (await door.client.get("/ready")).json()["checks"]["items"]
+    assert (check["ok"], check["reason"], check.get("info")) == (False, "not ready", [])
+
+
+async def test_an_upstream_that_cannot_be_reached_is_named_without_its_address(
+    make_door, all_ready, unused_tcp_port: int
+) -> None:
+    door = await make_door(items_url=f"http://127.0.0.1:{unused_tcp_port}")
+    response = await door.client.get("/ready")
+    assert response.status_code == 503
+    assert response.json()["checks"]["items"]["reason"] == "cannot be reached"
+    assert response.json()["checks"]["users"]["ok"]
+    assert str(unused_tcp_port) not in response.text
+    assert (await door.client.get("/health")).status_code == 200
+
+
+async def test_an_upstream_that_hangs_is_named_within_its_patience(door: LiveApp, all_ready) -> None:
+    async def script(peer) -> None:
+        await peer.until_closed()
+
+    all_ready.items.script = script
+    response = await door.client.get("/ready")
+    check = response.json()["checks"]["items"]
+    assert (check["ok"], check["reason"]) == (False, "does not answer")
+    assert (await door.client.get("/health")).json()["status"] == "alive"
+
+
+async def test_an_upstream_that_drips_is_not_waited_for(door: LiveApp, all_ready) -> None:
+    async def script(peer) -> None:
+        await peer.send(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            await peer.send(b"x: y\r\n")
+            await asyncio.sleep(0.2)
+
+    all_ready.items.script = script
+    check = (await door.client.get("/ready")).json()["checks"]["items"]
+    assert (check["ok"], check["reason"]) == (False, "no answer within 1.75 s")
+
+
+async def test_garbage_from_an_upstream_is_no_readiness(door: LiveApp, all_ready) -> None:
+    all_ready.items.answer = b"garbage\r\n\r\n"
+    check = (await door.client.get("/ready")).json()["checks"]["items"]
+    assert (check["ok"], check["reason"]) == (False, "cannot be reached")
+
+
+async def test_keys_that_cannot_be_fetched_make_it_not_ready(
+    make_door, all_ready, unused_tcp_port: int
+) -> None:
+    door = await make_door(jwks_url=f"http://127.0.0.1:{unused_tcp_port}/jwks.json")
+    checks = (await door.client.get("/ready")).json()["checks"]
+    assert [name for name, check in checks.items() if not check["ok"]] == ["keys"]
+    assert checks["keys"]["reason"] == "KeysUnavailable"
+
+
+async def test_it_starts_and_forwards_without_redis_and_recovers_with_it(
+    make_door, all_ready, identity, tmp_path, eventually
+) -> None:
+    """What is public or signed needs no Redis; only news of ended sessions waits for it."""
+    server = EmbeddedValkey(tmp_path / "data", "secret", tmp_path / "log")
+    door = await make_door(redis_url=server.url, redis_password="secret")
+    response = await door.client.get("/ready")
+    assert [name for name, check in response.json()["checks"].items() if not check["ok"]] == ["redis"]
+    assert (await door.client.get("/mine", headers=identity.headers())).status_code == 200
+    server.start()
+    try:
+        client = Redis.from_url(server.url, password="secret")
+        await client.zadd("identity:ended", {"ended-meanwhile": 9e9})
+        await client.aclose()
+
+        async def ready() -> bool:
+            return (await door.client.get("/ready")).status_code == 200
+
+        async def known() -> bool:
+            headers = identity.headers(sid="ended-meanwhile")
+            return (await door.client.get("/mine", headers=headers)).status_code == 401
+
+        await eventually(ready)
+        await eventually(known)
+    finally:
+        server.stop()
+
+
+async def test_health_asks_nobody(door: LiveApp, items, users) -> None:
+    response = await door.client.get("/health")
+    assert response.json() == {"status": "alive", "service": "gateway", "version": "0.1.0"}
+    assert items.requests == users.requests == []

@@ -1,0 +1,202 @@
+"""Ended sessions are pushed, survive restarts and are forgotten when their tokens are dead anyway."""
+
+import asyncio
+import secrets
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.exceptions import RedisError
+
+from shared.cache import request_client, subscriber_client
+from shared.embedded import EmbeddedValkey
+from shared.identity import Revocations
+from shared.identity import revocations as module
+from shared.identity.revocations import CHANNEL, ENDED, publish_end
+from shared.settings import RedisSettings
+
+Eventually = Callable[..., Any]
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[EmbeddedValkey]:
+    """One that may be killed."""
+    with tempfile.TemporaryDirectory(prefix="facet-test-") as folder:
+        server = EmbeddedValkey(Path(folder) / "data", secrets.token_urlsafe(), Path(folder) / "log")
+        server.start()
+        yield server
+        server.stop()
+
+
+def settings(server: EmbeddedValkey) -> RedisSettings:
+    return RedisSettings(redis_url=server.url, redis_password=server.password)
+
+
+@asynccontextmanager
+async def listening(settings: RedisSettings) -> AsyncIterator[tuple[Revocations, Any]]:
+    """The ended sessions as a service knows them, and a client to end some with."""
+    client, subscriber = request_client(settings), subscriber_client(settings)
+    async with Revocations(subscriber).listening() as revocations:
+        yield revocations, client
+    await client.aclose()
+    await subscriber.aclose()
+
+
+def name() -> str:
+    return secrets.token_hex(8)
+
+
+async def test_an_end_is_pushed_to_every_service(
+    redis_settings: dict[str, Any], eventually: Eventually
+) -> None:
+    given = RedisSettings(**redis_settings)
+    one, other = name(), name()
+    async with listening(given) as (here, client), listening(given) as (there, _):
+        assert one not in here
+        await publish_end(client, [one, other], 900)
+        await eventually(lambda: all(s in r for s in (one, other) for r in (here, there)), seconds=1)
+
+
+async def test_what_ended_before_the_start_is_known_at_the_start(redis_settings: dict[str, Any]) -> None:
+    given = RedisSettings(**redis_settings)
+    client, ended, over = request_client(given), name(), name()
+    await publish_end(client, [ended], 900)
+    await client.zadd(ENDED, {over: time.time() - 1})
+    await client.aclose()
+    async with listening(given) as (revocations, _):
+        assert ended in revocations
+        assert over not in revocations
+
+
+async def test_no_sessions_are_no_command(redis_settings: dict[str, Any]) -> None:
+    await publish_end(None, [], 900)  # type: ignore[arg-type]  # it would fail if it were used
+
+
+async def test_redis_forgets_what_is_over(redis_settings: dict[str, Any]) -> None:
+    client, over = request_client(RedisSettings(**redis_settings)), name()
+    await client.zadd(ENDED, {over: time.time() - 1})
+    await publish_end(client, [name()], 900)
+    assert await client.zscore(ENDED, over) is None
+    await client.aclose()
+
+
+async def test_a_service_forgets_what_is_over(
+    redis_settings: dict[str, Any], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENCE", 0.05)
+    short, long = name(), name()
+    async with listening(RedisSettings(**redis_settings)) as (revocations, client):
+        await publish_end(client, [long], 900)
+        await publish_end(client, [short], 1)
+        await eventually(lambda: short in revocations)
+        await eventually(lambda: short not in revocations)
+        assert long in revocations
+
+
+async def test_nonsense_on_the_channel_is_passed_over(
+    redis_settings: dict[str, Any], eventually: Eventually
+) -> None:
+    session = name()
+    async with listening(RedisSettings(**redis_settings)) as (revocations, client):
+        for nonsense in ("", "x", "soon session", " "):
+            await client.publish(CHANNEL, nonsense)
+        await publish_end(client, [session], 900)
+        await eventually(lambda: session in revocations, seconds=1)
+
+
+async def test_silence_is_no_loss(
+    redis_settings: dict[str, Any],
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Redis is asked now and then whether it is there; its answer keeps the one connection alive."""
+    monkeypatch.setattr(module, "SILENCE", 0.05)
+    session = name()
+    async with listening(RedisSettings(**redis_settings)) as (revocations, client):
+        before, asked = await subscribers(client), await pings(client)
+
+        async def asked_often() -> bool:
+            return await pings(client) >= asked + 5
+
+        await eventually(asked_often)
+        assert await subscribers(client) == before
+        await publish_end(client, [session], 900)
+        await eventually(lambda: session in revocations, seconds=1)
+
+
+async def subscribers(client: Any) -> list[str]:
+    return sorted(entry["id"] for entry in await client.client_list(_type="pubsub"))
+
+
+async def pings(client: Any) -> int:
+    return int((await client.info("commandstats")).get("cmdstat_ping", {}).get("calls", 0))
+
+
+async def test_a_killed_redis_loses_nothing_and_what_ended_meanwhile_is_known(
+    own_valkey: EmbeddedValkey, eventually: Eventually
+) -> None:
+    before, after = name(), name()
+    async with listening(settings(own_valkey)) as (revocations, client):
+        await publish_end(client, [before], 900)
+        await eventually(lambda: before in revocations)
+        await flushed(own_valkey, before, eventually)
+        assert own_valkey.process
+        own_valkey.process.kill()
+        own_valkey.process.wait()
+        with pytest.raises(RedisError):
+            await publish_end(client, [name()], 900)
+        assert before in revocations
+        await asyncio.to_thread(own_valkey.start)
+        await publish_end(client, [after], 900)  # maybe before anybody listens again
+        await eventually(lambda: after in revocations, seconds=2)
+    async with listening(settings(own_valkey)) as (fresh, _):
+        assert before in fresh
+
+
+async def flushed(server: EmbeddedValkey, session: str, eventually: Eventually) -> None:
+    """Until the append-only file holds it."""
+    folder = server._folder
+    await eventually(
+        lambda: any(session.encode() in path.read_bytes() for path in folder.rglob("*.aof")), seconds=5
+    )
+
+
+async def test_a_frozen_redis_is_noticed(
+    own_valkey: EmbeddedValkey,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: Callable[[], list[dict[str, Any]]],
+    make_app: Callable[..., Any],
+) -> None:
+    make_app()  # configures logging
+    monkeypatch.setattr(module, "SILENCE", 0.05)
+    session = name()
+    async with listening(settings(own_valkey)) as (revocations, client):
+        assert own_valkey.process
+        own_valkey.process.send_signal(signal.SIGSTOP)
+        try:
+            await eventually(lambda: any(line["event"] == "revocations_lost" for line in log_lines()))
+        finally:
+            own_valkey.process.send_signal(signal.SIGCONT)
+        await publish_end(client, [session], 900)
+        await eventually(lambda: session in revocations, seconds=2)
+
+
+async def test_a_service_starts_without_redis_and_catches_up(
+    own_valkey: EmbeddedValkey, eventually: Eventually
+) -> None:
+    ended = name()
+    client = request_client(settings(own_valkey))
+    await publish_end(client, [ended], 900)
+    await client.aclose()
+    await flushed(own_valkey, ended, eventually)
+    own_valkey.stop()
+    async with listening(settings(own_valkey)) as (revocations, _):
+        assert ended not in revocations
+        await asyncio.to_thread(own_valkey.start)
+        await eventually(lambda: ended in revocations, seconds=2)

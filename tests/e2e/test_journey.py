@@ -1,0 +1,59 @@
+"""What a person and an administrator do, against the Compose system."""
+
+import io
+
+import pytest
+from tests.e2e.system import System, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+
+async def test_the_journey_works(healthy: System) -> None:
+    """The same journey as `make demo` makes."""
+    from deploy.journey.__main__ import make_journey  # noqa: PLC0415 - conftest has made it importable
+    from deploy.terminal import Terminal  # noqa: PLC0415
+
+    shown = io.StringIO()
+    await make_journey(healthy.gateway, Terminal(shown), sample=10)
+    assert "really sold for" in shown.getvalue()
+
+
+def test_an_administrator_is_made_by_command_and_sees_all_accounts(healthy: System) -> None:
+    account = healthy.person()
+    assert healthy.answers("/users", headers=healthy.headers(account)) == 403
+    healthy.run("users", "python", "-m", "users.admin", "grant", account["email"])
+    headers = healthy.headers(account)
+    listed = healthy.client.get("/users", params={"limit": 1}, headers=headers)
+    assert listed.status_code == 200
+    assert int(listed.headers["X-Total-Count"]) >= 1
+    assert len(listed.json()) == 1
+
+
+def test_a_deactivated_account_is_locked_out_at_once(healthy: System) -> None:
+    admin, other = healthy.person(), healthy.person()
+    healthy.run("users", "python", "-m", "users.admin", "grant", admin["email"])
+    others = healthy.headers(other)
+    user_id = healthy.client.get("/users/me", headers=others).json()["id"]
+    answer = healthy.client.patch(
+        f"/users/{user_id}", json={"is_active": False}, headers=healthy.headers(admin)
+    )
+    assert answer.status_code == 200
+    eventually(lambda: healthy.answers("/users/me", headers=others) == 401)
+
+
+def test_a_restart_keeps_data_and_tokens(healthy: System) -> None:
+    headers = healthy.headers()
+    listing = {"name": "kept", "price": "10.00"}
+    item = healthy.client.post("/items", json=listing, headers=headers).json()
+    healthy.compose("down")
+    healthy.compose("up", "--wait")
+    assert healthy.client.get(f"/items/{item['id']}").json() == item
+    assert healthy.answers("/users/me", headers=headers) == 200
+
+
+def test_a_session_that_was_ended_stays_ended_after_a_restart(healthy: System) -> None:
+    headers = healthy.headers()
+    assert healthy.answers("/auth/logout", "POST", headers=headers) == 204
+    healthy.compose("restart", "redis", "gateway", "users")
+    eventually(healthy.ready)
+    assert healthy.answers("/users/me", headers=headers) == 401
