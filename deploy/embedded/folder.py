@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,13 +41,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def fresh_logs(folder: Path) -> Path:
-    """An empty folder for this run's logs."""
-    logs = folder / "logs"
-    logs.mkdir(exist_ok=True, mode=0o700)
-    for old in logs.glob("*.log"):
-        old.unlink()
-    return logs
+def emptied(folder: Path) -> Path:
+    """For what belongs to one run: logs, temporary files."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 def secrets_in(folder: Path, plan: Path = PLAN) -> Path:

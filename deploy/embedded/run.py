@@ -5,7 +5,7 @@ import signal
 import time
 
 from deploy.embedded.exceptions import StackFailed
-from deploy.embedded.folder import fresh_logs, locked, secrets_in
+from deploy.embedded.folder import emptied, locked, secrets_in
 from deploy.embedded.leftovers import Children
 from deploy.embedded.settings import SERVICES, StackSettings, check_ports
 from deploy.embedded.stack import Stack
@@ -19,14 +19,15 @@ INTERRUPTED = 128 + signal.SIGINT
 
 def run(settings: StackSettings, terminal: Terminal, *, leave: bool) -> int:
     """The exit status; `leave` ends it after the journey. Raises StackFailed when it cannot begin."""
-    folder = settings.facet_folder.absolute()
+    folder = settings.facet_folder
     with locked(folder):
         children = Children(folder / "children.json")
         if ended := children.end_leftovers():
             terminal.line(f"ended {ended} processes that an earlier start had left behind")
         check_ports(settings)
         try:
-            logs, secrets = fresh_logs(folder), secrets_in(folder)
+            logs, secrets = emptied(folder / "logs"), secrets_in(folder)
+            emptied(folder / "tmp")
         except OSError as error:
             raise StackFailed(f"cannot write {folder}: {error}") from None
         terminal.line(f"Facet, embedded: data, secrets and logs in {folder}")

@@ -47,7 +47,7 @@ class ServiceProcess(ChildServer):
 def environment(
     name: str, settings: StackSettings, secrets: Path, postgres: EmbeddedPostgres, valkey: EmbeddedValkey
 ) -> dict[str, str]:
-    """Everything of the environment, then what the stack decides."""
+    """Everything of the environment, then what the stack decides; TMPDIR so that nothing is left in /tmp."""
     own = {
         "HOST": HOST,
         "PORT": str(settings.port(name)),
@@ -62,7 +62,8 @@ def environment(
     if name in WITH_DATABASE:
         own["DATABASE_URL"] = postgres.url(name, name)
     prefix = variable(name)
-    return {**worker_counts(), **os.environ, **{f"{prefix}_{key}": value for key, value in own.items()}}
+    prefixed = {f"{prefix}_{key}": value for key, value in own.items()}
+    return {**worker_counts(), **os.environ, **prefixed, "TMPDIR": str(settings.facet_folder / "tmp")}
 
 
 async def migrate(name: str, environment: dict[str, str], log: Path) -> None:

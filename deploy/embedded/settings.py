@@ -3,10 +3,10 @@
 import os
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from deploy.embedded.exceptions import StackFailed
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,9 @@ class StackSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    facet_folder: Path = Field(default=ROOT / ".facet", description="Data, secrets and logs.")
+    facet_folder: Annotated[Path, AfterValidator(Path.absolute)] = Field(
+        default=ROOT / ".facet", description="Data, secrets and logs."
+    )
     gateway_port: int = Field(default=8000, ge=1, le=65535)
     users_port: int = Field(default=8001, ge=1, le=65535)
     items_port: int = Field(default=8002, ge=1, le=65535)

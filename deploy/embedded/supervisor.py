@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -32,12 +33,15 @@ class Supervisor:
         self._started.append(child)
         try:
             await self._launch(child)
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             raise StackFailed(str(error).strip()) from error
         self._watches[child] = asyncio.create_task(self._watch(child), name=f"watch {child.name}")
 
     async def stop(self, *batches: list[ChildServer]) -> None:
-        """Stop batch after batch, the children of one at the same time; what never started is no matter."""
+        """Stop batch after batch, the children of one at the same time.
+
+        Also those that never started: Postgres and Valkey have folders for their sockets to clear away.
+        """
         for watch in self._watches.values():
             watch.cancel()
         await asyncio.gather(*self._watches.values(), return_exceptions=True)
@@ -47,8 +51,7 @@ class Supervisor:
             child.process.terminate()  # it is still starting: its start need not be waited for
         await asyncio.gather(*self._starts, return_exceptions=True)
         for batch in batches:
-            stops = (self._end(child) for child in batch if child in self._started)
-            await asyncio.gather(*stops)
+            await asyncio.gather(*map(self._end, batch))
 
     def kill(self) -> None:
         """At once and without asking: for the second Ctrl-C."""
@@ -96,7 +99,7 @@ class Supervisor:
         if child.process is not None:
             kill_group(child.process.pid)  # workers outlive a killed master, and would keep its port
             self._children.forget(child.process.pid)
-        with contextlib.suppress(RuntimeError, OSError):
+        with contextlib.suppress(RuntimeError, OSError, subprocess.SubprocessError):
             await self._launch(child)
             return True
         return False

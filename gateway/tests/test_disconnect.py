@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import pytest_asyncio
 
 from gateway.forward import Forwarder
 from gateway.routes import Route
@@ -170,36 +171,61 @@ async def test_a_slow_answer_to_a_patient_client_is_not_cut_by_the_watch(
     assert heard.errors == []
 
 
-async def test_a_cancellation_that_is_not_the_clients_is_not_swallowed(items, eventually) -> None:
-    """The server's own, when a graceful stop has lasted too long."""
-
-    async def script(peer) -> None:
-        items.requests.append(await peer.request())
-        await peer.until_closed()
-
-    items.script = script
+@pytest_asyncio.fixture
+async def forward(items):
+    """`forward(receive, send)`: one GET through the forwarder alone, from a client without an address."""
     pool = UpstreamPool("items", items.url)
     route = Route(prefix="/items", methods=["GET"], upstream="items", auth="public", timeout=20, body_limit=0)
-    scope = {
-        "method": "GET",
-        "raw_path": b"/items",
-        "query_string": b"",
-        "headers": [],
-        "scheme": "http",
-        "client": None,
-    }
+    scope = {"method": "GET", "raw_path": b"/items", "query_string": b"", "scheme": "http", "client": None}
 
-    async def receive():
-        await asyncio.Event().wait()
+    async def forward(receive, send) -> None:
+        await Forwarder({"items": pool}).forward(route, None, {**scope, "headers": []}, receive, send)
 
-    async def send(message) -> None:
-        raise AssertionError("there is nothing to send")
+    yield forward
+    await pool.close(grace=0)
 
-    forwarding = asyncio.create_task(Forwarder({"items": pool}).forward(route, None, scope, receive, send))
-    await eventually(lambda: items.requests)
+
+async def never(*_) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_cancellation_that_is_not_the_clients_is_not_swallowed(
+    items, eventually, hanging, forward
+) -> None:
+    """The server's own, when a graceful stop has lasted too long."""
+    began = hanging()
+    forwarding = asyncio.create_task(forward(never, never))
+    await eventually(lambda: began)
+    assert b"x-forwarded-for" not in began[0]
     forwarding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await forwarding
     await eventually(lambda: items.closed)
-    assert items.last.values(b"x-forwarded-for") == []
-    await pool.close()
+
+
+async def test_who_forwards_for_a_client_that_left_is_not_cancelled_any_more(
+    items, eventually, hanging, forward
+) -> None:
+    hanging()
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    await forward(receive, never)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    await eventually(lambda: items.closed)
+
+
+async def test_an_answer_that_cannot_be_given_ends_the_upstreams_work(
+    items, eventually, hanging, forward
+) -> None:
+    hanging(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\nbegun")
+
+    async def send(message) -> None:
+        raise OSError(message["type"])
+
+    with pytest.raises(OSError, match=r"http\.response\.start"):
+        await forward(never, send)
+    await eventually(lambda: items.closed)

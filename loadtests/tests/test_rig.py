@@ -33,7 +33,7 @@ def start_sleeper(used: Rig, *more: str) -> int:
     log = used.log("sleeper")
     command = [SLEEPS[0], "-c", more[0]] if more else SLEEPS
     used.start("sleeper", command, core=CORE, ready=lambda: log.read_bytes().startswith(b"up"))
-    return used._running[-1][1].pid
+    return used.pids()[-1]
 
 
 def test_an_error_leaves_nothing_behind(cores: Cores) -> None:
@@ -87,7 +87,7 @@ def test_what_dies_in_between_is_noticed(cores: Cores) -> None:
         pid = start_sleeper(used)
         used.check_alive()
         os.kill(pid, signal.SIGKILL)
-        used._running[-1][1].wait()
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # until it is dead; it is not buried here
         with pytest.raises(BenchFailed, match="sleeper ended by itself"):
             used.check_alive()
 
@@ -137,7 +137,7 @@ def test_a_load_that_is_refused_is_no_figure(cores: Cores) -> None:
         config = used.folder / "upstream.conf"
         assert contract.ask(port, None)[0] == 200
         config.write_text(config.read_text().replace("return 200", "return 503"))
-        os.kill(used._running[-1][1].pid, signal.SIGHUP)
+        os.kill(used.pids()[-1], signal.SIGHUP)
         while contract.answers(port, None):
             used.check_alive()
         with pytest.raises(BenchFailed, match="under load failed"):

@@ -21,7 +21,8 @@ def test_a_known_interval() -> None:
 
 
 def test_a_disturbance_of_a_whole_round_does_not_count() -> None:
-    calm, disturbed = paired_ratio([100, 100, 100], [10, 10, 10]), paired_ratio([100, 50, 10], [10, 5, 1])
+    calm = paired_ratio([100, 100, 100], [10, 10, 10])
+    disturbed = paired_ratio([100, 50, 10], [10, 5, 1])
     assert disturbed == calm
 
 

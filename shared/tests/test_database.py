@@ -324,6 +324,7 @@ async def test_a_database_that_cannot_be_asked_is_a_warning(
 async def test_raw_asyncpg_errors_are_known_by_their_class() -> None:
     assert is_unavailable(asyncpg.InterfaceError("connection is closed"))
     assert is_unavailable(asyncpg.TooManyConnectionsError("full"))
+    assert is_unavailable(asyncpg.InternalClientError("cannot switch to state 15; another operation (2)"))
     assert is_unavailable(ConnectionResetError())
     assert not is_unavailable(asyncpg.DataError("invalid input: 'closed'"))
     assert not is_unavailable(asyncpg.DeadlockDetectedError("deadlock"))

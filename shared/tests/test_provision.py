@@ -97,10 +97,10 @@ def folder(tmp_path: Path, embedded_postgres: "EmbeddedPostgres") -> Path:
     return tmp_path
 
 
-def command(folder: Path, host: object, password_file: str = "superuser") -> list[str]:
+def command(folder: Path, host: object, name: str = "superuser") -> list[str]:
     return [
         *("provision", "ring_cli", "--secrets", str(folder), "--host", str(host)),
-        *("--password-file", str(folder / password_file)),
+        *("--password-file", str(folder / name)),
     ]
 
 

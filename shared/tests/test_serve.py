@@ -1,4 +1,4 @@
-"""A service under real gunicorn: it starts or says why not, stops gracefully, reloads and survives a crash."""
+"""A service under real gunicorn: it starts or says why not, stops gracefully, reloads, survives a crash."""
 
 import contextlib
 import json
@@ -55,7 +55,7 @@ class Service:
             **{f"SAMPLE_{name.upper()}": str(value) for name, value in given.items() if value is not None},
         }
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - the command is ours
                 [sys.executable, "-c", program],
                 env=environment,
                 stdout=log,
@@ -314,7 +314,7 @@ def test_a_lifespan_that_fails_ends_the_service(start: Callable[..., Service]) -
 def test_an_application_that_came_too_early_is_a_mistake(start: Callable[..., Service]) -> None:
     """prometheus_client would count in each worker alone, and `/metrics` would be empty."""
     program = "import sample_service; " + PROGRAM.format("SampleSettings")
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - the command is ours
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
         capture_output=True,

@@ -21,7 +21,7 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings, RemoteIdentityS
 
     service: str = "gems"
     port: int = 8009
-    origins: list[str] = []
+    origins: tuple[str, ...] = ()
 
 
 RIGHT = {

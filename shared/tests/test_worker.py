@@ -1,4 +1,4 @@
-"""What the worker's protocol makes of bytes, by raw sockets: some of it ours, the rest httptools', pinned here."""
+"""What the worker's protocol makes of bytes on a raw socket: ours, and httptools' pinned."""
 
 import asyncio
 import json

@@ -1,0 +1,1 @@
+"""Load on Facet, and Facet beside its peers."""

@@ -53,6 +53,6 @@ class Account:
         if answer is None or answer.status != HTTPStatus.OK or not isinstance(answer.body, dict):
             self._access = None
             return
-        self._access, self._refresh = answer.body.get("access_token"), answer.body.get("refresh_token")
+        self._access, self._refresh = (answer.body.get("access_token"), answer.body.get("refresh_token"))
         lifetime = float(answer.body.get("expires_in") or 0)
         self._renew_at = time.monotonic() + lifetime * (1 - MARGIN)

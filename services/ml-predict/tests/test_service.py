@@ -43,7 +43,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def service(watched: WatchedModel, pool: ThreadPoolExecutor) -> PredictionService:
-    return PredictionService(watched, pool)  # type: ignore[arg-type]
+    return PredictionService(watched, pool)  # type: ignore[arg-type]  # watched is all of it that is used
 
 
 @pytest.fixture
@@ -101,5 +101,6 @@ async def test_a_batch_whose_caller_has_left_is_never_begun(
 async def test_an_error_in_the_pool_reaches_the_caller(
     pool: ThreadPoolExecutor, model: PriceModel, diamond: dict[str, Any]
 ) -> None:
+    rows: list[Any] = [diamond] * 16 + [diamond | {"cut": "?"}]  # as no request could hold them
     with pytest.raises(ValueError, match="row 16, feature cut"):
-        await PredictionService(model, pool).predict([diamond] * 16 + [diamond | {"cut": "?"}])  # type: ignore[list-item]
+        await PredictionService(model, pool).predict(rows)

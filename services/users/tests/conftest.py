@@ -154,7 +154,7 @@ def held_up(database: Database) -> Callable[..., Awaitable[list[Any]]]:
             await session.get(row, key, with_for_update=True)
             tasks = [asyncio.ensure_future(one) for one in racing]
             until = time.monotonic() + 10
-            while await session.scalar(WAITING) < len(tasks):
+            while await waiting(database) < len(tasks):
                 assert time.monotonic() < until, "they never came to wait"
                 await asyncio.sleep(0.005)
         return await asyncio.gather(*tasks)
@@ -162,9 +162,15 @@ def held_up(database: Database) -> Callable[..., Awaitable[list[Any]]]:
     return run
 
 
-WAITING = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
+WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+async def waiting(database: Database) -> int:
+    """How many wait for a lock; asked in a transaction of its own, for one sees the same until it ends."""
+    async with database.session() as session:
+        return int(await session.scalar(text(WAITING)))
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,11 @@ class Database:
                 yield session
         except PoolTimeoutError as error:
             raise DatabaseUnavailable from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # from raw asyncpg
+        except (
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:  # from raw asyncpg
             if is_unavailable(error):
                 raise DatabaseUnavailable from error
             raise
@@ -75,7 +79,9 @@ _PASSING = (
 def is_unavailable(error: BaseException | None) -> bool:
     """Whether asyncpg's error says that Postgres is gone, going or full, and not that we asked wrongly."""
     closed = type(error) is asyncpg.InterfaceError and "closed" in str(error)
-    return closed or isinstance(error, (*_PASSING, OSError))
+    # What asyncpg says when Postgres took its leave just before the next command, a COMMIT for example.
+    leaving = isinstance(error, asyncpg.InternalClientError) and "cannot switch to state" in str(error)
+    return closed or leaving or isinstance(error, (*_PASSING, OSError))
 
 
 def _connect(dialect: Dialect, _: Any, arguments: Any, options: Any) -> DBAPIConnection:

@@ -25,7 +25,7 @@ async def measure(request: Request) -> int:
 class Eager(Response):
     """Begins to answer before it reads."""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, _: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"begun", "more_body": True})
         while (await receive())["more_body"]:

@@ -1,6 +1,5 @@
 """The gateways that are compared, and how each is started."""
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +32,8 @@ class Stage:
 class Contestant:
     """`command` and `environment` are asked with the stage and the port to listen on.
 
-    `helper` is what it cannot do without, on the same core, as the same two things.
-
     `access_log` is the file in the stage's folder where it logs requests; None when that is its output.
+    `helper` is what it cannot do without, on the same core.
     """
 
     name: str
@@ -121,7 +119,3 @@ CONTESTANTS = {
         Contestant("usual", "FastAPI + httpx 0.28, the usual way", _usual, _usual_with("httpx")),
     )
 }
-
-
-def new_password() -> str:
-    return secrets.token_urlsafe()

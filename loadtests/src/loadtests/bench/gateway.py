@@ -6,6 +6,7 @@ for the whole run and are measured in turns, so that each ratio is between neigh
 
 import argparse
 import json
+import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.bench import contract, environment, machine, nginx, report, valkey, wrk
-from loadtests.bench.contestants import CONTESTANTS, FACET, TRAEFIK, Contestant, Stage, new_password
+from loadtests.bench.contestants import CONTESTANTS, FACET, TRAEFIK, Contestant, Stage
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.identity import Issuer
 from loadtests.bench.rig import Rig, choose_cores, free_port, require
@@ -23,7 +24,7 @@ from loadtests.bench.rounds import Plan, interleaved
 FIGURES = environment.ROOT / "docs/figures/gateway.json"
 CONNECTIONS = 32
 CALLERS = 100  # tokens in turn: the same one again and again would flatter whoever remembers it
-BODY = json.dumps({"id": 1, "name": "x" * 178}).encode()  # 200 bytes
+BODY = json.dumps({"id": 1, "name": "x" * 179}).encode()  # 200 bytes
 METHOD = {
     "request": f"GET {contract.PATH} with a bearer token (ES256), {CALLERS} callers in turn",
     "upstream": f"static nginx, {len(BODY)} bytes of JSON, keep-alive",
@@ -81,47 +82,55 @@ class Bench:
         facts = machine.facts() | {"software": environment.software()}
         if facts["load_before"] > machine.BUSY:
             _say(f"others use this machine (load average {facts['load_before']}): figures will be disturbed")
-        stage = self._set_stage()
-        self._start(stage)
-        wrk.write_callers(self._script, self._tokens)
+        stage = self.prepare()
         _say("warming up")
         for name in titles:
-            self._measure(name, plan.warm_up)
-        samples = interleaved(list(titles), plan.rounds, partial(self._measure, seconds=plan.seconds))
-        self._check_logs(stage)
+            self.measure(name, plan.warm_up)
+        samples = interleaved(list(titles), plan.rounds, partial(self.measure, seconds=plan.seconds))
+        self.check_logs(stage)
         ratios = report.compare(samples, FACET)
         print(report.table(titles, samples, ratios))  # noqa: T201 - the command's result
         given = {**machine.moment(), "machine": facts, "method": METHOD | asdict(plan)}
         return report.document(titles, samples, ratios, **given)
 
+    def prepare(self) -> Stage:
+        """Start everything, and check that each gateway does what it should. Raises BenchFailed."""
+        stage = self._set_stage()
+        for contestant in self._contestants:
+            _say(f"starting {contestant.title}")
+            self._start(contestant, stage)
+        wrk.write_callers(self._script, self._tokens)
+        return stage
+
     def _set_stage(self) -> Stage:
         """The upstream and Redis, on the load's core."""
         folder, core, port = self._rig.folder, self._rig.cores.load, free_port()
-        stage = Stage(folder, f"127.0.0.1:{port}", valkey.path(folder), new_password(), free_port())
+        stage = Stage(
+            folder=folder,
+            upstream=f"127.0.0.1:{port}",
+            redis_socket=valkey.path(folder),
+            redis_password=secrets.token_urlsafe(),
+            verifier_port=free_port(),
+        )
         upstream = nginx.upstream_command(folder, port, BODY.decode(), self._issuer.jwks)
         self._rig.start("upstream", upstream, core=core, ready=lambda: contract.answers(port, None))
         redis = valkey.command(folder, stage.redis_password)
         self._rig.start("redis", redis, core=core, ready=lambda: valkey.answers(folder))
         return stage
 
-    def _start(self, stage: Stage) -> None:
-        """Each gateway, and whether it does what it should."""
-        token = self._tokens[0]
-        for contestant in self._contestants:
-            port = self._ports[contestant.name]
-            _say(f"starting {contestant.title}")
-            if contestant.helper is not None:
-                helped = stage.verifier_port
-                ready = partial(contract.answers, helped, token, "/verify")
-                self._launch(contestant.helper, stage, helped, ready)
-            self._launch(contestant, stage, port, partial(contract.answers, port, token))
-            contract.check(contestant, port, token, BODY)
+    def _start(self, contestant: Contestant, stage: Stage) -> None:
+        token, port = self._tokens[0], self._ports[contestant.name]
+        if contestant.helper is not None:
+            ready = partial(contract.answers, stage.verifier_port, token, "/verify")
+            self._launch(contestant.helper, stage, stage.verifier_port, ready)
+        self._launch(contestant, stage, port, partial(contract.answers, port, token))
+        contract.check(contestant, port, token, BODY)
 
     def _launch(self, it: Contestant, stage: Stage, port: int, ready: Callable[[], bool]) -> None:
         command, given = it.command(stage, port), it.environment(stage, port)
         self._rig.start(it.name, command, core=self._rig.cores.server, ready=ready, environment=given)
 
-    def _measure(self, name: str, seconds: float) -> wrk.Sample:
+    def measure(self, name: str, seconds: float) -> wrk.Sample:
         url = f"http://127.0.0.1:{self._ports[name]}{contract.PATH}"
         load = self._rig.cores.load
         sample = wrk.run(url, seconds=seconds, connections=CONNECTIONS, core=load, script=self._script)
@@ -130,7 +139,7 @@ class Bench:
         _say(f"  {name:<14}{sample.rate:>9,.0f} req/s")
         return sample
 
-    def _check_logs(self, stage: Stage) -> None:
+    def check_logs(self, stage: Stage) -> None:
         """All of them log each request to a file, or the comparison is not fair."""
         for contestant in self._contestants:
             name = contestant.access_log

@@ -46,4 +46,4 @@ def tampered(token: str) -> str:
     changed = json.loads(base64.urlsafe_b64decode(claims + "=="))
     changed["sub"] = str(int(changed["sub"]) + 1)
     encoded = base64.urlsafe_b64encode(json.dumps(changed).encode()).decode().rstrip("=")
-    return ".".join((head, encoded, signature))
+    return f"{head}.{encoded}.{signature}"

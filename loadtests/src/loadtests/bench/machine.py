@@ -18,7 +18,7 @@ def facts() -> dict[str, Any]:
     return {
         "cpu": _cpu_model(Path("/proc/cpuinfo")),
         "cores": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "load_before": round(os.getloadavg()[0], 2),
         "nginx": _version("nginx", "-v"),
         "wrk": _version("wrk", "-v"),

@@ -20,7 +20,9 @@ def table(
     titles: Mapping[str, str], samples: Mapping[str, Sequence[Sample]], ratios: Mapping[str, Ratio]
 ) -> str:
     width = max(map(len, titles.values()))
-    lines = [f"{'one core each':<{width}}  {'req/s':>8}  {'p50 ms':>7}  {'p99 ms':>7}  Facet is … as fast"]
+    lines = [
+        f"{'one core each':<{width}}  {'req/s':>8}  {'p50 ms':>7}  {'p99 ms':>7}  Facet is … times as fast"
+    ]
     for name, title in titles.items():
         rate, p50, p99 = (_median(samples[name], what) for what in ("rate", "p50", "p99"))
         ratio = ratios.get(name)
@@ -30,7 +32,7 @@ def table(
 
 
 def _times(value: float) -> str:
-    return f"{value:.1f} x" if value >= 1 else f"{value:.2f} x"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 def document(

@@ -79,15 +79,15 @@ class Rig:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Rig":
-        # Not below the caller's own temporary folder alone: nginx's worker is another user.
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="facet-bench-")))
-        self.folder.chmod(0o755)
+        self.folder.chmod(0o755)  # nginx's worker is another user when root runs this
         self._stack.enter_context(_terminated_like_interrupted())
         self._stack.callback(self._stop_all)
         return self
 
     def __exit__(self, *_: object) -> None:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # given back by the stack
         try:
             self._stack.close()
         finally:
@@ -122,6 +122,9 @@ class Rig:
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name.replace(' ', '-')}.log"
+
+    def pids(self) -> list[int]:
+        return [process.pid for _, process in self._running]
 
     def check_alive(self) -> None:
         """Raises BenchFailed when something that was started has ended."""

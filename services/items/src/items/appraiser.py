@@ -65,7 +65,7 @@ class Appraiser:
             raise AppraisalTimeout from error
         except httpx2.ConnectError as error:
             raise AppraisalUnavailable from error
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:  # cut off, or no HTTP at all
+        except httpx2.HTTPError as error:  # cut off, or no HTTP at all
             raise AppraisalFailed from error
 
 

@@ -86,6 +86,12 @@ class EmbeddedPostgres(ChildServer):
             self._initdb()
 
     def _initdb(self) -> None:
+        """Beside its place, and moved there when it is whole: PG_VERSION alone is no cluster."""
+        half = self._folder.with_name(f"{self._folder.name}.part")
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(mode=0o700)
+        if identity := self.identity:
+            os.chown(half, identity["user"], identity["group"])
         with tempfile.NamedTemporaryFile("w") as password, self.log.open("ab") as log:
             password.write(self.password)
             password.flush()
@@ -93,7 +99,7 @@ class EmbeddedPostgres(ChildServer):
             subprocess.run(  # noqa: S603 - the command is ours
                 [
                     str(self._programs / "initdb"),
-                    *("-D", str(self._folder), "-U", "postgres", "--auth=scram-sha-256", "--no-sync"),
+                    *("-D", str(half), "-U", "postgres", "--auth=scram-sha-256", "--no-sync"),
                     *("--encoding=UTF8", "--locale=C", f"--pwfile={password.name}"),
                 ],
                 check=True,
@@ -101,6 +107,7 @@ class EmbeddedPostgres(ChildServer):
                 stderr=log,
                 **self.identity,
             )
+        half.rename(self._folder)
 
 
 def _let_through(path: Path) -> None:
