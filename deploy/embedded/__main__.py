@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from deploy.embedded.exceptions import StackFailed
-from deploy.embedded.settings import load_stack_settings
+from deploy.embedded.settings import INTERRUPTED, load_stack_settings
 from deploy.terminal import Terminal
 
 
@@ -23,6 +23,8 @@ def main() -> int:
         Terminal(sys.stderr).bad(f"embedded stack: {error}")
     except ModuleNotFoundError as error:
         Terminal(sys.stderr).bad(f"embedded stack: {error.name} is not installed: run make install")
+    except KeyboardInterrupt:
+        return INTERRUPTED  # so early that nothing had been started
     return 1
 
 

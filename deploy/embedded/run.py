@@ -1,20 +1,21 @@
 """From start to stop: the stack comes up, the journey is made, and it stays until it is told to go."""
 
 import asyncio
+import functools
 import signal
 import time
+from collections.abc import Callable
 
 from deploy.embedded.exceptions import StackFailed
 from deploy.embedded.folder import emptied, locked, secrets_in
 from deploy.embedded.leftovers import Children
-from deploy.embedded.settings import SERVICES, StackSettings, check_ports
+from deploy.embedded.settings import INTERRUPTED, SERVICES, StackSettings, check_ports
 from deploy.embedded.stack import Stack
 from deploy.journey.__main__ import make_journey
 from deploy.journey.traveller import StepFailed
 from deploy.terminal import Terminal
 
 SAMPLE = 60
-INTERRUPTED = 128 + signal.SIGINT
 
 
 def run(settings: StackSettings, terminal: Terminal, *, leave: bool) -> int:
@@ -30,13 +31,13 @@ def run(settings: StackSettings, terminal: Terminal, *, leave: bool) -> int:
             emptied(folder / "tmp")
         except OSError as error:
             raise StackFailed(f"cannot write {folder}: {error}") from None
-        terminal.line(f"Facet, embedded: data, secrets and logs in {folder}")
-        stack = Stack(settings, secrets, logs, children, terminal)
-        return asyncio.run(_live(stack, settings, terminal, leave=leave))
+        build = functools.partial(Stack, settings, secrets, logs, children, terminal)
+        return asyncio.run(_live(build, settings, terminal, leave=leave))
 
 
-async def _live(stack: Stack, settings: StackSettings, terminal: Terminal, *, leave: bool) -> int:
-    life = asyncio.create_task(_until_told(stack, settings, terminal, leave=leave))
+async def _live(
+    build: Callable[[], Stack], settings: StackSettings, terminal: Terminal, *, leave: bool
+) -> int:
     signals = 0
 
     def on_signal() -> None:
@@ -49,7 +50,13 @@ async def _live(stack: Stack, settings: StackSettings, terminal: Terminal, *, le
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal)  # before there is anything to stop
+    try:
+        stack = build()
+    except RuntimeError as error:
+        raise StackFailed(str(error)) from error
+    terminal.line(f"Facet, embedded: data, secrets and logs in {settings.facet_folder}")
+    life = asyncio.create_task(_until_told(stack, settings, terminal, leave=leave))
     try:
         return await life
     except asyncio.CancelledError:

@@ -1,6 +1,7 @@
 """What the embedded stack can be told by the environment."""
 
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ROOT = Path(__file__).parents[2]
 WORKERS = ROOT / "deploy" / "workers.env"
 HOST = "127.0.0.1"
+INTERRUPTED = 128 + signal.SIGINT
 SERVICES = ("users", "items", "ml-predict", "gateway")
 
 

@@ -13,7 +13,7 @@ _SPECIAL = re.compile(r'(["\\$`])')
 
 
 def curl(request: httpx2.Request, variables: Mapping[str, str], *, show_headers: bool = False) -> str:
-    """A line for bash. Where a value of `variables` (name: value) occurs, `$name` stands in its place."""
+    """A line for bash. Where a value of `variables` (name: value) occurs, `${name}` stands in its place."""
     words = ["curl", "-si" if show_headers else "-s"]
     if request.method != ("POST" if request.content else "GET"):
         words += ["-X", request.method]
@@ -32,4 +32,8 @@ def quote(text: str, variables: Mapping[str, str]) -> str:
     if not named:
         return shlex.quote(text)
     pieces = re.split("(" + "|".join(map(re.escape, named)) + ")", text)
-    return '"' + "".join(f"${named[p]}" if p in named else _SPECIAL.sub(r"\\\1", p) for p in pieces) + '"'
+    return '"' + "".join(f"${{{named[p]}}}" if p in named else _escaped(p) for p in pieces) + '"'
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", text)

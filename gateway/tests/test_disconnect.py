@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.forward import Forwarder
-from gateway.routes import Route
+from gateway.route_table import Route
 from gateway.upstream import UpstreamPool
 from shared.testing import LiveApp
 

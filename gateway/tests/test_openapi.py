@@ -1,17 +1,19 @@
 """One document for all services, merged from real ones; and the page that shows it."""
 
 import contextlib
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx2
 import pytest
 import pytest_asyncio
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel, create_model
 
 from gateway.openapi import merged_openapi
-from gateway.routes import load_routes
+from gateway.route_table import load_routes
 from gateway.settings import DEFAULT_ROUTES
 from shared.identity.dependencies import oauth2
 from shared.testing import LiveApp, served
@@ -223,8 +225,6 @@ async def test_an_upstream_that_sends_something_else_counts_as_down(
 
 
 async def test_an_optional_route_shows_that_nobody_may_come_too(upstreams, answer, tmp_path) -> None:
-    import httpx2  # noqa: PLC0415 - needed here alone
-
     table = tmp_path / "routes.toml"
     table.write_text(
         '[[route]]\nprefix="/a"\nmethods=["GET"]\nupstream="items"\nauth="optional"\ntimeout=1.0\nbody_limit=1\n'
@@ -240,10 +240,6 @@ async def test_an_optional_route_shows_that_nobody_may_come_too(upstreams, answe
 
 
 async def test_a_discriminators_mapping_is_renamed_with_its_schemas(upstreams, answer, tmp_path) -> None:
-    import json  # noqa: PLC0415 - needed here alone
-
-    import httpx2  # noqa: PLC0415
-
     ref = "#/components/schemas/Cut"
     document = {
         "paths": {

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -58,31 +57,31 @@ async def count_rings(session: Session) -> int:
     return int((await session.execute(text("SELECT count(*) FROM ring"))).scalar_one())
 
 
+STATEMENTS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "syntax": (text("SELEKT 'hush'"), {}),
+    "column": (text("SELECT hush FROM ring"), {}),
+    "type": (text("SELECT CAST(:n AS int)"), {"n": "hush is closed"}),
+    "range": (text("SELECT CAST(:n AS int)"), {"n": 2**40}),
+    "nul": (INSERT, {"name": "hush\x00", "box": None}),
+    "division": (text("SELECT 1/0"), {}),
+}
+
+
 @router.get("/mistakes/{kind}")
 async def make_a_mistake(session: Session, kind: str) -> None:
     match kind:
-        case "syntax":
-            await session.execute(text("SELEKT 'hush'"))
-        case "column":
-            await session.execute(text("SELECT hush FROM ring"))
-        case "type":
-            await session.execute(text("SELECT CAST(:n AS int)"), {"n": "hush is closed"})
-        case "range":
-            await session.execute(text("SELECT CAST(:n AS int)"), {"n": 2**40})
-        case "nul":
-            await session.execute(INSERT, {"name": "hush\x00", "box": None})
-        case "division":
-            await session.execute(text("SELECT 1/0"))
         case "raw":
             await (await raw(session)).execute("SELEKT 'hush'")
         case "overlap":
             connection = await raw(session)
             await asyncio.gather(connection.execute("SELECT 1"), connection.execute("SELECT 1"))
         case "file":
-            Path("/hush/no-such-file").read_text()
+            raise FileNotFoundError("hush")
         case "patience":
             async with asyncio.timeout(0.001):
                 await asyncio.Event().wait()
+        case _:
+            await session.execute(*STATEMENTS[kind])
 
 
 @router.get("/slow")
@@ -257,6 +256,12 @@ async def test_a_wrong_password_is_503_and_not_told(
     assert "rings" not in answer.text.replace("/rings", "")
 
 
+async def violate(database: Database) -> None:
+    async with database.session() as session:
+        await session.execute(text("CREATE TEMPORARY TABLE t (n int UNIQUE)"))
+        await session.execute(text("INSERT INTO t VALUES (1), (1)"))
+
+
 async def test_a_session_outside_a_request_raises_what_it_is(settings: Callable[..., Any]) -> None:
     async with database(settings(database_url="postgresql+asyncpg://x@/x?host=/nowhere")) as gone:
         with pytest.raises(DatabaseUnavailable):
@@ -267,9 +272,7 @@ async def test_a_session_outside_a_request_raises_what_it_is(settings: Callable[
     async with database(settings()) as here:
         await here.ping()
         with pytest.raises(IntegrityError):
-            async with here.session() as session:
-                await session.execute(text("CREATE TEMPORARY TABLE t (n int UNIQUE)"))
-                await session.execute(text("INSERT INTO t VALUES (1), (1)"))
+            await violate(here)
 
 
 async def test_postgres_knows_who_is_asking(settings: Callable[..., Any]) -> None:

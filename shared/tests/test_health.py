@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.health import Check, NotReady, readiness
+from shared.health import Check, CheckFailed, NotReady, readiness
 from shared.testing import served
 
 
@@ -59,6 +59,17 @@ async def test_one_failed_check_is_503_and_shows_all(make_app: Callable[..., Any
     assert problem["checks"]["cache"]["ok"]
     assert problem["checks"]["keys"]["reason"] == "no answer within 0.05 s"
     assert "hush" not in answer.text
+
+
+async def test_a_probe_may_say_why_and_what_it_found(make_app: Callable[..., Any]) -> None:
+    async def lags() -> None:
+        raise CheckFailed("two of three away", {"away": ["items", "users"]})
+
+    async with served(make_app(checks=[Check("upstreams", lags)])) as live:
+        answer = await live.client.get("/ready")
+    result = answer.json()["checks"]["upstreams"]
+    assert (answer.status_code, result["reason"]) == (503, "two of three away")
+    assert result["info"] == {"away": ["items", "users"]}
 
 
 async def test_checks_run_at_once() -> None:

@@ -60,9 +60,7 @@ def signal_all(server: EmbeddedPostgres, number: signal.Signals) -> None:
     os.killpg(server.process.pid, number)
 
 
-async def test_a_killed_postgres_is_503_and_comes_back(
-    own_postgres: EmbeddedPostgres, live: LiveApp, eventually: Callable[..., Any]
-) -> None:
+async def test_a_killed_postgres_is_503_and_comes_back(own_postgres: EmbeddedPostgres, live: LiveApp) -> None:
     warm = await asyncio.gather(*(live.client.get("/one") for _ in range(5)))
     assert {answer.status_code for answer in warm} == {200}
     signal_all(own_postgres, signal.SIGKILL)
@@ -98,11 +96,7 @@ async def test_a_frozen_postgres_is_503_and_comes_back(
     signal_all(own_postgres, signal.SIGSTOP)
     # The workers of Postgres are in groups of their own; those that serve us are found by their parent.
     assert own_postgres.process
-    children = [
-        int(stat.parent.name)
-        for stat in Path("/proc").glob("[0-9]*/stat")
-        if _parent(stat) == own_postgres.process.pid
-    ]
+    children = _children(own_postgres.process.pid)
     for child in children:
         os.kill(child, signal.SIGSTOP)
     try:
@@ -116,6 +110,10 @@ async def test_a_frozen_postgres_is_503_and_comes_back(
         return (await live.client.get("/one")).status_code == 200
 
     await eventually(works)
+
+
+def _children(parent: int) -> list[int]:
+    return [int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat") if _parent(stat) == parent]
 
 
 def _parent(stat: Path) -> int:

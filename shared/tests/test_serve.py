@@ -198,7 +198,8 @@ def test_a_reload_with_good_settings_replaces_the_workers(start: Callable[..., S
     service.process.send_signal(signal.SIGHUP)
     until(lambda: service.get("/greeting").json() == "welcome" and not service.pids() & before)
     until(lambda: service.marks("ended") == before)
-    assert service.process.poll() is None
+    service.process.terminate()
+    assert service.ended() == 0
 
 
 def test_a_reload_with_bad_settings_changes_no_setting(start: Callable[..., Service]) -> None:
@@ -211,6 +212,8 @@ def test_a_reload_with_bad_settings_changes_no_setting(start: Callable[..., Serv
     assert "hush" not in service.text()
     until(service.answers)
     assert service.get("/greeting").json() == "hello"
+    service.process.terminate()
+    assert service.ended() == 0
 
 
 def whole_lines(service: Service) -> list[dict[str, Any]]:
@@ -251,6 +254,8 @@ def test_metrics_are_on_their_own_port_and_alone_there(start: Callable[..., Serv
     assert service.get("/metrics").status_code == 404
     assert service.get("/metrics", service.metrics_port).status_code == 200
     assert service.get("/greeting", service.metrics_port).status_code == 404
+    service.process.terminate()
+    assert service.ended() == 0
 
 
 def test_wrong_settings_are_one_line_and_no_start(start: Callable[..., Service]) -> None:

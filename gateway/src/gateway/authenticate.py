@@ -3,7 +3,7 @@
 from gateway.api_keys import ApiKeys
 from gateway.exceptions import CredentialsAmbiguous
 from gateway.headers import Headers
-from gateway.routes import Route
+from gateway.route_table import Route
 from shared.identity import Caller, Revocations, TokenVerifier
 from shared.identity.exceptions import AdminOnly, TokenInvalid, TokenMissing
 

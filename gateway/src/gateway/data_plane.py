@@ -6,7 +6,7 @@ from gateway.authenticate import Authenticator
 from gateway.exceptions import RouteMethodNotAllowed
 from gateway.forward import Forwarder
 from gateway.paths import check_path
-from gateway.routes import RouteTable
+from gateway.route_table import RouteTable
 from shared.metrics import ROUTE_KEY
 
 

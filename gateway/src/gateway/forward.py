@@ -10,7 +10,7 @@ from gateway.body import ClientGone, RequestBody
 from gateway.disconnect import DisconnectWatch
 from gateway.exceptions import BodyTooSlow, UpstreamFailed, UpstreamTooSlow, UpstreamUnavailable
 from gateway.headers import request_headers, response_headers
-from gateway.routes import Route
+from gateway.route_table import Route
 from gateway.upstream import (
     UpstreamBroken,
     UpstreamPool,

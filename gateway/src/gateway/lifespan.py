@@ -13,12 +13,11 @@ from gateway.forward import Forwarder
 from gateway.readiness import upstream_check
 from gateway.settings import GatewaySettings
 from gateway.upstream import UpstreamPool
-from shared.cache import request_client, subscriber_client
 from shared.health import Check
 from shared.http import service_client
-from shared.identity import RemoteKeys, Revocations, TokenVerifier
+from shared.identity import remote_identity
 
-CONTROL_TIMEOUT = 2.0  # seconds, for keys, readiness and documentation: never on the way of a request
+CONTROL_TIMEOUT = 2.0  # seconds, for readiness and documentation: never on the way of a request
 
 
 class Resources(TypedDict):
@@ -31,22 +30,15 @@ class Resources(TypedDict):
 @asynccontextmanager
 async def resources(settings: GatewaySettings) -> AsyncIterator[Resources]:
     async with AsyncExitStack() as stack:
-        redis = request_client(settings)
-        stack.push_async_callback(redis.aclose)
-        subscriber = subscriber_client(settings)
-        stack.push_async_callback(subscriber.aclose)
+        identity = await stack.enter_async_context(remote_identity(settings))
         client = await stack.enter_async_context(service_client("", timeout=CONTROL_TIMEOUT))
-        revocations = await stack.enter_async_context(Revocations(subscriber).listening())
-        keys = RemoteKeys(settings.jwks_url, client)
-        verifier = TokenVerifier(
-            keys, settings.token_issuer, settings.token_audience, cache_size=settings.token_cache_size
-        )
         pools = {name: _pool(settings, name, url) for name, url in settings.upstreams.items()}
         for pool in pools.values():
             stack.push_async_callback(pool.close)
         api_keys = ApiKeys(pools["users"], size=settings.key_cache_size)
-        plane = DataPlane(settings.routes, Authenticator(verifier, revocations, api_keys), Forwarder(pools))
-        checks = [Check("redis", redis.ping), Check("keys", keys.ping)]
+        authenticator = Authenticator(identity.verifier, identity.revocations, api_keys)
+        plane = DataPlane(settings.routes, authenticator, Forwarder(pools))
+        checks = [*identity.checks]
         checks += [upstream_check(name, url, client) for name, url in settings.upstreams.items()]
         yield {"settings": settings, "plane": plane, "client": client, "checks": checks}
 

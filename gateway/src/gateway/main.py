@@ -1,15 +1,13 @@
 """The gateway's application."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from gateway import docs
+from gateway import swagger
 from gateway.cors import cors_middleware
 from gateway.data_plane import DataPlaneMiddleware
-from gateway.lifespan import Resources, resources
+from gateway.lifespan import resources
+from gateway.routes import router
 from gateway.settings import GatewaySettings
 from shared.app import build_app
 from shared.settings import load_settings
@@ -19,21 +17,16 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     """The public door. Routes that it does not serve itself are in `routes.toml`."""
     chosen = settings or load_settings(GatewaySettings)
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[Resources]:
-        async with resources(chosen) as made:
-            yield made
-
     app = build_app(
         chosen,
         title="Facet",
-        lifespan=lifespan,
-        routers=[docs.router] if chosen.docs else [],
+        lifespan=lambda _: resources(chosen),
+        routers=[router] if chosen.docs else [],
         outer=cors_middleware(chosen.cors_origins),
         inner=[Middleware(DataPlaneMiddleware)],
         limit_body=False,
         own_docs=False,
     )
     if chosen.docs:
-        app.mount(docs.ASSETS, docs.assets())
+        app.mount(swagger.ASSETS, swagger.assets())
     return app

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from gateway.routes import Route, RouteTable
+from gateway.route_table import Route, RouteTable
 from shared.logging import get_logger
 
 Document = dict[str, Any]

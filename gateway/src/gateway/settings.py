@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from gateway.routes import RouteTable, load_routes
-from shared.settings import RedisSettings, RemoteIdentitySettings, ServiceSettings
+from gateway.route_table import RouteTable, load_routes
+from shared.settings import RemoteIdentitySettings, ServiceSettings
 
 DEFAULT_ROUTES = Path(__file__).parent / "routes.toml"
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
 UPSTREAM = re.compile(r"http://[^\s/?#@]+/?")
 
 
-class GatewaySettings(ServiceSettings, RedisSettings, RemoteIdentitySettings):
+class GatewaySettings(ServiceSettings, RemoteIdentitySettings):
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
     service: str = "gateway"
@@ -34,7 +34,6 @@ class GatewaySettings(ServiceSettings, RedisSettings, RemoteIdentitySettings):
     )
     connect_timeout: float = Field(default=1.0, gt=0, description="Seconds for a connection to an upstream.")
     upstream_connections: int = Field(default=256, ge=1, description="Of each worker to each upstream.")
-    token_cache_size: int = Field(default=10_000, ge=1)
     key_cache_size: int = Field(default=10_000, ge=1)
 
     @field_validator("cors_origins", mode="before")

@@ -45,7 +45,7 @@ def load_diamonds(path: Path | None = None) -> list[Diamond]:
 
 def sample() -> Path:
     given = os.environ.get(SAMPLE)
-    return Path(given) if given else Path(__file__).resolve().parents[3] / "deploy" / "diamonds.csv"
+    return Path(given) if given else Path(__file__).parent.joinpath("../../../deploy/diamonds.csv").resolve()
 
 
 def _diamond(row: dict[str, str]) -> Diamond:

@@ -90,10 +90,10 @@ async def test_a_batch_whose_caller_has_left_is_never_begun(
     waiting = asyncio.create_task(service.predict([row] * 20))
     await asyncio.sleep(0)
     waiting.cancel()
-    watched.go.set()
-    await asyncio.gather(*running)
     with pytest.raises(asyncio.CancelledError):
         await waiting
+    watched.go.set()
+    await asyncio.gather(*running)
     await service.predict([row] * 20)  # whatever was queued before it has had its turn
     assert len(watched.threads) == 3
 

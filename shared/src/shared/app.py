@@ -13,6 +13,8 @@ from shared.metrics import MetricsMiddleware
 from shared.middleware.access_log import AccessLogMiddleware
 from shared.middleware.body_limit import BodyLimitMiddleware
 from shared.middleware.errors import ErrorsMiddleware
+from shared.middleware.head import HeadMiddleware
+from shared.middleware.refusal import RefusalMiddleware
 from shared.middleware.request_context import RequestContextMiddleware
 from shared.problems import Problem, install_problem_handlers
 from shared.settings import ServiceSettings
@@ -58,8 +60,10 @@ def build_app(
             Middleware(AccessLogMiddleware),
             *outer,
             Middleware(ErrorsMiddleware),
+            Middleware(RefusalMiddleware),
             *inner,
             *body_limit,
+            Middleware(HeadMiddleware),
         ],
     )
     install_problem_handlers(app)

@@ -84,10 +84,11 @@ class IdentitySettings(BaseModel):
 
     token_issuer: str = "facet"  # noqa: S105 - a name, not a secret
     token_audience: str = "facet"  # noqa: S105 - a name, not a secret
+    token_cache_size: int = Field(default=10_000, ge=1, description="Verified tokens that are kept.")
 
 
-class RemoteIdentitySettings(IdentitySettings):
-    """For a service that verifies tokens but does not sign them."""
+class RemoteIdentitySettings(IdentitySettings, RedisSettings):
+    """For a service that verifies tokens but does not sign them; ended sessions are told through Redis."""
 
     jwks_url: str = Field(pattern=r"^https?://\S+$", description="Where the signing keys are published.")
 

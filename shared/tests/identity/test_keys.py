@@ -146,14 +146,15 @@ async def test_keys_outlive_their_publisher(publisher: Publisher) -> None:
         await keys.ping()
 
 
-async def test_a_publisher_that_hangs_holds_up_one_caller_only(publisher: Publisher) -> None:
+async def test_a_publisher_that_hangs_holds_up_one_caller_only(
+    publisher: Publisher, eventually: Callable[..., Any]
+) -> None:
     async with remote(publisher, max_age=0, cooldown=0) as keys:
         key_id = publisher.identity.key_id
         await keys.find(key_id)
         publisher.open.clear()
         held = asyncio.create_task(keys.find(key_id))
-        while publisher.asked < 2:
-            await asyncio.sleep(0)
+        await eventually(lambda: publisher.asked == 2)
         async with asyncio.timeout(5):
             assert await keys.find(key_id)
         assert not held.done()

@@ -6,13 +6,10 @@ from typing import TypedDict
 
 from items.appraiser import Appraiser
 from items.settings import ItemsSettings
-from shared.cache import request_client, subscriber_client
 from shared.database import Database
 from shared.health import Check
 from shared.http import service_client
-from shared.identity import RemoteKeys, Revocations, TokenVerifier
-
-KEYS_TIMEOUT = 2.0  # seconds
+from shared.identity import Revocations, TokenVerifier, remote_identity
 
 
 class Resources(TypedDict):
@@ -31,24 +28,14 @@ async def resources(settings: ItemsSettings) -> AsyncIterator[Resources]:
     async with AsyncExitStack() as stack:
         database = Database(settings, settings.service)
         stack.push_async_callback(database.close)
-        redis = request_client(settings)
-        stack.push_async_callback(redis.aclose)
-        subscriber = subscriber_client(settings)
-        stack.push_async_callback(subscriber.aclose)
-        revocations = await stack.enter_async_context(Revocations(subscriber).listening())
-        client = await stack.enter_async_context(service_client("", timeout=KEYS_TIMEOUT))
-        keys = RemoteKeys(settings.jwks_url, client)
+        identity = await stack.enter_async_context(remote_identity(settings))
         ml_predict = await stack.enter_async_context(
             service_client(settings.ml_predict_url, timeout=settings.appraisal_timeout)
         )
         yield {
             "database": database,
             "appraiser": Appraiser(ml_predict, settings.appraisal_timeout),
-            "verifier": TokenVerifier(keys, settings.token_issuer, settings.token_audience),
-            "revocations": revocations,
-            "checks": [
-                Check("postgres", database.ping),
-                Check("redis", redis.ping),
-                Check("keys", keys.ping),
-            ],
+            "verifier": identity.verifier,
+            "revocations": identity.revocations,
+            "checks": [Check("postgres", database.ping), *identity.checks],
         }

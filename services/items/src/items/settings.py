@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import DatabaseSettings, RedisSettings, RemoteIdentitySettings, ServiceSettings
+from shared.settings import DatabaseSettings, RemoteIdentitySettings, ServiceSettings
 
 
 class MigrationSettings(ServiceSettings, DatabaseSettings):
@@ -17,7 +17,7 @@ class MigrationSettings(ServiceSettings, DatabaseSettings):
     port: int = Field(default=8002, ge=0, le=65535)
 
 
-class ItemsSettings(MigrationSettings, RedisSettings, RemoteIdentitySettings):
+class ItemsSettings(MigrationSettings, RemoteIdentitySettings):
     """What serving needs. The longest listing takes 62 KiB, when all its characters are escaped."""
 
     body_limit: int = Field(default=65_536, ge=1, description="Largest request body, bytes.")

@@ -6,8 +6,10 @@ stops the start; a `FeatureInvalid` would mean that schemas and features no long
 
 from pathlib import Path
 
+from shared.middleware.refusal import CannotStart
 
-class ModelUnusable(Exception):
+
+class ModelUnusable(CannotStart):
     """The service must not start with this model; the message is one line and names the file."""
 
 

@@ -8,12 +8,8 @@ from typing import TypedDict
 from ml_predict.model import PriceModel
 from ml_predict.service import PredictionService
 from ml_predict.settings import MlPredictSettings
-from shared.cache import request_client, subscriber_client
 from shared.health import Check
-from shared.http import service_client
-from shared.identity import RemoteKeys, Revocations, TokenVerifier
-
-KEYS_TIMEOUT = 2.0  # seconds
+from shared.identity import Revocations, TokenVerifier, remote_identity
 
 
 class Resources(TypedDict):
@@ -33,21 +29,11 @@ async def resources(settings: MlPredictSettings) -> AsyncIterator[Resources]:
         model = PriceModel.load(settings.model_folder)
         model.warm_up()
         pool = stack.enter_context(ThreadPoolExecutor(settings.prediction_threads, "predict"))
-        redis = request_client(settings)
-        stack.push_async_callback(redis.aclose)
-        subscriber = subscriber_client(settings)
-        stack.push_async_callback(subscriber.aclose)
-        revocations = await stack.enter_async_context(Revocations(subscriber).listening())
-        client = await stack.enter_async_context(service_client("", timeout=KEYS_TIMEOUT))
-        keys = RemoteKeys(settings.jwks_url, client)
+        identity = await stack.enter_async_context(remote_identity(settings))
         predictions = PredictionService(model, pool)
         yield {
             "predictions": predictions,
-            "verifier": TokenVerifier(keys, settings.token_issuer, settings.token_audience),
-            "revocations": revocations,
-            "checks": [
-                Check("model", predictions.ping),
-                Check("keys", keys.ping),
-                Check("redis", redis.ping),
-            ],
+            "verifier": identity.verifier,
+            "revocations": identity.revocations,
+            "checks": [Check("model", predictions.ping), *identity.checks],
         }

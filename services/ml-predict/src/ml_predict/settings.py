@@ -6,14 +6,14 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import RedisSettings, RemoteIdentitySettings, ServiceSettings
+from shared.settings import RemoteIdentitySettings, ServiceSettings
 
 CHECKOUT_MODELS = Path(__file__).parents[2] / "models"
 
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
-class MlPredictSettings(ServiceSettings, RedisSettings, RemoteIdentitySettings):
+class MlPredictSettings(ServiceSettings, RemoteIdentitySettings):
     """The body limit of 1 MiB leaves 1 KiB for each of 1,000 diamonds, which take about 130 bytes."""
 
     model_config = SettingsConfigDict(env_prefix="ML_PREDICT_")

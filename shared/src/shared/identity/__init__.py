@@ -3,6 +3,7 @@
 from shared.identity.caller import Caller
 from shared.identity.dependencies import ActiveCaller, AdminCaller, CurrentCaller
 from shared.identity.keys import RemoteKeys, StaticKeys
+from shared.identity.remote import RemoteIdentity, remote_identity
 from shared.identity.revocations import Revocations
 from shared.identity.tokens import TokenVerifier
 
@@ -11,8 +12,10 @@ __all__ = [
     "AdminCaller",
     "Caller",
     "CurrentCaller",
+    "RemoteIdentity",
     "RemoteKeys",
     "Revocations",
     "StaticKeys",
     "TokenVerifier",
+    "remote_identity",
 ]

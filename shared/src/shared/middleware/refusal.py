@@ -1,14 +1,16 @@
-"""Says in one line why the service does not start, where a stack would say it in forty."""
+"""Says in one line why a service does not start, where a stack would say it in forty."""
 
 import sys
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ml_predict.exceptions import ModelUnusable
+
+class CannotStart(Exception):
+    """Raised in a lifespan for what the operator has to mend; the message is one line and says what."""
 
 
 class RefusalMiddleware:
-    """An unusable model is the operator's to mend; every other error is ours, and keeps its stack."""
+    """`CannotStart` is shown as its message; every other error is ours, and keeps its stack."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -20,7 +22,7 @@ class RefusalMiddleware:
 
         async def send_reason(message: Message) -> None:
             error = sys.exception()  # Starlette reports it while it handles it
-            if message["type"] == "lifespan.startup.failed" and isinstance(error, ModelUnusable):
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, CannotStart):
                 message["message"] = str(error)
             await send(message)
 

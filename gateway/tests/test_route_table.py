@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gateway.routes import RouteTable, load_routes
+from gateway.route_table import RouteTable, load_routes
 from gateway.settings import DEFAULT_ROUTES
 
 UPSTREAMS = {"users", "items", "ml-predict"}

@@ -1,0 +1,39 @@
+"""All that a service needs to know its callers, when another one signs the tokens."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from shared.cache import request_client, subscriber_client
+from shared.health import Check
+from shared.http import service_client
+from shared.identity.keys import RemoteKeys
+from shared.identity.revocations import Revocations
+from shared.identity.tokens import TokenVerifier
+from shared.settings import RemoteIdentitySettings
+
+KEYS_TIMEOUT = 2.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteIdentity:
+    """`verifier` and `revocations` are for the lifespan's state; `checks` tell whether callers can be judged."""
+
+    verifier: TokenVerifier
+    revocations: Revocations
+    checks: list[Check]
+
+
+@asynccontextmanager
+async def remote_identity(settings: RemoteIdentitySettings) -> AsyncIterator[RemoteIdentity]:
+    """Connected for as long as the block runs; neither Redis nor the keys need to be there at its start."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(request_client(settings))
+        subscriber = await stack.enter_async_context(subscriber_client(settings))
+        client = await stack.enter_async_context(service_client("", timeout=KEYS_TIMEOUT))
+        revocations = await stack.enter_async_context(Revocations(subscriber).listening())
+        keys = RemoteKeys(settings.jwks_url, client)
+        verifier = TokenVerifier(
+            keys, settings.token_issuer, settings.token_audience, cache_size=settings.token_cache_size
+        )
+        yield RemoteIdentity(verifier, revocations, [Check("redis", redis.ping), Check("keys", keys.ping)])
