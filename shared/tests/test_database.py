@@ -74,7 +74,7 @@ async def make_a_mistake(session: Session, kind: str) -> None:
             await (await raw(session)).execute("SELEKT 'hush'")
         case "overlap":
             connection = await raw(session)
-            await asyncio.gather(connection.execute("SELECT 1"), connection.execute("SELECT 1"))
+            await asyncio.gather(connection.execute("SELECT pg_sleep(0.2)"), connection.execute("SELECT 1"))
         case "file":
             raise FileNotFoundError("hush")
         case "patience":
@@ -82,6 +82,11 @@ async def make_a_mistake(session: Session, kind: str) -> None:
                 await asyncio.Event().wait()
         case _:
             await session.execute(*STATEMENTS[kind])
+
+
+@router.get("/one")
+async def read_one(session: Session) -> int:
+    return int((await session.execute(text("SELECT 1"))).scalar_one())
 
 
 @router.get("/slow")
@@ -200,6 +205,19 @@ async def test_our_own_mistake_is_500_and_not_the_databases(live: LiveApp, kind:
     assert told(answer) == (500, "internal_error")
     assert "hush" not in answer.text
     assert (await live.client.get("/rings")).status_code == 200
+
+
+async def test_a_connection_that_was_used_wrongly_is_not_used_again(
+    make_app: Callable[..., Any], settings: Callable[..., Any]
+) -> None:
+    """The only one of its pool: whoever came next would get it."""
+    async with (
+        database(settings(database_pool_size=1)) as mine,
+        served(make_app(router, database=mine)) as live,
+    ):
+        for _ in range(3):
+            assert told(await live.client.get("/mistakes/overlap")) == (500, "internal_error")
+            assert (await live.client.get("/one")).status_code == 200
 
 
 async def test_parameters_do_not_reach_the_log(

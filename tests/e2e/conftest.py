@@ -12,7 +12,16 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # deploy.journey is no insta
 
 from tests.e2e.system import ROOT, System, eventually
 
-PROJECT = "facet-e2e"
+PROJECT = f"facet-e2e-{os.getpid()}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Only when they are asked for, by `-m e2e`: nobody's Docker is used by surprise."""
+    if config.option.markexpr:
+        return
+    asked = [item for item in items if item.get_closest_marker("e2e") is None]
+    config.hook.pytest_deselected(items=[item for item in items if item not in asked])
+    items[:] = asked
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +35,7 @@ def system() -> Iterator[System]:
     os.environ.update(COMPOSE_PROJECT_NAME=PROJECT, GATEWAY_PORT=str(port))
     os.environ.pop("COMPOSE_PROFILES", None)
     with DockerCompose(ROOT, build=True, wait=True) as compose:
-        started = System(compose, f"http://127.0.0.1:{port}")
+        started = System(compose, PROJECT, f"http://127.0.0.1:{port}")
         with started.client:
             yield started
 

@@ -15,8 +15,9 @@ PATIENCE = 60.0
 
 
 class System:
-    def __init__(self, compose: Any, gateway: str) -> None:
+    def __init__(self, compose: Any, project: str, gateway: str) -> None:
         self._compose = compose
+        self.project = project
         self.gateway = gateway
         self.client = httpx2.Client(base_url=gateway, trust_env=False, timeout=15)
 

@@ -95,14 +95,13 @@ def test_who_has_no_database_cannot_reach_the_server(system: System, service: st
 
 def test_only_the_gateway_stands_in_a_network_with_a_way_out(system: System) -> None:
     for service in SERVERS:
-        joined = {
-            name.removeprefix("facet-e2e_") for name in system.inspect(service)["NetworkSettings"]["Networks"]
-        }
+        networks = system.inspect(service)["NetworkSettings"]["Networks"]
+        joined = {name.removeprefix(f"{system.project}_") for name in networks}
         assert ("outside" in joined) == (service == "gateway")
         assert joined <= {"outside", "inner", "databases", "cache"}
     for network in ("inner", "databases", "cache"):
         shown = subprocess.run(  # noqa: S603 - ours
-            ["docker", "network", "inspect", "-f", "{{.Internal}}", f"facet-e2e_{network}"],  # noqa: S607
+            ["docker", "network", "inspect", "-f", "{{.Internal}}", f"{system.project}_{network}"],  # noqa: S607
             check=True,
             capture_output=True,
             text=True,

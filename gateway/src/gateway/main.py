@@ -16,7 +16,6 @@ from shared.settings import load_settings
 def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     """The public door. Routes that it does not serve itself are in `routes.toml`."""
     chosen = settings or load_settings(GatewaySettings)
-
     app = build_app(
         chosen,
         title="Facet",

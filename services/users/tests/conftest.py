@@ -23,7 +23,7 @@ from users.administration import AdminService
 from users.main import create_app
 from users.migrations import FOLDER
 from users.repository import Store
-from users.resources import make_revoker
+from users.lifespan import make_revoker
 from users.settings import UsersSettings
 
 PASSWORD = "correct horse battery staple"

@@ -95,7 +95,7 @@ async def test_without_redis_only_what_ends_access_fails(live, people, valkey):
         await _works_without_redis(live, people, person, key)
         await _fails_without_redis(person, key)
     finally:
-        await asyncio.to_thread(_restart, valkey)
+        await asyncio.to_thread(valkey.start)
     await until(lambda: ready(live))
     assert (await person.ask("POST", "/auth/logout")).status_code == 204, "nothing had been acknowledged"
     assert (await person.refresh()).status_code == 401
@@ -135,7 +135,7 @@ async def test_reuse_ends_the_session_even_without_redis(live, people, valkey):
         assert (await person.refresh(first)).status_code == 503, "its access token could not be revoked"
         assert (await person.refresh()).status_code == 401, "but there will be no new one"
     finally:
-        await asyncio.to_thread(_restart, valkey)
+        await asyncio.to_thread(valkey.start)
     await until(lambda: ready(live))
     assert (await person.refresh(first)).status_code == 401, "and now it is revoked too"
     await until(lambda: _is_refused(person))
@@ -177,9 +177,3 @@ async def test_it_starts_while_both_are_gone(people, settings, tmp_path):
         assert (await opened.client.get("/health")).status_code == 200
         assert (await opened.client.get("/ready")).status_code == 503
         assert (await opened.client.post("/users", json=people.account())).status_code == 503
-
-
-def _restart(valkey):
-    """Its folder went with its socket."""
-    valkey._socket.parent.mkdir(exist_ok=True)
-    valkey.start()

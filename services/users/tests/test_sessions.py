@@ -13,7 +13,7 @@ from users.clock import utc_now
 from users.credentials import digest
 from users.exceptions import Busy, InvalidCredentials
 from users.passwords import Passwords
-from users.resources import make_revoker
+from users.lifespan import make_revoker
 from users.sessions import SessionService
 from users.tables import Session
 from users.tokens import TokenSigner

@@ -49,7 +49,12 @@ class Database:
         """
         try:
             async with self._sessions() as session, session.begin():
-                yield session
+                try:
+                    yield session
+                except Exception as error:
+                    if _is_confused(error):
+                        await session.invalidate()
+                    raise
         except PoolTimeoutError as error:
             raise DatabaseUnavailable from error
         except (
@@ -84,6 +89,11 @@ def is_unavailable(error: BaseException | None) -> bool:
     return closed or leaving or isinstance(error, (*_PASSING, OSError))
 
 
+def _is_confused(error: BaseException) -> bool:
+    """Whether asyncpg was used wrongly: two statements at once leave a connection that fails whoever is next."""
+    return type(error) in {asyncpg.InterfaceError, asyncpg.InternalClientError}
+
+
 def _connect(dialect: Dialect, _: Any, arguments: Any, options: Any) -> DBAPIConnection:
     """Whatever stands in the way of a connection: there is no database for this request."""
     try:
@@ -101,11 +111,12 @@ def _replace_dead(connection: Any, _record: Any, _proxy: Any) -> None:
 def _translate(context: ExceptionContext) -> BaseException | None:
     """At the source, because an OSError in a handler need not be the database's: it may be any file's."""
     error = context.original_exception
-    if not is_unavailable(getattr(error, "driver_exception", error)):
-        return None
-    context.is_disconnect = True  # after a timeout too: who knows what the connection still waits for
-    context.invalidate_pool_on_disconnect = False
-    return DatabaseUnavailable()
+    error = getattr(error, "driver_exception", error)
+    unavailable = is_unavailable(error)
+    if unavailable or _is_confused(error):
+        context.is_disconnect = True  # after a timeout too: who knows what the connection still waits for
+        context.invalidate_pool_on_disconnect = False
+    return DatabaseUnavailable() if unavailable else None
 
 
 _LISTENERS: dict[str, Callable[..., Any]] = {

@@ -15,7 +15,8 @@ from shared.problems import Problem
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must answer. `probe` raises when it does not; what it returns is shown."""
+    """One thing that must answer. `probe` raises when it does not; what it returns is shown, but for the
+    bare True of a ping."""
 
     name: str
     probe: Callable[[], Awaitable[Any]]
@@ -82,7 +83,8 @@ async def run(check: Check) -> CheckResult:
     info = reason = None
     try:
         async with asyncio.timeout(check.timeout):
-            info = await check.probe()
+            answer = await check.probe()
+            info = None if answer is True else answer
     except TimeoutError:
         reason = f"no answer within {check.timeout:g} s"
     except CheckFailed as error:

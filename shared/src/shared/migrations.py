@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import asyncpg
 import sqlalchemy
 from alembic import command, context
 from alembic.config import Config
@@ -25,8 +26,18 @@ def alembic_config(folder: Path, settings: DatabaseSettings) -> Config:
 
 
 def upgrade(folder: Path, settings: DatabaseSettings) -> None:
-    """Run all migrations in `folder` that the database has not seen, in one transaction."""
-    command.upgrade(alembic_config(folder, settings), "head")
+    """Run all migrations in `folder` that the database has not seen, in one transaction.
+
+    Raises SystemExit with one line when the database cannot be reached.
+    """
+    try:
+        command.upgrade(alembic_config(folder, settings), "head")
+    except (
+        OSError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.InvalidAuthorizationSpecificationError,
+    ) as error:
+        raise SystemExit(f"database {settings.database_url} cannot be reached: {error}") from None
 
 
 def run_migrations(metadata: MetaData) -> None:

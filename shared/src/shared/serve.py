@@ -152,4 +152,4 @@ def _forget_worker(_: Any, worker: Any) -> None:
     """Gauges of a dead worker no longer count."""
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see serve()
 
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # prometheus_client has types in part

@@ -12,5 +12,4 @@ from shared.settings import load_settings
 def create_app(settings: ItemsSettings | None = None) -> FastAPI:
     """Listings of gems, and what their diamonds are worth."""
     chosen = settings or load_settings(ItemsSettings)
-
     return build_app(chosen, title="Facet: listings", lifespan=lambda _: resources(chosen), routers=[router])

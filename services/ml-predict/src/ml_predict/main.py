@@ -12,7 +12,6 @@ from shared.settings import load_settings
 def create_app(settings: MlPredictSettings | None = None) -> FastAPI:
     """Prices of diamonds over HTTP."""
     chosen = settings or load_settings(MlPredictSettings)
-
     return build_app(
         chosen,
         title="Facet: prices",

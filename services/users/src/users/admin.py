@@ -13,7 +13,7 @@ from shared.logging import configure_logging
 from shared.settings import load_settings
 from users.administration import AdminService
 from users.repository import Store
-from users.resources import make_revoker
+from users.lifespan import make_revoker
 from users.settings import UsersSettings
 from users.tables import User
 

@@ -17,7 +17,7 @@ KEYS_TIMEOUT = 2.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class RemoteIdentity:
-    """`verifier` and `revocations` are for the lifespan's state; `checks` tell whether callers can be judged."""
+    """`verifier` and `revocations` are for the lifespan; `checks` tell whether callers can be judged."""
 
     verifier: TokenVerifier
     revocations: Revocations

@@ -54,11 +54,11 @@ def make_database(embedded_postgres: "EmbeddedPostgres") -> Callable[..., dict[s
     The database is migrated, and owned by a role of its name, as the real ones are.
     """
     import asyncio  # noqa: PLC0415 - see the module
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see the module
 
-    from shared.migrations import upgrade  # noqa: PLC0415
-    from shared.provision import provision  # noqa: PLC0415
-    from shared.settings import DatabaseSettings  # noqa: PLC0415
+    from shared.migrations import upgrade  # noqa: PLC0415 - see the module
+    from shared.provision import provision  # noqa: PLC0415 - see the module
+    from shared.settings import DatabaseSettings  # noqa: PLC0415 - see the module
 
     def make(name: str, migrations: Path | None = None) -> dict[str, Any]:
         password = secrets.token_urlsafe()
@@ -86,8 +86,8 @@ async def identity() -> "AsyncIterator[TestIdentity]":
     """Signs tokens, and publishes its JWKS at a real address."""
     from fastapi import FastAPI  # noqa: PLC0415 - see the module
 
-    from shared.testing.live import served  # noqa: PLC0415
-    from shared.testing.tokens import TestIdentity  # noqa: PLC0415
+    from shared.testing.live import served  # noqa: PLC0415 - see the module
+    from shared.testing.tokens import TestIdentity  # noqa: PLC0415 - see the module
 
     made = TestIdentity()
     publisher = FastAPI(openapi_url=None)
