@@ -15,7 +15,7 @@ PYPROJECTS := pyproject.toml shared/pyproject.toml gateway/pyproject.toml $(wild
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 # Every version, build tools included, comes from the lock and is checked against its hashes.
-INSTALL = $(UV) pip install --quiet --constraint $(1) --build-constraint requirements.lock
+INSTALL = $(UV) pip install --quiet --compile-bytecode --constraint $(1) --build-constraint requirements.lock
 export UV_LINK_MODE ?= copy
 
 help: ## list the targets
@@ -63,6 +63,7 @@ lock: $(UV) ## pin all versions anew
 	$(COMPILE) --upgrade --all-extras --group dev --no-emit-package facet-shared $(PYPROJECTS) -o requirements.lock
 	$(COMPILE) --upgrade --group loadtests/pyproject.toml:dev loadtests/pyproject.toml -o loadtests/requirements.lock
 	$(COMPILE) --upgrade --group loadtests/pyproject.toml:peers -o loadtests/peers.lock
+	$(COMPILE) --upgrade --group loadtests/pyproject.toml:traefik -o loadtests/traefik.lock
 
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from deploy.embedded.exceptions import StackFailed
 from deploy.embedded.settings import ROOT
-
 from shared.secrets import make_secrets
 
 PLAN = ROOT / "deploy" / "secrets.toml"

@@ -9,7 +9,6 @@ from typing import Any
 
 from deploy.embedded.exceptions import StackFailed
 from deploy.embedded.settings import HOST, ROOT, StackSettings, variable, worker_counts
-
 from shared.embedded import EmbeddedPostgres, EmbeddedValkey
 from shared.embedded.child import ChildServer
 

@@ -6,9 +6,10 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any
 
-from deploy.embedded.exceptions import StackFailed
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from deploy.embedded.exceptions import StackFailed
 
 ROOT = Path(__file__).parents[2]
 WORKERS = ROOT / "deploy" / "workers.env"

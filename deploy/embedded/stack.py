@@ -7,13 +7,13 @@ from pathlib import Path
 
 import asyncpg
 import httpx2
+
 from deploy.embedded.exceptions import StackFailed
 from deploy.embedded.leftovers import Children
 from deploy.embedded.service import WITH_DATABASE, ServiceProcess, environment, migrate
 from deploy.embedded.settings import SERVICES, StackSettings
 from deploy.embedded.supervisor import Supervisor
 from deploy.terminal import Terminal
-
 from shared.embedded import EmbeddedPostgres, EmbeddedValkey
 from shared.embedded.child import ChildServer
 from shared.provision import provision

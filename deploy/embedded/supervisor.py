@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from deploy.embedded.exceptions import StackFailed
 from deploy.embedded.leftovers import Children, kill_group
-
 from shared.embedded.child import ChildServer
 
 LOOK = 0.1  # seconds between two looks at a child

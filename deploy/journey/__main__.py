@@ -4,6 +4,7 @@ import argparse
 import asyncio
 
 import httpx2
+
 from deploy.journey.diamonds import diamonds
 from deploy.journey.sample import load_sample
 from deploy.journey.steps import travel

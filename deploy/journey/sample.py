@@ -5,6 +5,7 @@ import secrets
 from http import HTTPStatus
 
 import httpx2
+
 from deploy.journey.diamonds import Diamond
 from deploy.journey.traveller import StepFailed
 

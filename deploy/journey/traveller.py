@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx2
+
 from deploy.journey.curl import curl
 from deploy.terminal import Terminal
 

@@ -45,7 +45,8 @@ async def test_no_role_opens_the_database_of_another(
     embedded_postgres: "EmbeddedPostgres", names: list[str]
 ) -> None:
     await provision(embedded_postgres.admin_url, dict.fromkeys(names, "same"))
-    for role, database in (names, names[::-1]):
+    closed = [names, names[::-1], [names[0], "postgres"], [names[0], "template1"]]
+    for role, database in closed:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await opened(embedded_postgres, role, "same", database)
 

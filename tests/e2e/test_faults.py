@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from tests.e2e.system import System, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

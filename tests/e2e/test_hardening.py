@@ -4,6 +4,7 @@ import subprocess
 import tomllib
 
 import pytest
+
 from tests.e2e.system import ROOT, System
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+
 from tests.e2e.system import System, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

@@ -20,10 +20,10 @@ from shared.cache import request_client
 from shared.database import Database
 from shared.testing import served
 from users.administration import AdminService
+from users.lifespan import make_revoker
 from users.main import create_app
 from users.migrations import FOLDER
 from users.repository import Store
-from users.lifespan import make_revoker
 from users.settings import UsersSettings
 
 PASSWORD = "correct horse battery staple"

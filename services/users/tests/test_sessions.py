@@ -12,8 +12,8 @@ from shared.identity.caller import Caller
 from users.clock import utc_now
 from users.credentials import digest
 from users.exceptions import Busy, InvalidCredentials
-from users.passwords import Passwords
 from users.lifespan import make_revoker
+from users.passwords import Passwords
 from users.sessions import SessionService
 from users.tables import Session
 from users.tokens import TokenSigner

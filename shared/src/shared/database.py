@@ -90,7 +90,7 @@ def is_unavailable(error: BaseException | None) -> bool:
 
 
 def _is_confused(error: BaseException) -> bool:
-    """Whether asyncpg was used wrongly: two statements at once leave a connection that fails whoever is next."""
+    """Whether asyncpg was used wrongly: after two statements at once a connection fails whoever is next."""
     return type(error) in {asyncpg.InterfaceError, asyncpg.InternalClientError}
 
 

@@ -30,6 +30,8 @@ async def provision(admin_url: str, passwords: dict[str, str], connections: int 
         for name, password in passwords.items():
             await _role(admin, name, password, connections)
             await _database(admin, name)
+        # Nobody needs the databases that every cluster has, and everybody may enter them by default.
+        await admin.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
     finally:
         await admin.close()
 

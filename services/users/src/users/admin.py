@@ -12,8 +12,8 @@ from shared.exceptions import ServiceError
 from shared.logging import configure_logging
 from shared.settings import load_settings
 from users.administration import AdminService
-from users.repository import Store
 from users.lifespan import make_revoker
+from users.repository import Store
 from users.settings import UsersSettings
 from users.tables import User
 
