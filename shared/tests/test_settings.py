@@ -9,14 +9,13 @@ from pydantic_settings import SettingsConfigDict
 
 from shared.settings import (
     DatabaseSettings,
-    RedisSettings,
     RemoteIdentitySettings,
     ServiceSettings,
     load_settings,
 )
 
 
-class Settings(ServiceSettings, DatabaseSettings, RedisSettings, RemoteIdentitySettings):
+class Settings(ServiceSettings, DatabaseSettings, RemoteIdentitySettings):
     model_config = SettingsConfigDict(env_prefix="GEMS_")
 
     service: str = "gems"
