@@ -114,7 +114,7 @@ Start = Callable[..., Demo]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(new_folder: Path) -> Iterator[Start]:  # it ends before its folder goes
     """`start(folder, "--exit")`; whatever the test makes of it, it is ended."""
     with contextlib.ExitStack() as stack:
 
@@ -285,8 +285,7 @@ def test_what_a_killed_stack_left_behind_is_ended_by_the_next(start: Start, new_
 def test_a_cluster_that_was_half_made_is_made_again(start: Start, new_folder: Path) -> None:
     """Killed while Postgres was being set up: what is there then looks like a cluster and is none."""
     killed = start(new_folder)
-    half = new_folder / "postgres.part"
-    eventually(lambda: (half / "PG_VERSION").exists() or (new_folder / "postgres" / "PG_VERSION").exists())
+    eventually(lambda: any(new_folder.glob("postgres*/PG_VERSION")))
     killed.process.kill()
     killed.status()
     following = start(new_folder, "--exit", ports=killed.ports)
@@ -361,6 +360,18 @@ def test_a_service_that_does_not_start_shows_the_end_of_its_log(start: Start, ne
 
 
 def test_the_folder_is_free_again_after_a_refusal(start: Start, new_folder: Path) -> None:
-    refused(start(new_folder, GATEWAY_PORT=free_ports()["USERS_PORT"], USERS_PORT="1"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        refused(start(new_folder, USERS_PORT=str(taken.getsockname()[1])))
     with (new_folder / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_stack_whose_folder_is_deleted_still_stops_everything(start: Start, new_folder: Path) -> None:
+    running = start(new_folder)
+    running.says("Where to look")
+    shutil.rmtree(new_folder, ignore_errors=True)
+    running.process.terminate()
+    running.status()
+    eventually(lambda: running.processes() == {})

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -20,15 +21,18 @@ class Children:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._births: dict[int, str] = {}
+        self._lock = threading.Lock()  # children are started in threads
 
     def add(self, process_id: int) -> None:
         if birth := _birth(process_id):
-            self._births[process_id] = birth
-            self._write()
+            with self._lock:
+                self._births[process_id] = birth
+                self._write()
 
     def forget(self, process_id: int) -> None:
-        self._births.pop(process_id, None)
-        self._write()
+        with self._lock:
+            self._births.pop(process_id, None)
+            self._write()
 
     def end_leftovers(self) -> int:
         """Stop what is listed and still runs; call it only while holding the folder. Returns how many."""
@@ -49,6 +53,11 @@ class Children:
         return len(left)
 
     def _write(self) -> None:
+        """The list is a safety net: without it children are started and stopped all the same."""
+        with contextlib.suppress(OSError):
+            self._replace()
+
+    def _replace(self) -> None:
         half = self._path.with_suffix(".part")
         half.write_text(json.dumps(self._births))
         half.rename(self._path)

@@ -30,6 +30,7 @@ class Supervisor:
     async def start(self, child: ChildServer) -> None:
         """Start, and from then on watch. Raises StackFailed with the end of the child's log."""
         self._started.append(child)
+        child.on_spawn = self._children.add
         try:
             await self._launch(child)
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
@@ -64,8 +65,6 @@ class Supervisor:
         self._starts.add(task)
         task.add_done_callback(self._forget_start)
         await asyncio.shield(task)
-        if child.process is not None:
-            self._children.add(child.process.pid)
 
     def _forget_start(self, task: asyncio.Task[None]) -> None:
         self._starts.discard(task)

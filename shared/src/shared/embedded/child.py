@@ -3,11 +3,13 @@
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 
-class ChildServer:
+class ChildServer(ABC):
     """Derive and say how: `command`, `identity` and `answers()`."""
 
     name = "server"
@@ -15,19 +17,20 @@ class ChildServer:
 
     def __init__(self, log: Path) -> None:
         self.log = log
+        self.on_spawn: Callable[[int], None] | None = None  # told the process id before it answers
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
-    def command(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def command(self) -> list[str]: ...
 
     @property
     def identity(self) -> dict[str, Any]:
         """For `subprocess`: the user and group to run as, where it must not be the current one."""
         return {}
 
-    def answers(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def answers(self) -> bool: ...
 
     def start(self, timeout: float = 30.0) -> None:
         """Start and wait until it answers. Raises RuntimeError with the log's end when it does not."""
@@ -40,6 +43,8 @@ class ChildServer:
                 process_group=0,
                 **self.identity,
             )
+        if self.on_spawn is not None:
+            self.on_spawn(self.process.pid)
         deadline = time.monotonic() + timeout
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -77,25 +77,32 @@ class EmbeddedPostgres(ChildServer):
     def _prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.socket_folder.mkdir(exist_ok=True, mode=0o700)
-        if identity := self.identity:
-            for path in (self._folder, self.socket_folder):
-                os.chown(path, identity["user"], identity["group"])
+        self._give(self._folder)
+        self._give(self.socket_folder)
+        if self.identity:
             for path in (self._folder, self._programs):
                 _let_through(path)
         if not (self._folder / "PG_VERSION").exists():
             self._initdb()
 
-    def _initdb(self) -> None:
-        """Beside its place, and moved there when it is whole: PG_VERSION alone is no cluster."""
-        half = self._folder.with_name(f"{self._folder.name}.part")
-        shutil.rmtree(half, ignore_errors=True)
-        half.mkdir(mode=0o700)
+    def _give(self, path: Path) -> None:
+        """To the user that Postgres runs as."""
         if identity := self.identity:
-            os.chown(half, identity["user"], identity["group"])
+            os.chown(path, identity["user"], identity["group"])
+
+    def _initdb(self) -> None:
+        """Beside its place, and moved there when it is whole: PG_VERSION alone is no cluster.
+
+        Under a new name each time: the initdb of a start that was killed may still be writing to the old one.
+        """
+        for stale in self._folder.parent.glob(f"{self._folder.name}-*.part"):
+            shutil.rmtree(stale, ignore_errors=True)
+        half = Path(tempfile.mkdtemp(".part", f"{self._folder.name}-", self._folder.parent))
+        self._give(half)
         with tempfile.NamedTemporaryFile("w") as password, self.log.open("ab") as log:
             password.write(self.password)
             password.flush()
-            Path(password.name).chmod(0o644 if self.identity else 0o600)
+            self._give(Path(password.name))
             subprocess.run(  # noqa: S603 - the command is ours
                 [
                     str(self._programs / "initdb"),
