@@ -1,8 +1,5 @@
 """The service really served, on a database of its own, and callers."""
 
-import asyncio
-import inspect
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -102,26 +99,3 @@ def create(alice: httpx2.AsyncClient) -> Create:
         return item
 
     return made
-
-
-@pytest.fixture(scope="session")
-def eventually() -> Callable[..., Awaitable[None]]:
-    """`await eventually(read, 401)`: until `read()`, or what it awaits, gives that; ten seconds at most."""
-
-    async def wait(read: Callable[[], Any], wanted: Any) -> None:
-        async with asyncio.timeout(10):
-            while True:
-                found = read()
-                if (await found if inspect.isawaitable(found) else found) == wanted:
-                    return
-                await asyncio.sleep(0.01)
-
-    return wait
-
-
-@pytest.fixture
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

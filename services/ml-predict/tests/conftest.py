@@ -1,9 +1,6 @@
 """The committed model, a diamond to price, the table it came from, and the service really served."""
 
-import asyncio
-import inspect
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -70,26 +67,3 @@ def settings(redis_settings: dict[str, Any], identity: TestIdentity) -> MlPredic
 async def live(settings: MlPredictSettings) -> AsyncIterator[LiveApp]:
     async with served(create_app(settings)) as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def eventually() -> Callable[..., Awaitable[None]]:
-    """`await eventually(read, 401)`: until `read()`, or what it awaits, gives that; ten seconds at most."""
-
-    async def wait(read: Callable[[], Any], wanted: Any) -> None:
-        async with asyncio.timeout(10):
-            while True:
-                found = read()
-                if (await found if inspect.isawaitable(found) else found) == wanted:
-                    return
-                await asyncio.sleep(0.01)
-
-    return wait
-
-
-@pytest.fixture
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -3,10 +3,13 @@
 Imports stand in the fixtures: a plugin is loaded before anything is measured or configured.
 """
 
+import asyncio
 import contextlib
+import inspect
 import secrets
+import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +56,6 @@ def make_database(embedded_postgres: "EmbeddedPostgres") -> Callable[..., dict[s
 
     The database is migrated, and owned by a role of its name, as the real ones are.
     """
-    import asyncio  # noqa: PLC0415 - see the module
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see the module
 
     from shared.migrations import upgrade  # noqa: PLC0415 - see the module
@@ -99,3 +101,26 @@ async def identity() -> "AsyncIterator[TestIdentity]":
     async with served(publisher) as live:
         made.jwks_url = f"{live.url}/.well-known/jwks.json"
         yield made
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Awaitable[None]]:
+    """`await eventually(read, 401)`: until `read()`, or what it awaits, gives that; ten seconds at most."""
+
+    async def wait(read: Callable[[], Any], wanted: Any) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                found = read()
+                if (await found if inspect.isawaitable(found) else found) == wanted:
+                    return
+                await asyncio.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
