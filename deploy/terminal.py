@@ -45,14 +45,15 @@ class Terminal:
 
 
 def shorten(value: Any) -> Any:
-    """The same JSON with long strings cut and long lists ended by a note of what is left out."""
-    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+    """The same JSON with long tokens cut and long lists of objects ended by a note of what is left out."""
+    if isinstance(value, str) and len(value) > LONGEST_TEXT and " " not in value:
         return f"{value[:24]}… ({len(value)} characters)"
     if isinstance(value, dict):
         return {name: shorten(entry) for name, entry in value.items()}
     if isinstance(value, list):
-        left_out = len(value) - MOST_ENTRIES
-        kept = [shorten(entry) for entry in value[:MOST_ENTRIES]]
+        most = MOST_ENTRIES if any(isinstance(entry, dict) for entry in value) else len(value)
+        left_out = len(value) - most
+        kept = [shorten(entry) for entry in value[:most]]
         return [*kept, f"… {left_out} more"] if left_out > 0 else kept
     return value
 
