@@ -17,6 +17,11 @@ async def read_ring(ring_id: int) -> int:
     return ring_id
 
 
+@router.get("/rings/{ring_id}/cracked")
+async def crack(ring_id: int) -> int:
+    raise RuntimeError(ring_id)
+
+
 @router.post("/rings")
 async def add_ring() -> int:
     return 1
@@ -41,4 +46,12 @@ async def test_head_counts_as_head_under_its_route(make_app: Callable[..., Any])
     before = REGISTRY.get_sample_value("http_requests_total", labels) or 0.0
     async with served(make_app(router)) as live:
         await live.client.head("/rings/52")
+    assert REGISTRY.get_sample_value("http_requests_total", labels) == before + 1
+
+
+async def test_a_head_that_fails_counts_under_its_route_too(make_app: Callable[..., Any]) -> None:
+    labels = {"method": "HEAD", "route": "/rings/{ring_id}/cracked", "status": "500"}
+    before = REGISTRY.get_sample_value("http_requests_total", labels) or 0.0
+    async with served(make_app(router)) as live:
+        assert (await live.client.head("/rings/52/cracked")).status_code == 500
     assert REGISTRY.get_sample_value("http_requests_total", labels) == before + 1

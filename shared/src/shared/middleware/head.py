@@ -16,5 +16,7 @@ class HeadMiddleware:
             await self._app(scope, receive, send)
             return
         inner = {**scope, "method": "GET"}
-        await self._app(inner, receive, send)
-        scope.update({key: inner[key] for key in ROUTE_KEYS if key in inner})
+        try:
+            await self._app(inner, receive, send)
+        finally:
+            scope.update({key: inner[key] for key in ROUTE_KEYS if key in inner})
