@@ -3,12 +3,15 @@
 import asyncio
 import json
 import secrets
+import time
 import uuid
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from gateway import api_keys
 from gateway.api_keys import ApiKeys
+from gateway.exceptions import ApiKeyInvalid
 from gateway.upstream import UpstreamPool
 from shared.identity.revocations import publish_end
 from shared.testing import LiveApp, TestIdentity
@@ -165,6 +168,89 @@ async def test_a_malformed_answer_is_503_and_is_asked_for_again(
     assert items.requests == []
     assert heard.errors == []
     assert "very.secret.token" not in repr(heard.events)
+
+
+async def test_a_kept_token_that_no_longer_verifies_is_exchanged_once_more(
+    door: LiveApp, items, users, identity: TestIdentity, exchange, key: str, monkeypatch
+) -> None:
+    """As after a step of the clock, or when the machine was suspended: the monotonic clock stood still."""
+    monkeypatch.setattr(api_keys, "FRESH", 0.0)
+    exchange(identity.token(lifetime=900))
+    assert (await door.client.get("/mine", headers={"X-API-Key": key})).status_code == 200
+    good = identity.token(lifetime=4000, iat=int(time.time()) + 3200)
+    exchange(good)
+    monkeypatch.setattr("shared.identity.tokens.time", Later(3200))
+    monkeypatch.setattr("jwt.api_jwt.datetime", Later(3200))
+    for _ in range(2):
+        assert (await door.client.get("/mine", headers={"X-API-Key": key})).status_code == 200
+    assert items.last.values(b"authorization") == [f"Bearer {good}".encode()]
+    assert len(users.requests) == 2
+
+
+class Later:
+    """Both `time` and `datetime`, that many seconds ahead."""
+
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds
+
+    def time(self) -> float:
+        return time.time() + self._seconds
+
+    def now(self, tz: timezone) -> datetime:
+        return datetime.now(tz) + timedelta(seconds=self._seconds)
+
+
+async def test_a_fresh_token_that_does_not_verify_is_no_storm_of_exchanges(
+    door: LiveApp, users, identity: TestIdentity, exchange, key: str
+) -> None:
+    exchange(identity.token(lifetime=-60))
+    for _ in range(5):
+        response = await door.client.get("/mine", headers={"X-API-Key": key})
+        assert response.json()["code"] == "token_invalid"
+    assert len(users.requests) == 1
+
+
+async def test_a_dropped_key_that_was_revoked_meanwhile_is_refused(
+    users, identity: TestIdentity, exchange, answer, key: str, monkeypatch
+) -> None:
+    monkeypatch.setattr(api_keys, "FRESH", 0.0)
+    token = identity.token()
+    exchange(token)
+    pool = UpstreamPool("users", users.url)
+    keys = ApiKeys(pool, size=10)
+    assert await keys.token_for(key) == token
+    users.answer = answer(b"{}", PROBLEM)
+    assert keys.drop(key, token)
+    assert keys.drop(key, token), "another request may have been quicker"
+    with pytest.raises(ApiKeyInvalid):
+        await keys.token_for(key)
+    await pool.close()
+
+
+async def test_guesses_do_not_push_out_good_keys(
+    make_door, users, identity: TestIdentity, exchange, answer
+) -> None:
+    door = await make_door(key_cache_size=2)
+    exchange(identity.token())
+    assert (await door.client.get("/mine", headers={"X-API-Key": "good"})).status_code == 200
+    users.answer = answer(b"{}", PROBLEM)
+    for number in range(10):
+        response = await door.client.get("/mine", headers={"X-API-Key": f"guess-{number}"})
+        assert response.status_code == 401
+    asked = len(users.requests)
+    assert (await door.client.get("/mine", headers={"X-API-Key": "good"})).status_code == 200
+    assert len(users.requests) == asked
+
+
+@pytest.mark.parametrize(("sent", "passed"), [(b"7", "7"), (b"soon", "1"), (b"99999", "1"), (b"-1", "1")])
+async def test_a_503_of_users_is_passed_on_as_that(
+    door: LiveApp, users, answer, heard, key: str, sent: bytes, passed: str
+) -> None:
+    users.answer = answer(b"{}", b"HTTP/1.1 503 Service Unavailable\r\nretry-after: %s\r\n" % sent)
+    response = await door.client.get("/mine", headers={"X-API-Key": key})
+    assert (response.status_code, response.headers["retry-after"]) == (503, passed)
+    assert [event["status"] for event in heard.named("key_exchange_failed")] == [503]
+    assert heard.named("key_exchange_malformed") == []
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500, 503])

@@ -31,10 +31,23 @@ class Authenticator:
             if route.auth == "optional":
                 return None
             raise TokenMissing
-        token = bearer if bearer is not None else await self._api_keys.token_for(api_key or "")
-        caller = await self._verifier.verify(token)
+        if bearer is not None:
+            token, caller = bearer, await self._verifier.verify(bearer)
+        else:
+            token, caller = await self._exchange(api_key or "")
         self._permit(route, caller)
         return b"Bearer " + token.encode()
+
+    async def _exchange(self, key: str) -> tuple[str, Caller]:
+        """A kept token that no longer verifies is dropped, and the key is exchanged once more."""
+        token = await self._api_keys.token_for(key)
+        try:
+            return token, await self._verifier.verify(token)
+        except TokenInvalid:
+            if not self._api_keys.drop(key, token):
+                raise
+        token = await self._api_keys.token_for(key)
+        return token, await self._verifier.verify(token)
 
     def _permit(self, route: Route, caller: Caller) -> None:
         if caller.session_id in self._revocations:

@@ -35,7 +35,14 @@ class ApiKeyInvalid(Unauthenticated):
 
 
 class KeyExchangeUnavailable(Unavailable):
+    """`retry_after` is what `users` itself asked for, where it answered at all."""
+
     code, title = "api_keys_unavailable", "API keys cannot be checked now"
+
+    def __init__(self, *, retry_after: str | None = None) -> None:
+        super().__init__()
+        if retry_after is not None:
+            self.headers = {"Retry-After": retry_after}  # type: ignore[misc]  # of this case only
 
 
 class UpstreamUnavailable(Unavailable):
