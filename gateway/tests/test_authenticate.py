@@ -64,7 +64,7 @@ def _typed(identity: TestIdentity, kind: str | None, algorithm: str = "ES256") -
 BAD_TOKENS = {
     "forged": _forged,
     "tampered": _tampered,
-    "expired": lambda identity: identity.token(lifetime=-1),
+    "expired": lambda identity: identity.token(lifetime=-60),
     "of another issuer": lambda identity: identity.token(iss="elsewhere"),
     "for another audience": lambda identity: identity.token(aud="elsewhere"),
     "without a session": lambda identity: identity.token(sid=None),

@@ -85,6 +85,9 @@ class IdentitySettings(BaseModel):
     token_issuer: str = "facet"  # noqa: S105 - a name, not a secret
     token_audience: str = "facet"  # noqa: S105 - a name, not a secret
     token_cache_size: int = Field(default=10_000, ge=1, description="Verified tokens that are kept.")
+    token_longest_seconds: int = Field(
+        default=3600, ge=1, description="Longest lifetime of a token that is accepted."
+    )
 
 
 class RemoteIdentitySettings(IdentitySettings, RedisSettings):

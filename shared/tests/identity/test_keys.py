@@ -137,6 +137,31 @@ async def test_old_keys_are_renewed(publisher: Publisher) -> None:
     assert publisher.asked == 3
 
 
+async def test_a_removed_key_is_dropped_although_nobody_asks_for_keys(
+    publisher: Publisher, eventually: Callable[..., Any]
+) -> None:
+    """Kept tokens alone ask for no key: the renewal must not wait for a new token."""
+    async with remote(publisher, max_age=0.02, cooldown=0) as keys, keys.renewing():
+        verifier = TokenVerifier(keys, "facet", "facet")
+        kept = publisher.identity.token(1)
+        await verifier.verify(kept)
+        publisher.document = TestIdentity().jwks
+        await eventually(lambda: not keys.has(publisher.identity.key_id))
+        with pytest.raises(TokenInvalid):
+            await verifier.verify(kept)
+
+
+async def test_renewal_goes_on_while_the_publisher_is_down(
+    publisher: Publisher, eventually: Callable[..., Any]
+) -> None:
+    async with remote(publisher, max_age=0.02, cooldown=0) as keys, keys.renewing():
+        await keys.find(publisher.identity.key_id)
+        await publisher.stop()
+        publisher.document = TestIdentity().jwks
+        await publisher.start()
+        await eventually(lambda: not keys.has(publisher.identity.key_id))
+
+
 async def test_keys_outlive_their_publisher(publisher: Publisher) -> None:
     async with remote(publisher, max_age=0, cooldown=0) as keys:
         verifier = TokenVerifier(keys, "facet", "facet")

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from shared.identity import StaticKeys, TokenVerifier
 from shared.identity.exceptions import TokenInvalid
+from shared.identity.tokens import LEEWAY
 from shared.testing import TestIdentity
 
 OURS = TestIdentity()
@@ -90,7 +91,10 @@ TAMPERED: dict[str, Callable[[], str]] = {
     "wrong issuer": lambda: signed({}, iss="elsewhere"),
     "wrong audience": lambda: signed({}, aud="elsewhere"),
     "issuer as a list": lambda: raw_payload(json.dumps(claims(iss=["facet"])).encode()),
-    "expired": lambda: OURS.token(7, lifetime=-1),
+    "expired": lambda: OURS.token(7, lifetime=-LEEWAY - 1),
+    "of a lifetime that no issuer gives": lambda: signed({}, exp=int(time.time()) + 3601),
+    "of a lifetime from long ago": lambda: signed({}, iat=1, exp=int(time.time()) + 60),
+    "iat no number": lambda: signed({}, iat="now"),
     "not yet valid": lambda: signed({}, nbf=int(time.time()) + 600),
     "issued in the future": lambda: signed({}, iat=int(time.time()) + 600),
     **{
@@ -169,13 +173,42 @@ async def test_a_kept_token_expires_on_time(
 ) -> None:
     token = OURS.token(7, lifetime=60)
     caller = await verifier.verify(token)
-    for now in (caller.expires_at, caller.expires_at + 1):
+    monkeypatch.setattr("shared.identity.tokens.time.time", lambda: caller.expires_at + LEEWAY - 1)
+    await verifier.verify(token)
+    for now in (caller.expires_at + LEEWAY, caller.expires_at + LEEWAY + 1):
         monkeypatch.setattr("shared.identity.tokens.time.time", lambda now=now: now)
         with pytest.raises(TokenInvalid):
             await verifier.verify(token)
         monkeypatch.undo()
         await verifier.verify(token)
     assert keys.asked == 3  # an expired one is dropped
+
+
+async def test_a_kept_token_ends_with_its_key() -> None:
+    old, new = TestIdentity(), TestIdentity()
+    keys = StaticKeys({"keys": [*old.jwks["keys"], *new.jwks["keys"]]})
+    verifier = TokenVerifier(keys, "facet", "facet")
+    kept, other = old.token(1), new.token(2)
+    for token in (kept, other):
+        await verifier.verify(token)
+    del keys._keys[old.key_id]
+    for _ in range(2):
+        with pytest.raises(TokenInvalid):
+            await verifier.verify(kept)
+    assert (await verifier.verify(other)).id == 2
+
+
+async def test_clocks_may_differ_by_the_leeway(verifier: TokenVerifier) -> None:
+    now = int(time.time())
+    assert (await verifier.verify(OURS.token(7, lifetime=-2))).id == 7
+    assert (await verifier.verify(OURS.token(8, iat=now + 3, exp=now + 60))).id == 8
+
+
+async def test_the_longest_lifetime_is_accepted(keys: CountingKeys) -> None:
+    verifier = TokenVerifier(keys, "facet", "facet", longest=900)
+    assert (await verifier.verify(OURS.token(7, lifetime=900))).id == 7
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(OURS.token(7, lifetime=901))
 
 
 async def test_no_more_tokens_are_kept_than_said_and_the_least_used_goes(keys: CountingKeys) -> None:

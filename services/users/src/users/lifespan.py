@@ -56,7 +56,13 @@ def _rules(
     store, signer, revoker = Store(database), TokenSigner(settings), make_revoker(redis, settings)
     return Resources(
         checks=[Check("postgres", database.ping), Check("redis", redis.ping)],
-        verifier=TokenVerifier(StaticKeys(signer.jwks), settings.token_issuer, settings.token_audience),
+        verifier=TokenVerifier(
+            StaticKeys(signer.jwks),
+            settings.token_issuer,
+            settings.token_audience,
+            cache_size=settings.token_cache_size,
+            longest=settings.token_longest_seconds,
+        ),
         revocations=revocations,
         signer=signer,
         accounts=AccountService(store, passwords, revoker),

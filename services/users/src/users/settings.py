@@ -1,6 +1,6 @@
 """What the service can be told: `USERS_*` in the environment, or files in `USERS_SECRETS_DIR`."""
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.cpus import usable_cpus
@@ -48,6 +48,12 @@ class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings):
     def _verify(cls, value: SecretStr) -> SecretStr:
         public_keys(value.get_secret_value())
         return value
+
+    @model_validator(mode="after")
+    def _accepted_elsewhere(self) -> "UsersSettings":
+        if max(self.access_token_seconds, self.key_token_seconds) > self.token_longest_seconds:
+            raise ValueError("access_token_seconds and key_token_seconds exceed token_longest_seconds")
+        return self
 
     @property
     def hash_thread_count(self) -> int:

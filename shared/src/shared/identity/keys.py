@@ -1,8 +1,9 @@
 """The public keys that tokens are verified with (JWKS, RFC 7517)."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 import httpx2
@@ -13,12 +14,18 @@ from shared.identity.exceptions import KeysUnavailable
 from shared.logging import get_logger
 
 MALFORMED = (ValueError, TypeError, AttributeError, LookupError)  # what a JWKS of odd JSON types ends in
+MAX_AGE = 60  # seconds after which a removed key is no longer accepted anywhere
+RETRY = 5.0  # seconds until the next try after a renewal that failed
 log = get_logger()
 
 
 class Keys(Protocol):
     async def find(self, key_id: str) -> PyJWK | None:
         """The key with this id, if there is one. Raises KeysUnavailable when that cannot be known."""
+        ...
+
+    def has(self, key_id: str) -> bool:
+        """True if the key is among those that are known now."""
         ...
 
 
@@ -42,6 +49,9 @@ class StaticKeys:
     async def find(self, key_id: str) -> PyJWK | None:
         return self._keys.get(key_id)
 
+    def has(self, key_id: str) -> bool:
+        return key_id in self._keys
+
 
 class RemoteKeys:
     """Keys from a JWKS address, kept and renewed; old ones serve on while the address is down.
@@ -51,7 +61,7 @@ class RemoteKeys:
     """
 
     def __init__(
-        self, url: str, client: httpx2.AsyncClient, *, max_age: float = 300.0, cooldown: float = 1.0
+        self, url: str, client: httpx2.AsyncClient, *, max_age: float = MAX_AGE, cooldown: float = 1.0
     ) -> None:
         self._url = url
         self._client = client
@@ -70,9 +80,29 @@ class RemoteKeys:
             raise KeysUnavailable
         return key
 
+    def has(self, key_id: str) -> bool:
+        return key_id in self._keys
+
+    @contextlib.asynccontextmanager
+    async def renewing(self) -> AsyncIterator["RemoteKeys"]:
+        """Renew the keys for as long as the block runs: kept tokens alone would never ask for them."""
+        task = asyncio.create_task(self._keep_renewing(), name="signing-keys")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            await asyncio.sleep(min(self._max_age, RETRY))
+            if self._is_old:
+                await self._renew()
+
     @property
     def _is_old(self) -> bool:
-        return time.monotonic() - self._fetched_at > self._max_age
+        return time.monotonic() - self._fetched_at >= self._max_age
 
     async def ping(self) -> None:
         """Raises KeysUnavailable while no keys could be fetched yet."""

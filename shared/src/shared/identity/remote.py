@@ -32,8 +32,12 @@ async def remote_identity(settings: RemoteIdentitySettings) -> AsyncIterator[Rem
         subscriber = await stack.enter_async_context(subscriber_client(settings))
         client = await stack.enter_async_context(service_client("", timeout=KEYS_TIMEOUT))
         revocations = await stack.enter_async_context(Revocations(subscriber).listening())
-        keys = RemoteKeys(settings.jwks_url, client)
+        keys = await stack.enter_async_context(RemoteKeys(settings.jwks_url, client).renewing())
         verifier = TokenVerifier(
-            keys, settings.token_issuer, settings.token_audience, cache_size=settings.token_cache_size
+            keys,
+            settings.token_issuer,
+            settings.token_audience,
+            cache_size=settings.token_cache_size,
+            longest=settings.token_longest_seconds,
         )
         yield RemoteIdentity(verifier, revocations, [Check("redis", redis.ping), Check("keys", keys.ping)])
