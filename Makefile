@@ -11,6 +11,8 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 MEMBERS := -e 'shared[embedded]' -e gateway -e services/users -e services/items -e services/ml-predict
 LOADTESTS := loadtests/.venv/bin
+# Tests mostly wait for servers, so two processes a core; each has a Postgres and a Valkey of its own.
+TEST_PROCESSES ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PYPROJECTS := pyproject.toml shared/pyproject.toml gateway/pyproject.toml $(wildcard services/*/pyproject.toml)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
@@ -31,10 +33,13 @@ up: ## run the whole system with Docker Compose, until it is healthy
 
 test: .venv/.services .venv/.development loadtests/.venv/.installed ## all tests that need no Docker, with coverage
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 	@$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report $(if $(ARGS),,--fail-under=95)
 	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml
+
+slowest: ## the tests again, and the 20 slowest of them
+	@$(MAKE) test ARGS="--durations=20 $(ARGS)"
 
 check: .venv/.services .venv/.development loadtests/.venv/.installed ## lint, formatting and types
 	$(BIN)/ruff check .
@@ -44,6 +49,9 @@ check: .venv/.services .venv/.development loadtests/.venv/.installed ## lint, fo
 
 e2e: .venv/.services .venv/.development ## journeys and faults against the Compose system
 	$(BIN)/python -m pytest tests/e2e -m e2e $(ARGS)
+
+soak: .venv/.services .venv/.development ## the long forms of tests that `make test` runs shortened: minutes to hours
+	$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
 
 load: loadtests/.venv/.installed ## load on whatever runs at HOST; USERS, RATE, TIME
 	$(LOADTESTS)/python -m loadtests.run $(if $(HOST),--host $(HOST)) $(if $(USERS),--users $(USERS)) \
@@ -68,7 +76,7 @@ lock: $(UV) ## pin all versions anew
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo up test check e2e load bench-gateway train format lock clean
+.PHONY: help install demo up test slowest check e2e soak load bench-gateway train format lock clean
 
 $(UV):
 	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }

@@ -15,15 +15,6 @@ from tests.e2e.system import ROOT, System, eventually
 PROJECT = f"facet-e2e-{os.getpid()}"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Only when they are asked for, by `-m e2e`: nobody's Docker is used by surprise."""
-    if config.option.markexpr:
-        return
-    asked = [item for item in items if item.get_closest_marker("e2e") is None]
-    config.hook.pytest_deselected(items=[item for item in items if item not in asked])
-    items[:] = asked
-
-
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
     os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # where images cannot be pulled there is no reaper
