@@ -23,7 +23,7 @@ ROOMS = ("main", "settings", "dependencies", "routes", "schemas", "service", "ex
 GATEWAY_ROOMS = ("main", "settings", "dependencies", "routes", "exceptions", "__main__")
 LONGEST_MAIN = 40
 LONGEST_ROUTE_BODY = 5
-MOST_TARGETS = 14
+MOST_TARGETS = 30
 
 
 def modules(folder: Path) -> list[Path]:
