@@ -27,7 +27,7 @@ async def test_with_all_upstreams_ready_it_is_ready_and_names_each(door: LiveApp
     response = await door.client.get("/ready")
     assert response.status_code == 200
     checks = response.json()["checks"]
-    assert set(checks) == {"redis", "keys", "users", "items", "ml-predict"}
+    assert set(checks) == {"revocations", "keys", "users", "items", "ml-predict"}
     assert all(check["ok"] for check in checks.values())
     assert [request.line for request in all_ready.items.requests] == [b"GET /ready HTTP/1.1"]
 
@@ -110,30 +110,33 @@ async def test_keys_that_cannot_be_fetched_make_it_not_ready(
     assert checks["keys"]["reason"] == "KeysUnavailable"
 
 
-async def test_it_starts_and_forwards_without_redis_and_recovers_with_it(
-    make_door, all_ready, identity, tmp_path, eventually
+async def test_it_starts_without_redis_and_judges_nobody_until_it_knows_who_has_left(
+    make_door, all_ready, identity, tmp_path, eventually, complete_list
 ) -> None:
-    """What is public or signed needs no Redis; only news of ended sessions waits for it."""
+    """What is public goes on. A token could be one of an ended session, so it is 503 and not let in."""
     server = EmbeddedValkey(tmp_path / "data", "secret", tmp_path / "log")
     door = await make_door(redis_url=server.url, redis_password="secret")
     response = await door.client.get("/ready")
-    assert [name for name, check in response.json()["checks"].items() if not check["ok"]] == ["redis"]
-    assert (await door.client.get("/mine", headers=identity.headers())).status_code == 200
+    failed = [name for name, check in response.json()["checks"].items() if not check["ok"]]
+    assert failed == ["revocations"]
+    assert (await door.client.get("/items")).status_code == 200
+    refused = await door.client.get("/mine", headers=identity.headers())
+    assert (refused.status_code, refused.json()["code"]) == (503, "revocations_unknown")
+    assert refused.headers["retry-after"]
     server.start()
     try:
         client = Redis.from_url(server.url, password="secret")
         await client.zadd("identity:ended", {"ended-meanwhile": 9e9})
         await client.aclose()
+        complete_list(server)
 
         async def ready() -> bool:
             return (await door.client.get("/ready")).status_code == 200
 
-        async def known() -> bool:
-            headers = identity.headers(sid="ended-meanwhile")
-            return (await door.client.get("/mine", headers=headers)).status_code == 401
-
         await eventually(ready)
-        await eventually(known)
+        ended = identity.headers(sid="ended-meanwhile")
+        assert (await door.client.get("/mine", headers=ended)).status_code == 401
+        assert (await door.client.get("/mine", headers=identity.headers())).status_code == 200
     finally:
         server.stop()
 

@@ -113,19 +113,19 @@ async def test_ready_says_which_model_is_served(live: LiveApp) -> None:
     assert answer.status_code == 200
     checks = answer.json()["checks"]
     assert {name: check["ok"] for name, check in checks.items()} == dict.fromkeys(
-        ["model", "keys", "redis"], True
+        ["model", "keys", "revocations"], True
     )
     assert checks["model"]["info"] == {"name": "diamond-price", "version": "1"}
 
 
-async def test_without_redis_it_is_not_ready_but_still_prices(
+async def test_without_redis_at_its_start_it_is_not_ready_and_prices_for_nobody(
     settings: MlPredictSettings, identity: TestIdentity, diamond: dict[str, Any], tmp_path: Path
 ) -> None:
     async with served(create_app(changed(settings, redis_url=f"unix://{tmp_path}/none"))) as live:
         ready = await live.client.get("/ready")
-        assert (ready.status_code, ready.json()["detail"]) == (503, "Not ready: redis.")
+        assert (ready.status_code, ready.json()["detail"]) == (503, "Not ready: revocations.")
         answer = await live.client.post("/predict", json={"instances": [diamond]}, headers=identity.headers())
-        assert answer.status_code == 200
+        assert (answer.status_code, answer.json()["code"]) == (503, "revocations_unknown")
 
 
 async def test_without_keys_nobody_can_be_judged(

@@ -16,6 +16,8 @@ from shared.settings import DatabaseSettings
 from users.migrations import FOLDER
 from users.tables import Base
 
+TABLES = {"users", "sessions", "api_keys", "ended_sessions"}
+
 
 @pytest.fixture(scope="module")
 def empty(make_database):
@@ -54,7 +56,7 @@ def names(connection):
 async def test_up_down_and_up_again(empty):
     config = alembic_config(FOLDER, empty)
     await asyncio.to_thread(command.upgrade, config, "head")
-    assert await asked(empty, tables) == {"users", "sessions", "api_keys"}
+    assert await asked(empty, tables) == TABLES
     assert await asked(empty, differences) == []
     await asyncio.to_thread(command.downgrade, config, "base")
     assert await asked(empty, tables) == set()
@@ -84,4 +86,4 @@ async def test_the_command_migrates_and_may_be_repeated(make_database, clean_env
             sys.executable, "-m", "users.migrations", env=environment
         )
         assert await command.wait() == 0
-    assert await asked(DatabaseSettings(**given), tables) == {"users", "sessions", "api_keys"}
+    assert await asked(DatabaseSettings(**given), tables) == TABLES

@@ -1,19 +1,23 @@
 """Signing in, refreshing, signing out."""
 
 import base64
+import contextlib
 import json
 from datetime import timedelta
 
 import jwt
 import pytest
 from jwt import PyJWK
+from redis.exceptions import ConnectionError as RedisConnectionError
 
+from shared.exceptions import DatabaseUnavailable
 from shared.identity.caller import Caller
 from users.clock import utc_now
 from users.credentials import digest
 from users.exceptions import Busy, InvalidCredentials
 from users.lifespan import make_revoker
 from users.passwords import Passwords
+from users.repository import Store
 from users.sessions import SessionService
 from users.tables import Session
 from users.tokens import TokenSigner
@@ -312,6 +316,46 @@ async def test_signing_out_leaves_other_sessions_alone(person, refused):
 async def test_an_api_key_cannot_sign_out(person):
     answer = await (await person.with_key()).ask("POST", "/auth/logout")
     assert (answer.status_code, answer.json()["code"]) == (403, "session_required")
+
+
+async def test_a_logout_whose_commit_failed_can_be_repeated(sessions_with, store, redis, person):
+    """Were the end announced before the commit, the gateway would refuse the token that repeats it."""
+
+    class Failing(Store):
+        @contextlib.asynccontextmanager
+        async def transaction(self):
+            with contextlib.suppress(ZeroDivisionError):
+                async with store.transaction() as tx:
+                    yield tx
+                    raise ZeroDivisionError
+            raise DatabaseUnavailable
+
+    sid = claims(person.tokens)["sid"]
+    caller = Caller(person.id, sid, frozenset(), 0)
+    with pytest.raises(DatabaseUnavailable):
+        await sessions_with(Passwords, Failing(None)).sign_out(caller)
+    assert await redis.zscore("identity:ended", sid) is None
+    assert (await person.ask("GET", "/users/me")).status_code == 200
+    assert (await person.ask("POST", "/auth/logout")).status_code == 204
+    assert (await person.refresh()).status_code == 401
+
+
+async def test_a_logout_that_could_not_be_announced_can_be_repeated(sessions_with, redis, person):
+    """Redis went away between the look at it and the announcement."""
+    sid = claims(person.tokens)["sid"]
+    caller = Caller(person.id, sid, frozenset(), 0)
+    sessions = sessions_with(Passwords)
+
+    async def fail(ended):
+        assert sid in ended
+        raise RedisConnectionError
+
+    sessions._revoker.announce = fail
+    with pytest.raises(RedisConnectionError):
+        await sessions.sign_out(caller)
+    assert (await person.refresh()).status_code == 401, "it has ended here"
+    await sessions_with(Passwords).sign_out(caller)
+    assert await redis.zscore("identity:ended", sid) is not None
 
 
 async def test_a_session_of_a_deleted_account_can_be_signed_out(sessions_with, redis):

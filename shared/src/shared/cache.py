@@ -14,15 +14,18 @@ def request_client(settings: RedisSettings) -> Redis:
 
     One retry without a pause: it replaces a connection that died while idle. A full pool makes callers wait.
     """
-    return _client(settings, settings.redis_timeout, Retry(NoBackoff(), 1))
+    return _client(settings, settings.redis_timeout, Retry(NoBackoff(), 1), decode=True)
 
 
 def subscriber_client(settings: RedisSettings) -> Redis:
-    """For a connection that listens: reads may block for as long as nothing happens."""
-    return _client(settings, None, Retry(NoBackoff(), 0))
+    """For a connection that listens: reads may block for as long as nothing happens.
+
+    It gives bytes: a message that is no UTF-8 must be the reader's problem, not the connection's end.
+    """
+    return _client(settings, None, Retry(NoBackoff(), 0), decode=False)
 
 
-def _client(settings: RedisSettings, read_timeout: float | None, retry: Retry) -> Redis:
+def _client(settings: RedisSettings, read_timeout: float | None, retry: Retry, *, decode: bool) -> Redis:
     pool = BlockingConnectionPool.from_url(
         settings.redis_url,
         password=settings.redis_password.get_secret_value(),
@@ -31,7 +34,7 @@ def _client(settings: RedisSettings, read_timeout: float | None, retry: Retry) -
         socket_timeout=read_timeout,
         socket_connect_timeout=settings.redis_timeout,
         retry=retry,
-        decode_responses=True,
+        decode_responses=decode,
         **({} if settings.redis_url.startswith("unix:") else {"socket_keepalive": True}),
     )
     return Redis.from_pool(pool)

@@ -8,9 +8,9 @@ import pytest
 
 from shared.cache import request_client
 from shared.health import NotReady, readiness
+from shared.identity.ended_sessions import publish_end
 from shared.identity.exceptions import KeysUnavailable
 from shared.identity.remote import remote_identity
-from shared.identity.revocations import publish_end
 from shared.settings import RedisSettings, RemoteIdentitySettings
 from shared.testing import TestIdentity
 
@@ -22,7 +22,7 @@ async def test_tokens_are_judged_and_ends_are_heard(
     session = secrets.token_hex(8)
     async with remote_identity(settings) as remote:
         assert (await remote.verifier.verify(identity.token(7))).id == 7
-        assert set((await readiness(remote.checks)).checks) == {"redis", "keys"}
+        assert set((await readiness(remote.checks)).checks) == {"revocations", "keys"}
         client = request_client(RedisSettings(**redis_settings))
         await publish_end(client, [session], 900)
         await eventually(lambda: session in remote.revocations, seconds=1)

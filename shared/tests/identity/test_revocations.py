@@ -11,24 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from shared.cache import request_client, subscriber_client
 from shared.embedded import EmbeddedValkey
+from shared.health import CheckFailed
 from shared.identity import Revocations
 from shared.identity import revocations as module
-from shared.identity.revocations import CHANNEL, ENDED, publish_end
+from shared.identity.ended_sessions import CHANNEL, ENDED, publish_end, read, restore
+from shared.identity.exceptions import RevocationsUnknown
 from shared.settings import RedisSettings
 
 Eventually = Callable[..., Any]
 
 
 @pytest.fixture
-def own_valkey() -> Iterator[EmbeddedValkey]:
+def own_valkey(complete_list: Callable[[EmbeddedValkey], None]) -> Iterator[EmbeddedValkey]:
     """One that may be killed."""
     with tempfile.TemporaryDirectory(prefix="facet-test-") as folder:
         server = EmbeddedValkey(Path(folder) / "data", secrets.token_urlsafe(), Path(folder) / "log")
         server.start()
+        complete_list(server)
         yield server
         server.stop()
 
@@ -154,6 +158,7 @@ async def test_a_killed_redis_loses_nothing_and_what_ended_meanwhile_is_known(
         await asyncio.to_thread(own_valkey.start)
         await publish_end(client, [after], 900)  # maybe before anybody listens again
         await eventually(lambda: after in revocations, seconds=2)
+        await restore(client, {})
     async with listening(settings(own_valkey)) as (fresh, _):
         assert before in fresh
 
@@ -187,8 +192,8 @@ async def test_a_frozen_redis_is_noticed(
         await eventually(lambda: session in revocations, seconds=2)
 
 
-async def test_a_service_starts_without_redis_and_catches_up(
-    own_valkey: EmbeddedValkey, eventually: Eventually
+async def test_a_service_that_started_without_redis_judges_nobody_until_it_has_read_the_list(
+    own_valkey: EmbeddedValkey, eventually: Eventually, complete_list: Callable[[EmbeddedValkey], None]
 ) -> None:
     ended = name()
     client = request_client(settings(own_valkey))
@@ -197,6 +202,133 @@ async def test_a_service_starts_without_redis_and_catches_up(
     await flushed(own_valkey, ended, eventually)
     own_valkey.stop()
     async with listening(settings(own_valkey)) as (revocations, _):
-        assert ended not in revocations
+        with pytest.raises(RevocationsUnknown):
+            _ = ended in revocations
+        with pytest.raises(CheckFailed):
+            await revocations.check.probe()
         await asyncio.to_thread(own_valkey.start)
-        await eventually(lambda: ended in revocations, seconds=2)
+        complete_list(own_valkey)
+        await eventually(lambda: known(revocations, ended), seconds=3)
+        assert await revocations.check.probe() == {"listening": True}
+
+
+def known(revocations: Revocations, session: str) -> bool:
+    """Whether the list was read, and the session stands in it."""
+    try:
+        return session in revocations
+    except RevocationsUnknown:
+        return False
+
+
+@pytest.mark.parametrize("how", ["flushed", "another server", "only the list deleted"])
+async def test_a_list_of_a_server_that_lost_its_memory_does_not_count(
+    own_valkey: EmbeddedValkey, eventually: Eventually, how: str
+) -> None:
+    """A worker that starts now would accept every ended session; so it waits until the list is restored."""
+    ended = {name(): time.time() + 900}
+    client = request_client(settings(own_valkey))
+    await restore(client, ended)
+    await flushed(own_valkey, next(iter(ended)), eventually)
+    if how == "flushed":
+        await client.flushall()
+    elif how == "only the list deleted":
+        await client.delete(ENDED)
+    else:
+        await asyncio.to_thread(own_valkey.stop)
+        await asyncio.to_thread(own_valkey.start)
+    assert (await read(client))[1] is False
+    async with listening(settings(own_valkey)) as (revocations, _):
+        with pytest.raises(RevocationsUnknown):
+            _ = "any" in revocations
+        assert set(await restore(client, ended)) <= set(ended)
+        await eventually(lambda: known(revocations, next(iter(ended))), seconds=2)
+        assert "any" not in revocations
+    await client.aclose()
+
+
+async def test_what_is_restored_is_also_told_to_those_who_listen(
+    own_valkey: EmbeddedValkey, eventually: Eventually
+) -> None:
+    missed, known_already = name(), name()
+    async with listening(settings(own_valkey)) as (revocations, client):
+        await publish_end(client, [known_already], 900)
+        until = time.time() + 900
+        assert await restore(client, {missed: until, known_already: until}) == [missed]
+        await eventually(lambda: missed in revocations, seconds=1)
+        assert await restore(client, {missed: until, known_already: until}) == []
+
+
+@pytest.mark.parametrize("nonsense", [b"\xff", b"9999999999 \xff\xfe", b"\x00" * 100_000, b"nan x", b"inf x"])
+async def test_no_message_ends_the_listener(
+    redis_settings: dict[str, Any], eventually: Eventually, nonsense: bytes
+) -> None:
+    session = name()
+    async with listening(RedisSettings(**redis_settings)) as (revocations, client):
+        for _ in range(3):
+            await client.publish(CHANNEL, nonsense)
+        await publish_end(client, [session], 900)
+        await eventually(lambda: session in revocations, seconds=1)
+        assert await revocations.check.probe() == {"listening": True}
+
+
+async def test_an_unforeseen_error_does_not_end_the_listener(
+    redis_settings: dict[str, Any], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, failed = name(), []
+
+    def fail_once(self: Revocations, message: dict[str, Any]) -> None:
+        if not failed:
+            failed.append(message)
+            raise ZeroDivisionError
+        note(self, message)
+
+    note = Revocations._note
+    async with listening(RedisSettings(**redis_settings)) as (revocations, client):
+        monkeypatch.setattr(Revocations, "_note", fail_once)
+        await publish_end(client, [session], 900)
+        await eventually(lambda: session in revocations, seconds=2)
+    assert failed
+
+
+async def test_the_list_is_read_after_the_subscription_is_confirmed(
+    redis_settings: dict[str, Any], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads first does not hear what ends between the two."""
+    session, order = name(), []
+    get_message, read_list = PubSub.get_message, module.read
+
+    async def confirmed(self: PubSub, **options: Any) -> Any:
+        message = await get_message(self, **options)
+        order.append(message and message["type"])
+        return message
+
+    async def listed(redis: Any) -> Any:
+        order.append("read")
+        return await read_list(redis)
+
+    monkeypatch.setattr(PubSub, "get_message", confirmed)
+    monkeypatch.setattr(module, "read", listed)
+    async with listening(RedisSettings(**redis_settings)) as (revocations, client):
+        await publish_end(client, [session], 900)
+        await eventually(lambda: session in revocations)
+    assert order[:2] == ["subscribe", "read"]
+
+
+async def test_readiness_knows_when_nobody_listens(
+    own_valkey: EmbeddedValkey, eventually: Eventually, complete_list: Callable[[EmbeddedValkey], None]
+) -> None:
+    """It is shown, and does not count: the last known list is in force, and nothing else depends on Redis."""
+    async with listening(settings(own_valkey)) as (revocations, _):
+        assert await revocations.check.probe() == {"listening": True}
+        await asyncio.to_thread(own_valkey.stop)
+
+        async def listens() -> bool:
+            return bool((await revocations.check.probe())["listening"])
+
+        async def deaf() -> bool:
+            return not await listens()
+
+        await eventually(deaf, seconds=2)
+        await asyncio.to_thread(own_valkey.start)
+        complete_list(own_valkey)
+        await eventually(listens, seconds=3)

@@ -116,6 +116,7 @@ class Bench:
         self._rig.start("upstream", upstream, core=core, ready=lambda: contract.answers(port, None))
         redis = valkey.command(folder, stage.redis_password)
         self._rig.start("redis", redis, core=core, ready=lambda: valkey.answers(folder))
+        valkey.complete_list(folder, stage.redis_password)
         return stage
 
     def _start(self, contestant: Contestant, stage: Stage) -> None:

@@ -7,7 +7,7 @@ from shared.pagination import Page
 from users.exceptions import UserNotFound
 from users.fields import canonical_email
 from users.repository import Store, Transaction
-from users.revoker import Revoker
+from users.revoker import Ended, Revoker
 from users.schemas import UserChange
 from users.service import keep_an_admin, remove
 from users.tables import User
@@ -43,20 +43,23 @@ class AdminService:
             user.is_active = user.is_active if wanted.is_active is None else wanted.is_active
             user.is_admin = user.is_admin if wanted.is_admin is None else wanted.is_admin
             await tx.users.save()
-            await self._take_away(tx, user.id, wanted)
+            ended = await self._take_away(tx, user.id, wanted)
+        await self._revoker.announce(ended)
         log.info("user_changed", user_id=user_id, **wanted.model_dump(include={"is_active", "is_admin"}))
         return user
 
-    async def _take_away(self, tx: Transaction, user_id: int, wanted: UserChange) -> None:
+    async def _take_away(self, tx: Transaction, user_id: int, wanted: UserChange) -> Ended:
         if wanted.is_active is False:
-            await self._revoker.end_access(tx, user_id)
-        elif wanted.is_admin is False:  # its tokens still say so; those of API keys never did
-            await self._revoker.end_sessions(tx, user_id)
+            return await self._revoker.end_access(tx, user_id)
+        if wanted.is_admin is False:  # its tokens still say so; those of API keys never did
+            return await self._revoker.end_sessions(tx, user_id)
+        return {}
 
     async def remove(self, user_id: int) -> None:
         """Raises UserNotFound or LastAdmin."""
         async with self._store.transaction() as tx:
-            await remove(tx, _found(await tx.users.lock(user_id)), self._revoker)
+            ended = await remove(tx, _found(await tx.users.lock(user_id)), self._revoker)
+        await self._revoker.announce(ended)
         log.info("user_removed", user_id=user_id)
 
     async def set_admin(self, email: str, *, admin: bool) -> User:

@@ -57,7 +57,8 @@ class ApiKeyService:
             removed = await tx.keys.remove(key_id, user_id)
             if removed is None:
                 raise ApiKeyNotFound
-            await self._revoker.announce([removed.session_id])
+            ended = await self._revoker.end_key(tx, user_id, removed.session_id)
+        await self._revoker.announce(ended)
         log.info("api_key_revoked", user_id=user_id, key_id=key_id)
 
     async def exchange(self, given: str) -> AccessToken:

@@ -14,6 +14,7 @@ from users.administration import AdminService
 from users.api_keys import ApiKeyService
 from users.passwords import Passwords
 from users.repository import Store
+from users.restorer import Restorer
 from users.revoker import Revoker
 from users.service import AccountService
 from users.sessions import SessionService
@@ -39,6 +40,7 @@ async def resources(settings: UsersSettings) -> AsyncIterator[Resources]:
         database = Database(settings, settings.service)
         stack.push_async_callback(database.close)
         redis = await stack.enter_async_context(request_client(settings))
+        await stack.enter_async_context(Restorer(Store(database), redis).running())
         passwords = Passwords(settings.hash_thread_count, settings.hash_queue, settings.hash_wait)
         stack.callback(passwords.close)
         subscriber = await stack.enter_async_context(subscriber_client(settings))
@@ -55,7 +57,7 @@ def _rules(
 ) -> Resources:
     store, signer, revoker = Store(database), TokenSigner(settings), make_revoker(redis, settings)
     return Resources(
-        checks=[Check("postgres", database.ping), Check("redis", redis.ping)],
+        checks=[Check("postgres", database.ping), revocations.check],
         verifier=TokenVerifier(
             StaticKeys(signer.jwks),
             settings.token_issuer,

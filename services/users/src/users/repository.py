@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.database import Database
 from shared.pagination import Page
 from users.exceptions import EmailTaken
-from users.tables import ApiKey, Session, User
+from users.tables import ApiKey, EndedSession, Session, User
 
 ADMINS_LOCK = 7_266_201  # any number that nothing else locks in this database
 
@@ -87,11 +88,15 @@ class SessionRepository:
             update(Session).where(Session.id == session_id, Session.ended_at.is_(None)).values(ended_at=now)
         )
 
-    async def end_all(self, user_id: int, now: datetime, but: str | None = None) -> list[str]:
+    async def end_all(self, user_id: int, now: datetime, except_session: str | None = None) -> list[str]:
         """The ids of those that were ended."""
         ended = await self._session.scalars(
             update(Session)
-            .where(Session.user_id == user_id, Session.ended_at.is_(None), Session.id.is_distinct_from(but))
+            .where(
+                Session.user_id == user_id,
+                Session.ended_at.is_(None),
+                Session.id.is_distinct_from(except_session),
+            )
             .values(ended_at=now)
             .returning(Session.id)
         )
@@ -137,11 +142,46 @@ class ApiKeyRepository:
         )
 
 
+class EndedSessionRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, user_id: int, session_ids: Sequence[str], until: datetime) -> None:
+        if not session_ids:
+            return
+        rows = [{"session_id": one, "user_id": user_id, "until": until} for one in session_ids]
+        added = insert(EndedSession).values(rows)
+        await self._session.execute(
+            added.on_conflict_do_update(
+                index_elements=["session_id"],
+                set_={"until": func.greatest(EndedSession.until, added.excluded.until)},
+            )
+        )
+
+    async def of_user(self, user_id: int, now: datetime) -> dict[str, float]:
+        """Unix seconds by session id."""
+        return await self._listed(EndedSession.user_id == user_id, EndedSession.until > now)
+
+    async def all(self, now: datetime) -> dict[str, float]:
+        """Unix seconds by session id."""
+        return await self._listed(EndedSession.until > now)
+
+    async def _listed(self, *conditions: ColumnElement[bool]) -> dict[str, float]:
+        query = select(EndedSession.session_id, EndedSession.until).where(*conditions)
+        rows = await self._session.execute(query)
+        return {session_id: until.timestamp() for session_id, until in rows}
+
+    async def forget(self, before: datetime) -> None:
+        """Delete those whose tokens had expired before that."""
+        await self._session.execute(delete(EndedSession).where(EndedSession.until < before))
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     users: UserRepository
     sessions: SessionRepository
     keys: ApiKeyRepository
+    ended: EndedSessionRepository
 
 
 class Store:
@@ -158,4 +198,9 @@ class Store:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commits at the end of the block, rolls back on an error."""
         async with self._database.session() as session:
-            yield Transaction(UserRepository(session), SessionRepository(session), ApiKeyRepository(session))
+            yield Transaction(
+                UserRepository(session),
+                SessionRepository(session),
+                ApiKeyRepository(session),
+                EndedSessionRepository(session),
+            )

@@ -1,36 +1,65 @@
-"""Takes access away, at once and everywhere: sessions end in Postgres, their tokens through Redis."""
+"""Takes access away, at once and everywhere: sessions end in Postgres, Redis tells all services."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from redis.asyncio import Redis
 
-from shared.identity.revocations import publish_end
+from shared.identity.ended_sessions import publish
 from users.clock import utc_now
 from users.repository import Transaction
 
 MARGIN = 60  # seconds: a token that is being signed while its session ends expires a little later
+Ended = Mapping[str, float]
 
 
 class Revoker:
-    """Each method is a transaction's last act but the commit: without Redis it raises, and nothing happened.
+    """`end…` is a transaction's last act: it writes down what ends. `announce` follows the commit.
 
-    The other order would leave, when Redis is gone, a session that is over for us and open for the others.
+    What a failed commit did not end was never announced, so it can be tried again. What was committed and
+    could not be announced follows as soon as Redis can be reached: see `restorer`.
     """
 
     def __init__(self, redis: Redis, token_lifetime: int) -> None:
         self._redis = redis
-        self._lifetime = token_lifetime + MARGIN
+        self._lifetime = timedelta(seconds=token_lifetime + MARGIN)
 
-    async def announce(self, session_ids: list[str]) -> None:
+    async def announce(self, ended: Ended) -> None:
         """Raises redis' errors."""
-        await publish_end(self._redis, session_ids, self._lifetime)
+        await publish(self._redis, ended)
 
-    async def end_sessions(self, tx: Transaction, user_id: int, but: str | None = None) -> None:
-        """All sessions of an account, except one."""
-        await self.announce(await tx.sessions.end_all(user_id, utc_now(), but))
+    async def end(self, tx: Transaction, user_id: int, session_ids: Sequence[str]) -> Ended:
+        """Returns what to announce: all that ended lately, so that a repetition announces it again."""
+        now = utc_now()
+        await tx.ended.add(user_id, session_ids, now + self._lifetime)
+        return await tx.ended.of_user(user_id, now)
 
-    async def end_access(self, tx: Transaction, user_id: int) -> None:
+    async def end_sessions(self, tx: Transaction, user_id: int, except_session: str | None = None) -> Ended:
+        """All sessions of an account, except one. Raises redis' errors; then nothing must be committed."""
+        await self._require_redis()
+        return await self.end(tx, user_id, await tx.sessions.end_all(user_id, utc_now(), except_session))
+
+    async def end_session(self, tx: Transaction, user_id: int, session_id: str) -> Ended:
+        """Raises redis' errors, and then nothing must be committed."""
+        await self._require_redis()
+        await tx.sessions.end(session_id, utc_now())
+        return await self.end(tx, user_id, [session_id])
+
+    async def end_key(self, tx: Transaction, user_id: int, session_id: str) -> Ended:
+        """Raises redis' errors, and then nothing must be committed."""
+        await self._require_redis()
+        return await self.end(tx, user_id, [session_id])
+
+    async def end_access(self, tx: Transaction, user_id: int) -> Ended:
         """All sessions of an account, and all tokens that stand for its API keys.
 
         Those are refused for one token lifetime, even if the account is reactivated sooner.
+        Raises redis' errors, and then nothing must be committed.
         """
+        await self._require_redis()
         keys = [key.session_id for key in await tx.keys.owned_by(user_id)]
-        await self.announce([*await tx.sessions.end_all(user_id, utc_now()), *keys])
+        return await self.end(tx, user_id, [*await tx.sessions.end_all(user_id, utc_now()), *keys])
+
+    async def _require_redis(self) -> None:
+        """Without Redis nobody can be told, so nothing is ended: the caller gets 503 and may try again."""
+        await self._redis.ping()

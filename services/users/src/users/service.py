@@ -5,7 +5,7 @@ from shared.logging import get_logger
 from users.exceptions import AccountGone, LastAdmin, WrongPassword
 from users.passwords import Passwords
 from users.repository import Store, Transaction
-from users.revoker import Revoker
+from users.revoker import Ended, Revoker
 from users.schemas import AccountChange, Registration
 from users.tables import User
 
@@ -45,8 +45,8 @@ class AccountService:
             user.email = wanted.email or user.email
             user.password_hash = new_hash or user.password_hash
             await tx.users.save()
-            if new_hash:
-                await self._revoker.end_sessions(tx, user.id, but=session_id)
+            ended = await self._revoker.end_sessions(tx, user.id, session_id) if new_hash else {}
+        await self._revoker.announce(ended)
         log.info("account_changed", user_id=user.id, fields=sorted(wanted.model_fields_set))
         return user
 
@@ -61,7 +61,8 @@ class AccountService:
     async def close(self, user_id: int) -> None:
         """Raises LastAdmin."""
         async with self._store.transaction() as tx:
-            await remove(tx, present(await tx.users.lock(user_id)), self._revoker)
+            ended = await remove(tx, present(await tx.users.lock(user_id)), self._revoker)
+        await self._revoker.announce(ended)
         log.info("account_closed", user_id=user_id)
 
 
@@ -78,8 +79,9 @@ async def keep_an_admin(tx: Transaction, user: User) -> None:
         raise LastAdmin
 
 
-async def remove(tx: Transaction, user: User, revoker: Revoker) -> None:
-    """Delete an account whose row is locked. Raises LastAdmin."""
+async def remove(tx: Transaction, user: User, revoker: Revoker) -> Ended:
+    """Delete an account whose row is locked. Returns what to announce. Raises LastAdmin."""
     await keep_an_admin(tx, user)
-    await revoker.end_access(tx, user.id)
+    ended = await revoker.end_access(tx, user.id)
     await tx.users.remove(user)
+    return ended

@@ -12,7 +12,7 @@ from users.exceptions import InvalidCredentials, InvalidRefreshToken
 from users.fields import canonical_email
 from users.passwords import Passwords
 from users.repository import Store
-from users.revoker import Revoker
+from users.revoker import Ended, Revoker
 from users.schemas import TokenPair
 from users.settings import UsersSettings
 from users.tables import Session, User
@@ -89,24 +89,25 @@ class SessionService:
             reused = not hmac.compare_digest(session.refresh_digest, digest(presented.secret))
             if reused:
                 session.ended_at = session.ended_at or utc_now()
+                ended = await self._revoker.end(tx, user.id, [session.id])
             elif session.ended_at or session.expires_at <= utc_now() or not user.is_active:
                 raise InvalidRefreshToken
             else:
                 session.refresh_digest = digest(successor.secret)
         if reused:  # the transaction is over: the session's end stays, although the answer is an error
-            await self._refuse_reuse(session)
+            await self._refuse_reuse(session, ended)
         return self._answer(user, session, successor)
 
-    async def _refuse_reuse(self, session: Session) -> None:
+    async def _refuse_reuse(self, session: Session, ended: Ended) -> None:
         log.warning("refresh_token_reused", user_id=session.user_id, session_id=session.id)
-        await self._revoker.announce([session.id])
+        await self._revoker.announce(ended)
         raise InvalidRefreshToken
 
     async def sign_out(self, caller: Caller) -> None:
         """Safe to repeat. Raises redis' errors, and then the session goes on."""
         async with self._store.transaction() as tx:
-            await tx.sessions.end(caller.session_id, utc_now())
-            await self._revoker.announce([caller.session_id])
+            ended = await self._revoker.end_session(tx, caller.id, caller.session_id)
+        await self._revoker.announce(ended)
         log.info("signed_out", user_id=caller.id, session_id=caller.session_id)
 
     def _answer(self, user: User, session: Session, refresh: RefreshToken) -> TokenPair:

@@ -63,6 +63,19 @@ class Session(Base):
     ended_at: Mapped[datetime | None]
 
 
+class EndedSession(Base):
+    """A session or API key whose access tokens are refused until `until`, when the last of them has expired.
+
+    Written in the transaction that ends it, and kept when its account is deleted: Redis is told from here.
+    """
+
+    __tablename__ = "ended_sessions"
+
+    session_id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(index=True)
+    until: Mapped[datetime] = mapped_column(index=True)
+
+
 class ApiKey(Base):
     __tablename__ = "api_keys"
 

@@ -24,3 +24,9 @@ class KeysUnavailable(Unavailable):
     """The signing keys were never fetched, so no token can be judged."""
 
     code, title = "keys_unavailable", "Tokens cannot be verified now"
+
+
+class RevocationsUnknown(Unavailable):
+    """The list of ended sessions was never read, so an ended one could not be told from a live one."""
+
+    code, title = "revocations_unknown", "Tokens cannot be verified now"

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from shared.cache import request_client, subscriber_client
+from shared.cache import subscriber_client
 from shared.health import Check
 from shared.http import service_client
 from shared.identity.keys import RemoteKeys
@@ -28,7 +28,6 @@ class RemoteIdentity:
 async def remote_identity(settings: RemoteIdentitySettings) -> AsyncIterator[RemoteIdentity]:
     """Connected for as long as the block runs; neither Redis nor the keys need to be there at its start."""
     async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(request_client(settings))
         subscriber = await stack.enter_async_context(subscriber_client(settings))
         client = await stack.enter_async_context(service_client("", timeout=KEYS_TIMEOUT))
         revocations = await stack.enter_async_context(Revocations(subscriber).listening())
@@ -40,4 +39,4 @@ async def remote_identity(settings: RemoteIdentitySettings) -> AsyncIterator[Rem
             cache_size=settings.token_cache_size,
             longest=settings.token_longest_seconds,
         )
-        yield RemoteIdentity(verifier, revocations, [Check("redis", redis.ping), Check("keys", keys.ping)])
+        yield RemoteIdentity(verifier, revocations, [revocations.check, Check("keys", keys.ping)])

@@ -7,58 +7,60 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from shared.health import Check, CheckFailed
+from shared.identity.ended_sessions import CHANNEL, ENDED, publish_end, read, text
+from shared.identity.exceptions import RevocationsUnknown
 from shared.logging import get_logger
 
-ENDED = "identity:ended"  # a sorted set: session id -> Unix seconds until which its tokens could be used
-CHANNEL = "identity:ended"
+__all__ = ["CHANNEL", "ENDED", "Revocations", "publish_end"]
+
 RECONNECT = 0.25
 SILENCE = 5.0  # seconds without a word until Redis is asked for one; after as many again it counts as lost
+START = 1.0  # seconds for which a start waits for the list
 log = get_logger()
-
-
-async def publish_end(redis: Redis, session_ids: list[str], lifetime: int) -> None:
-    """Tell all services that these sessions are over; `lifetime` is an access token's, in seconds.
-
-    Raises redis' errors: a session counts as ended only when this could be said.
-    """
-    if not session_ids:
-        return
-    now = time.time()
-    async with redis.pipeline(transaction=True) as pipe:
-        pipe.zadd(ENDED, dict.fromkeys(session_ids, now + lifetime))
-        pipe.zremrangebyscore(ENDED, "-inf", now)
-        for session_id in session_ids:
-            pipe.publish(CHANNEL, f"{now + lifetime:.0f} {session_id}")
-        await pipe.execute()
 
 
 class Revocations:
     """The ended sessions, kept up to date by one listening connection.
 
-    While Redis is gone the last known ones stay in force and no new one can be ended; after it is back the
-    whole list is read again.
+    While Redis is gone the last known ones stay in force; after it is back the whole list is read again.
+    Until a complete list has been read once, nobody can say which sessions have ended: every question raises.
     """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._ended: dict[str, float] = {}
         self._purged_at = 0.0
+        self._known = asyncio.Event()
+        self._listening = False
 
     def __contains__(self, session_id: str) -> bool:
+        """Raises RevocationsUnknown until a complete list has been read."""
+        if not self._known.is_set():
+            raise RevocationsUnknown
         return session_id in self._ended
+
+    @property
+    def check(self) -> Check:
+        """Not ready before the list was read. Later a lost connection is shown, but is no reason to leave."""
+        return Check("revocations", self._probe)
+
+    async def _probe(self) -> dict[str, bool]:
+        if not self._known.is_set():
+            raise CheckFailed("the list of ended sessions was not read yet")
+        return {"listening": self._listening}
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator["Revocations"]:
         """Listen for as long as the block runs."""
-        first = asyncio.Event()
-        task = asyncio.create_task(self._listen(first), name="revocations")
+        task = asyncio.create_task(self._listen(), name="revocations")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(
-                first.wait(), 1.0
-            )  # start with the list where Redis answers, without where not
+            async with asyncio.timeout(START):
+                await self._known.wait()
         try:
             yield self
         finally:
@@ -66,40 +68,61 @@ class Revocations:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _listen(self, first: asyncio.Event) -> None:
+    async def _listen(self) -> None:
         while True:
             try:
-                await self._follow(first)
+                await self._follow()
             except (RedisError, OSError) as error:  # OSError includes TimeoutError
                 log.warning("revocations_lost", reason=repr(error))
+            except Exception:  # whatever it is: without a listener no session would end any more
+                log.exception("revocations_listener_failed")
+            finally:
+                self._listening = False
             await asyncio.sleep(RECONNECT)
 
-    async def _follow(self, first: asyncio.Event) -> None:
+    async def _follow(self) -> None:
         async with self._redis.pubsub() as pubsub:
             async with asyncio.timeout(SILENCE):
-                await pubsub.subscribe(CHANNEL)  # before the list is read, so that nothing falls between
-                listed = await self._redis.zrangebyscore(ENDED, time.time(), "+inf", withscores=True)
-            self._ended.update((str(entry[0]), float(entry[1])) for entry in listed)
+                await _subscribe(pubsub)
+                await self._read()
+            await self._hear(pubsub)
+
+    async def _read(self) -> None:
+        """Read the list until it is complete: after a loss, the service that ends sessions restores it."""
+        waiting = False
+        while True:
+            listed, complete = await read(self._redis)
+            self._ended.update(listed)
+            if complete:
+                break
+            if not waiting:
+                waiting = True
+                log.warning("revocations_incomplete")
+            await asyncio.sleep(RECONNECT)
+        self._purge()
+        self._listening = True
+        self._known.set()
+
+    async def _hear(self, pubsub: PubSub) -> None:
+        asked = False
+        while True:
+            message = await pubsub.get_message(timeout=SILENCE)
+            if message is not None:
+                asked = False
+                self._note(message)
+            elif asked:  # a connection can die without a word; nothing would be heard on it ever again
+                raise RedisConnectionError("no answer to PING")
+            else:
+                asked = True
+                await pubsub.ping()
             self._purge()
-            first.set()
-            asked = False
-            while True:
-                message = await pubsub.get_message(timeout=SILENCE)
-                if message is not None:
-                    asked = False
-                    self._note(message)
-                    self._purge()
-                elif asked:  # a connection can die without a word; nothing would be heard on it ever again
-                    raise RedisConnectionError("no answer to PING")
-                else:
-                    asked = True
-                    self._purge()
-                    await pubsub.ping()
 
     def _note(self, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe":  # the connection was replaced, and what was said meanwhile is lost
+            raise RedisConnectionError("subscribed anew")
         if message["type"] != "message":
             return
-        until, _, session_id = message["data"].partition(" ")
+        until, _, session_id = text(message["data"]).partition(" ")
         try:
             self._ended[session_id] = float(until)
         except ValueError:
@@ -111,3 +134,10 @@ class Revocations:
             return
         self._purged_at = now
         self._ended = {session_id: until for session_id, until in self._ended.items() if until > now}
+
+
+async def _subscribe(pubsub: PubSub) -> None:
+    """Returns when Redis has confirmed it: what is said from now on will be heard."""
+    await pubsub.subscribe(CHANNEL)
+    while (message := await pubsub.get_message(timeout=SILENCE)) is None or message["type"] != "subscribe":
+        pass

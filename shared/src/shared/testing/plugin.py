@@ -79,8 +79,34 @@ def make_database(embedded_postgres: "EmbeddedPostgres") -> Callable[..., dict[s
 
 
 @pytest.fixture(scope="session")
-def redis_settings(embedded_valkey: "EmbeddedValkey") -> dict[str, Any]:
+def redis_settings(
+    embedded_valkey: "EmbeddedValkey", complete_list: "Callable[[EmbeddedValkey], None]"
+) -> dict[str, Any]:
+    """Of a Valkey with a complete list of ended sessions: nobody's."""
+    complete_list(embedded_valkey)
     return {"redis_url": embedded_valkey.url, "redis_password": embedded_valkey.password}
+
+
+@pytest.fixture(scope="session")
+def complete_list() -> "Callable[[EmbeddedValkey], None]":
+    """`complete_list(valkey)` does what `users` does at each start: services wait for it."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see the module
+
+    from shared.cache import request_client  # noqa: PLC0415 - see the module
+    from shared.identity.ended_sessions import restore  # noqa: PLC0415 - see the module
+    from shared.settings import RedisSettings  # noqa: PLC0415 - see the module
+
+    def write(server: "EmbeddedValkey") -> None:
+        async def run() -> None:
+            async with request_client(
+                RedisSettings(redis_url=server.url, redis_password=server.password)
+            ) as redis:
+                await restore(redis, {})
+
+        with ThreadPoolExecutor(1) as other:
+            other.submit(asyncio.run, run()).result()
+
+    return write
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

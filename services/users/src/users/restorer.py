@@ -1,0 +1,62 @@
+"""Keeps the list of ended sessions in Redis complete: what Redis forgets, Postgres still knows."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from redis.asyncio import Redis
+
+from shared.identity.ended_sessions import is_complete, restore
+from shared.logging import get_logger
+from users.clock import utc_now
+from users.repository import Store
+
+LOOK = 1.0  # seconds between two looks at whether Redis still has the list
+INTERVAL = 15.0  # seconds after which it is restored in any case
+KEEP = timedelta(hours=1)  # longer than anybody needs: another worker's clock may differ
+log = get_logger()
+
+
+class Restorer:
+    """Runs in every worker. To restore a list that is complete changes nothing, so they need not agree."""
+
+    def __init__(self, store: Store, redis: Redis) -> None:
+        self._store = store
+        self._redis = redis
+        self._restored_at = float("-inf")
+        self._failing = False
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Restorer"]:
+        task = asyncio.create_task(self._run(), name="restorer")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                if time.monotonic() >= self._restored_at + INTERVAL or not await is_complete(self._redis):
+                    await self.restore()
+                self._failing = False
+            except Exception as error:  # noqa: BLE001 - Redis or Postgres is gone; the next look tries again
+                if not self._failing:
+                    log.warning("ended_sessions_not_restored", reason=repr(error))
+                self._failing = True
+            await asyncio.sleep(LOOK)
+
+    async def restore(self) -> None:
+        """Raises redis' errors and DatabaseUnavailable."""
+        now = utc_now()
+        async with self._store.transaction() as tx:
+            ended = await tx.ended.all(now)
+            await tx.ended.forget(now - KEEP)
+        missing = await restore(self._redis, ended)
+        self._restored_at = time.monotonic()
+        if missing:
+            log.warning("ended_sessions_restored", number=len(missing))
