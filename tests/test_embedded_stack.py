@@ -215,20 +215,37 @@ def test_a_second_stack_on_the_same_folder_is_refused_in_one_line(start: Start, 
     assert "in use" in second.output
 
 
-@pytest.mark.parametrize(("server", "path"), [("valkey-server", "/users/me"), ("bin/postgres -D", "/items")])
-def test_a_killed_server_is_told_by_readiness_and_comes_back(
-    demo: Demo, client: httpx2.Client, headers: dict[str, str], server: str, path: str
+def test_without_postgres_it_is_not_ready_and_comes_back(
+    demo: Demo, client: httpx2.Client, headers: dict[str, str]
 ) -> None:
     with unattended(demo):
-        os.kill(demo.process_of(server), signal.SIGKILL)
+        os.kill(demo.process_of("bin/postgres -D"), signal.SIGKILL)
         eventually(lambda: status(client, "/ready") == 503)
-        if server.endswith("-D"):
-            eventually(lambda: status(client, path, headers=headers) == 503)
-            problem = client.get(path, headers=headers)
-            assert problem.headers["Content-Type"] == "application/problem+json"
-            assert problem.headers["Retry-After"]
+        eventually(lambda: status(client, "/items", headers=headers) == 503)
+        problem = client.get("/items", headers=headers)
+        assert problem.headers["Content-Type"] == "application/problem+json"
+        assert problem.headers["Retry-After"]
     eventually(lambda: status(client, "/ready") == 200)
-    eventually(lambda: status(client, path, headers=headers) == 200)
+    eventually(lambda: status(client, "/items", headers=headers) == 200)
+
+
+def test_without_redis_callers_are_served_and_readiness_shows_that_nobody_listens(
+    demo: Demo, client: httpx2.Client, headers: dict[str, str]
+) -> None:
+    with unattended(demo):
+        os.kill(demo.process_of("valkey-server"), signal.SIGKILL)
+        eventually(lambda: not listens(client))
+        assert status(client, "/ready") == 200
+        assert status(client, "/users/me", headers=headers) == 200
+        assert client.post("/auth/logout", headers=headers).status_code == 503
+    eventually(lambda: listens(client))
+    assert status(client, "/users/me", headers=headers) == 200
+
+
+def listens(client: httpx2.Client) -> bool:
+    """Whether the gateway's worker that answers hears of ended sessions."""
+    shown = client.get("/ready").json()["checks"]["revocations"]
+    return bool(shown["ok"] and shown["info"]["listening"])
 
 
 def test_a_killed_service_comes_back_although_its_workers_outlive_it(

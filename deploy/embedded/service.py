@@ -65,6 +65,11 @@ def environment(
     return {**worker_counts(), **os.environ, **prefixed, "TMPDIR": str(settings.facet_folder / "tmp")}
 
 
+def for_migrations(name: str, environment: dict[str, str], secrets: Path) -> dict[str, str]:
+    """The same with the database's password alone: no migration needs the signing key."""
+    return {**environment, f"{variable(name)}_SECRETS_DIR": str(secrets / f"{name}-database")}
+
+
 async def migrate(name: str, environment: dict[str, str], log: Path) -> None:
     """Raises StackFailed with the end of the log when the migrations do not run through."""
     with log.open("ab") as output:

@@ -10,7 +10,7 @@ import httpx2
 
 from deploy.embedded.exceptions import StackFailed
 from deploy.embedded.leftovers import Children
-from deploy.embedded.service import WITH_DATABASE, ServiceProcess, environment, migrate
+from deploy.embedded.service import WITH_DATABASE, ServiceProcess, environment, for_migrations, migrate
 from deploy.embedded.settings import SERVICES, StackSettings
 from deploy.embedded.supervisor import Supervisor
 from deploy.terminal import Terminal
@@ -71,7 +71,7 @@ class Stack:
 
     async def _databases(self) -> None:
         await self._start(self._postgres)
-        passwords = {name: self._secret(name, f"{name}_database") for name in WITH_DATABASE}
+        passwords = {name: self._secret(f"{name}-database", f"{name}_database") for name in WITH_DATABASE}
         try:
             await provision(self._postgres.admin_url, passwords)
         except (asyncpg.PostgresError, OSError) as error:
@@ -81,7 +81,7 @@ class Stack:
         await asyncio.gather(*needs)
         if name in WITH_DATABASE:
             log = self._logs / f"{name}-migrations.log"
-            await migrate(name, self._environments[name], log)
+            await migrate(name, for_migrations(name, self._environments[name], self._secrets), log)
         await self._start(self._services[name])
 
     async def _start(self, child: ChildServer) -> None:

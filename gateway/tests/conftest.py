@@ -20,6 +20,7 @@ from shared.cache import request_client
 from shared.settings import RedisSettings
 from shared.testing import LiveApp, TestIdentity, served
 
+INTERNAL_SECRET = "known-to-users-and-gateway"
 TABLE = """
 [defaults]
 methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -257,6 +258,7 @@ def given(
         **redis_settings,
         **all_upstreams.urls,
         "jwks_url": identity.jwks_url,
+        "internal_secret": INTERNAL_SECRET,
         "routes_file": table,
         "log_format": "json",
     }

@@ -8,6 +8,7 @@ import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from pydantic import SecretStr
 
 from gateway import api_keys
 from gateway.api_keys import ApiKeys
@@ -46,6 +47,8 @@ async def test_a_key_becomes_a_token_and_never_reaches_the_upstream(
     assert key.encode() not in items.last.head
     assert [request.line for request in users.requests] == [b"POST /internal/api-keys/exchange HTTP/1.1"]
     assert users.last.values(b"x-api-key") == [key.encode()]
+    assert users.last.values(b"x-internal-secret") == [b"known-to-users-and-gateway"]
+    assert b"known-to-users" not in items.last.head
     assert users.last.body == b""
 
 
@@ -217,7 +220,7 @@ async def test_a_dropped_key_that_was_revoked_meanwhile_is_refused(
     token = identity.token()
     exchange(token)
     pool = UpstreamPool("users", users.url)
-    keys = ApiKeys(pool, size=10)
+    keys = ApiKeys(pool, SecretStr("internal"), size=10)
     assert await keys.token_for(key) == token
     users.answer = answer(b"{}", PROBLEM)
     assert keys.drop(key, token)
@@ -322,7 +325,7 @@ async def test_a_first_waiter_that_leaves_takes_no_other_along(
 
     users.script = script
     pool = UpstreamPool("users", users.url)
-    keys = ApiKeys(pool, size=10)
+    keys = ApiKeys(pool, SecretStr("internal"), size=10)
     first = asyncio.create_task(keys.token_for(key))
     await eventually(lambda: users.requests)
     others = [asyncio.create_task(keys.token_for(key)) for _ in range(5)]

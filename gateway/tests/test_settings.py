@@ -8,6 +8,7 @@ from shared.settings import load_settings
 NEEDED = {
     "GATEWAY_REDIS_URL": "redis://localhost:6379/0",
     "GATEWAY_REDIS_PASSWORD": "secret",
+    "GATEWAY_INTERNAL_SECRET": "known-to-users-and-gateway",
     "GATEWAY_JWKS_URL": "http://users:8001/.well-known/jwks.json",
 }
 

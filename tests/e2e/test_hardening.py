@@ -12,7 +12,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 SERVICES = ("gateway", "users", "items", "ml-predict")
 SERVERS = (*SERVICES, "postgres", "redis")
 STEPS = ("secrets", "provision", "users-migrate", "items-migrate")
-HOLDERS = tomllib.loads((ROOT / "deploy" / "secrets.toml").read_text())
+PLAN = tomllib.loads((ROOT / "deploy" / "secrets.toml").read_text())
+HOLDERS = {name: files for name, files in PLAN.items() if name in SERVERS}  # the others are steps
 
 OTHER_DATABASE = """
 import asyncio, asyncpg, pathlib

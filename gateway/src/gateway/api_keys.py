@@ -12,13 +12,15 @@ from http import HTTPStatus
 from typing import Generic, TypeVar
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from gateway.exceptions import ApiKeyInvalid, KeyExchangeUnavailable
 from gateway.upstream import UpstreamError, UpstreamPool
 from shared.context import CURRENT
+from shared.internal import HEADER
 from shared.logging import get_logger
 
+INTERNAL_HEADER = HEADER.lower().encode()
 EXCHANGE = b"/internal/api-keys/exchange"
 LONGEST = 256
 RENEW_BEFORE = 30.0  # seconds of life that a token passed on has left at least
@@ -49,8 +51,9 @@ class ApiKeys:
     push out good keys.
     """
 
-    def __init__(self, users: UpstreamPool, *, size: int) -> None:
+    def __init__(self, users: UpstreamPool, secret: SecretStr, *, size: int) -> None:
         self._users = users
+        self._secret = secret
         self._kept: _Recent[_Kept] = _Recent(size)
         self._refused: _Recent[float] = _Recent(size)  # until when
         self._asking: dict[bytes, asyncio.Task[_Kept]] = {}
@@ -111,7 +114,8 @@ class ApiKeys:
         return _Kept(exchanged.access_token, now, now + exchanged.expires_in - RENEW_BEFORE)
 
     async def _exchange(self, key: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        headers = [(b"x-api-key", key.encode())]
+        secret = self._secret.get_secret_value().encode()
+        headers = [(b"x-api-key", key.encode()), (INTERNAL_HEADER, secret)]
         context = CURRENT.get()
         if context is not None:
             headers += [

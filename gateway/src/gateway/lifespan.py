@@ -35,7 +35,7 @@ async def resources(settings: GatewaySettings) -> AsyncIterator[Resources]:
         pools = {name: _pool(settings, name, url) for name, url in settings.upstreams.items()}
         for pool in pools.values():
             stack.push_async_callback(pool.close)
-        api_keys = ApiKeys(pools["users"], size=settings.key_cache_size)
+        api_keys = ApiKeys(pools["users"], settings.internal_secret, size=settings.key_cache_size)
         authenticator = Authenticator(identity.verifier, identity.revocations, api_keys)
         plane = DataPlane(settings.routes, authenticator, Forwarder(pools))
         checks = [*identity.checks]

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from gateway.route_table import RouteTable, load_routes
+from shared.internal import InternalSettings
 from shared.settings import RemoteIdentitySettings, ServiceSettings
 
 DEFAULT_ROUTES = Path(__file__).parent / "routes.toml"
@@ -17,7 +18,7 @@ ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
 UPSTREAM = re.compile(r"http://[^\s/?#@]+/?")
 
 
-class GatewaySettings(ServiceSettings, RemoteIdentitySettings):
+class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings):
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
     service: str = "gateway"

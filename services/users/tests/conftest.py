@@ -26,6 +26,7 @@ from users.migrations import FOLDER
 from users.repository import Store
 from users.settings import UsersSettings
 
+AS_GATEWAY = {"X-Internal-Secret": "known-to-users-and-gateway"}
 PASSWORD = "correct horse battery staple"
 
 
@@ -55,7 +56,7 @@ class Person:
         return answer.json()
 
     async def exchange(self, key: str) -> httpx2.Response:
-        return await self.client.post("/internal/api-keys/exchange", headers={"X-API-Key": key})
+        return await self.client.post("/internal/api-keys/exchange", headers={"X-API-Key": key, **AS_GATEWAY})
 
     async def again(self) -> "Person":
         """The same person with another session."""
@@ -68,6 +69,12 @@ class Person:
     def _with(self, answer: httpx2.Response) -> "Person":
         assert answer.status_code == 200, answer.text
         return Person(self.client, self.id, self.email, answer.json())
+
+
+@pytest.fixture(scope="session")
+def as_gateway() -> dict[str, str]:
+    """The header that only the gateway can send."""
+    return AS_GATEWAY
 
 
 class People:
@@ -116,7 +123,13 @@ def settings(
     new_key: Callable[[], str],
 ) -> UsersSettings:
     database = make_database("users", FOLDER)
-    return UsersSettings(signing_key=new_key(), hash_threads=2, **database, **redis_settings)
+    return UsersSettings(
+        signing_key=new_key(),
+        internal_secret=AS_GATEWAY["X-Internal-Secret"],
+        hash_threads=2,
+        **database,
+        **redis_settings,
+    )
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -227,5 +240,6 @@ def environment(settings: UsersSettings, clean_environment: dict[str, str]) -> d
         "USERS_DATABASE_PASSWORD": settings.database_password.get_secret_value(),
         "USERS_REDIS_URL": settings.redis_url,
         "USERS_REDIS_PASSWORD": settings.redis_password.get_secret_value(),
+        "USERS_INTERNAL_SECRET": settings.internal_secret.get_secret_value(),
         "USERS_SIGNING_KEY": settings.signing_key.get_secret_value(),
     }

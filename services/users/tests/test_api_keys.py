@@ -81,14 +81,24 @@ async def test_a_key_is_exchanged_for_a_short_plain_token(admin):
 
 
 @pytest.mark.parametrize("key", [b"", b"x", b"fk_00000000_x", b"x" * 5000, b"\xff\xfe", b"' or 1=1"])
-async def test_an_invented_key_is_401(client, key):
-    answer = await client.post("/internal/api-keys/exchange", headers=[(b"X-API-Key", key)])
+async def test_an_invented_key_is_401(client, key, as_gateway):
+    headers = [(b"X-API-Key", key), *((name.encode(), value.encode()) for name, value in as_gateway.items())]
+    answer = await client.post("/internal/api-keys/exchange", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_api_key")
 
 
-async def test_no_key_is_401(client):
-    answer = await client.post("/internal/api-keys/exchange")
+async def test_no_key_is_401(client, as_gateway):
+    answer = await client.post("/internal/api-keys/exchange", headers=as_gateway)
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize("secret", [None, b"", b"known", b"Known-to-users-and-gateway", b"\xff", b"x" * 5000])
+async def test_nobody_but_the_gateway_can_exchange_a_key(client, person, secret):
+    """Another service on the same network finds no such route, even with a good key."""
+    key = (await person.make_key())["key"].encode()
+    headers = [(b"X-API-Key", key)] + ([] if secret is None else [(b"X-Internal-Secret", secret)])
+    answer = await client.post("/internal/api-keys/exchange", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 async def test_a_token_does_not_outlive_its_key(person, store):

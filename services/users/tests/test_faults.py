@@ -48,11 +48,12 @@ def postgres(folder):
 
 
 @pytest.fixture
-async def live(people, postgres, valkey, new_key):
+async def live(people, postgres, valkey, new_key, as_gateway):
     """The service on servers that may be stopped, and `people` pointed at it."""
     await provision(postgres.admin_url, {"users": "secret"})
     settings = UsersSettings(
         signing_key=new_key(),
+        internal_secret=as_gateway["X-Internal-Secret"],
         database_url=postgres.url("users", "users"),
         database_password="secret",
         database_timeout=1.0,

@@ -11,6 +11,7 @@ def environment(monkeypatch, settings, tmp_path):
     (tmp_path / "users_signing_key").write_text(settings.signing_key.get_secret_value())
     (tmp_path / "users_database_password").write_text("x")
     (tmp_path / "users_redis_password").write_text("y")
+    (tmp_path / "users_internal_secret").write_text("known-to-users-and-gateway")
     monkeypatch.setenv("USERS_SECRETS_DIR", str(tmp_path))
     monkeypatch.setenv("USERS_DATABASE_URL", settings.database_url)
     monkeypatch.setenv("USERS_REDIS_URL", settings.redis_url)
@@ -45,6 +46,13 @@ def test_migrating_needs_the_database_only(environment, tmp_path):
     (tmp_path / "users_signing_key").unlink()
     environment.delenv("USERS_REDIS_URL")
     assert load_settings(MigrationSettings).database_password.get_secret_value() == "x"
+
+
+@pytest.mark.parametrize("secret", ["", "short"])
+def test_an_internal_secret_that_can_be_guessed_is_refused(environment, tmp_path, secret):
+    (tmp_path / "users_internal_secret").write_text(secret)
+    with pytest.raises(SystemExit, match="USERS_INTERNAL_SECRET"):
+        load_settings(UsersSettings)
 
 
 def test_hash_threads_are_a_workers_share_of_the_cpus(environment):

@@ -57,6 +57,7 @@ def _facet_environment(stage: Stage, port: int) -> Mapping[str, str]:
         "GATEWAY_WORKERS": "1",
         "GATEWAY_REDIS_URL": f"unix://{stage.redis_socket}",
         "GATEWAY_REDIS_PASSWORD": stage.redis_password,
+        "GATEWAY_INTERNAL_SECRET": stage.redis_password,
         "GATEWAY_JWKS_URL": stage.jwks_url,
         "GATEWAY_USERS_URL": stage.upstream_url,
         "GATEWAY_ITEMS_URL": stage.upstream_url,

@@ -8,6 +8,8 @@ from fastapi.security import OAuth2PasswordRequestForm
 from shared.identity import ActiveCaller, AdminCaller
 from shared.identity.dependencies import CurrentCaller
 from shared.identity.exceptions import AdminOnly
+from shared.internal import HEADER as INTERNAL_HEADER
+from shared.internal import require_internal
 from users.administration import AdminService
 from users.api_keys import ApiKeyService, stands_for_key
 from users.exceptions import SessionRequired
@@ -33,7 +35,16 @@ ApiKeys = Annotated[ApiKeyService, _resource("api_keys")]
 Signer = Annotated[TokenSigner, _resource("signer")]
 
 PasswordForm = Annotated[OAuth2PasswordRequestForm, Depends()]
+InternalSecret = Annotated[str, Header(alias=INTERNAL_HEADER)]
 PresentedKey = Annotated[str, Header(alias="X-API-Key")]
+
+
+async def gateway_only(request: Request, secret: InternalSecret = "") -> None:
+    """Being on the same network is not enough."""
+    require_internal(request.state.settings, secret)
+
+
+GATEWAY = Depends(gateway_only)
 
 
 async def account(caller: ActiveCaller, accounts: Accounts) -> User:

@@ -23,6 +23,7 @@ from users.tokens import TokenSigner
 
 
 class Resources(TypedDict):
+    settings: UsersSettings
     checks: list[Check]
     verifier: TokenVerifier
     revocations: Revocations
@@ -57,6 +58,7 @@ def _rules(
 ) -> Resources:
     store, signer, revoker = Store(database), TokenSigner(settings), make_revoker(redis, settings)
     return Resources(
+        settings=settings,
         checks=[Check("postgres", database.ping), revocations.check],
         verifier=TokenVerifier(
             StaticKeys(signer.jwks),

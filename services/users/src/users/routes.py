@@ -7,6 +7,7 @@ from shared.identity import ActiveCaller, CurrentCaller
 from shared.pagination import TOTAL_COUNT, PageQuery
 from users.dependencies import (
     ADMIN,
+    GATEWAY,
     NO_STORE,
     SIGNED_IN,
     Accounts,
@@ -35,7 +36,7 @@ from users.schemas import (
 auth = APIRouter(tags=["authentication"])
 users = APIRouter(prefix="/users", tags=["users"])
 keys = APIRouter(prefix="/users/me/api-keys", tags=["API keys"])
-internal = APIRouter(prefix="/internal", include_in_schema=False)
+internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[GATEWAY])
 
 
 @auth.post("/auth/token", dependencies=[NO_STORE])
@@ -65,7 +66,7 @@ async def jwks(signer: Signer, response: Response) -> Jwks:
 
 @internal.post("/api-keys/exchange", dependencies=[NO_STORE])
 async def exchange(api_keys: ApiKeys, key: PresentedKey = "") -> AccessToken:
-    """For the gateway, which is the only one that can reach it."""
+    """A short token for a key."""
     return await api_keys.exchange(key)
 
 

@@ -4,6 +4,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.cpus import usable_cpus
+from shared.internal import InternalSettings
 from shared.settings import DatabaseSettings, IdentitySettings, RedisSettings, ServiceSettings
 from users.keys import private_key, public_keys
 
@@ -17,7 +18,7 @@ class MigrationSettings(ServiceSettings, DatabaseSettings):
     port: int = 8001
 
 
-class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings):
+class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings, InternalSettings):
     """Lifetimes are in the unit that their names end with."""
 
     body_limit: int = Field(default=65_536, ge=1, description="Largest request body, bytes.")
