@@ -15,6 +15,7 @@ from deploy.embedded.settings import ROOT
 from shared.secrets import make_secrets
 
 PLAN = ROOT / "deploy" / "secrets.toml"
+REDIS_USERS = ROOT / "deploy" / "redis.acl"
 
 
 @contextlib.contextmanager
@@ -59,6 +60,14 @@ def secrets_in(folder: Path, plan: Path = PLAN) -> Path:
             if not _good((kept / holder / name).read_bytes(), kind):
                 raise StackFailed(f"{kept / holder / name} is damaged: restore it, or delete {folder}")
     return kept
+
+
+def redis_users(secrets: Path, rules: Path = REDIS_USERS) -> str:
+    """`redis.acl` with the passwords in their places."""
+    text = rules.read_text()
+    for file in (secrets / "redis").iterdir():
+        text = text.replace(f"{{{file.name}}}", file.read_text().strip())
+    return text
 
 
 def _good(secret: bytes, kind: str) -> bool:

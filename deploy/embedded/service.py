@@ -53,6 +53,7 @@ def environment(
         "METRICS_PORT": str(settings.metrics_port(name)),
         "SECRETS_DIR": str(secrets / name),
         "REDIS_URL": valkey.url,
+        "REDIS_USERNAME": name,
         "JWKS_URL": f"{settings.url('users')}/.well-known/jwks.json",
         "USERS_URL": settings.url("users"),
         "ITEMS_URL": settings.url("items"),

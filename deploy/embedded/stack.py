@@ -9,6 +9,7 @@ import asyncpg
 import httpx2
 
 from deploy.embedded.exceptions import StackFailed
+from deploy.embedded.folder import redis_users
 from deploy.embedded.leftovers import Children
 from deploy.embedded.service import WITH_DATABASE, ServiceProcess, environment, for_migrations, migrate
 from deploy.embedded.settings import SERVICES, StackSettings
@@ -37,7 +38,10 @@ class Stack:
             settings.facet_folder / "postgres", self._secret("postgres", "postgres"), logs / "postgres.log"
         )
         self._valkey = EmbeddedValkey(
-            settings.facet_folder / "valkey", self._secret("redis", "redis"), logs / "valkey.log"
+            settings.facet_folder / "valkey",
+            self._secret("redis", "redis"),
+            logs / "valkey.log",
+            redis_users(secrets),
         )
         self._environments = {
             name: environment(name, settings, secrets, self._postgres, self._valkey) for name in SERVICES

@@ -28,6 +28,7 @@ def subscriber_client(settings: RedisSettings) -> Redis:
 def _client(settings: RedisSettings, read_timeout: float | None, retry: Retry, *, decode: bool) -> Redis:
     pool = BlockingConnectionPool.from_url(
         settings.redis_url,
+        username=settings.redis_username,
         password=settings.redis_password.get_secret_value(),
         max_connections=POOL_SIZE,
         timeout=settings.redis_timeout,

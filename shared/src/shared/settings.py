@@ -75,6 +75,7 @@ class RedisSettings(BaseModel):
         pattern=r"^(rediss?|unix)://[^@\s]+$",
         description="redis://host:6379/0 or unix:///path, without a password.",
     )
+    redis_username: str | None = Field(default=None, description="Unset: Redis' default user.")
     redis_password: SecretStr = Field(min_length=1)
     redis_timeout: float = Field(default=0.5, gt=0, description="Seconds for one command.")
 

@@ -12,8 +12,10 @@ from shared.embedded.child import ChildServer
 class EmbeddedValkey(ChildServer):
     name = "valkey"
 
-    def __init__(self, folder: Path, password: str, log: Path) -> None:
+    def __init__(self, folder: Path, password: str, log: Path, users: str = "") -> None:
+        """`users` is added to the configuration: `user NAME on >PASSWORD …`, a line for each."""
         super().__init__(log)
+        self._users = users
         self._folder = folder
         self.password = password
         self._socket = Path(tempfile.mkdtemp(prefix="facet-valkey-")) / "valkey.sock"
@@ -32,6 +34,7 @@ class EmbeddedValkey(ChildServer):
         config.write_text(
             f'port 0\nunixsocket {self._socket}\nunixsocketperm 700\nrequirepass "{self.password}"\n'
             f'dir "{self._folder.resolve()}"\nappendonly yes\nappendfsync everysec\nsave ""\n'
+            f"{self._users}\n"
         )  # a file, because a command line can be read by every user of the machine
         return [str(get_binary_path()), str(config)]
 

@@ -1,0 +1,126 @@
+"""What each service may do in Redis: deploy/redis.acl, on a real server."""
+
+import secrets
+import tempfile
+import time
+import tomllib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError
+
+from deploy.embedded.folder import PLAN, redis_users
+from shared.cache import request_client, subscriber_client
+from shared.embedded import EmbeddedValkey
+from shared.identity import Revocations
+from shared.identity.ended_sessions import CHANNEL, ENDED, publish_end, restore
+from shared.secrets import make_secrets
+from shared.settings import RedisSettings
+
+OTHERS = ("gateway", "items", "ml-predict")
+Settings = Callable[[str], RedisSettings]
+
+
+@pytest.fixture(scope="module")
+def settings() -> Iterator[Settings]:
+    """How a service connects, with the secrets and the rules that ship."""
+    with tempfile.TemporaryDirectory(prefix="facet-test-") as name:
+        folder = Path(name)
+        make_secrets(folder / "secrets", tomllib.loads(PLAN.read_text()))
+        password = secrets.token_urlsafe()
+        users = redis_users(folder / "secrets")
+        server = EmbeddedValkey(folder / "data", password, folder / "log", users)
+        server.start()
+
+        def of(service: str) -> RedisSettings:
+            file = folder / "secrets" / service / f"{service.replace('-', '_')}_redis_password"
+            return RedisSettings(
+                redis_url=server.url, redis_username=service, redis_password=file.read_text().strip()
+            )
+
+        yield of
+        server.stop()
+
+
+@asynccontextmanager
+async def client(settings: RedisSettings) -> AsyncIterator[Redis]:
+    async with request_client(settings) as opened:
+        yield opened
+
+
+FORBIDDEN: dict[str, Callable[[Redis], Any]] = {
+    "end a session": lambda redis: publish_end(redis, ["s"], 60),
+    "publish an end": lambda redis: redis.publish(CHANNEL, "9999999999 s"),
+    "publish on another identity channel": lambda redis: redis.publish("identity:other", "x"),
+    "add to the list": lambda redis: redis.zadd(ENDED, {"s": 1.0}),
+    "clear the list": lambda redis: redis.delete(ENDED),
+    "write another identity key": lambda redis: redis.set("identity:x", "1"),
+    "add to the list by a script": lambda redis: redis.eval(
+        "return redis.call('ZADD', KEYS[1], 1, 's')", 1, ENDED
+    ),
+    "add by a script that hides its key": lambda redis: redis.eval(
+        "return redis.call('ZADD', 'identity:ended', 1, 's')", 0
+    ),
+    "read what users keeps": lambda redis: redis.get("users:x"),
+    "forget everything": lambda redis: redis.flushall(),
+    "list all keys": lambda redis: redis.keys(),
+    "change the server": lambda redis: redis.config_set("maxmemory", "1"),
+    "give itself rights": lambda redis: redis.acl_setuser("items", enabled=True, commands=["+@all"]),
+}
+
+
+@pytest.mark.parametrize("service", OTHERS)
+@pytest.mark.parametrize("what", FORBIDDEN)
+async def test_no_other_service_may(settings: Settings, service: str, what: str) -> None:
+    async with client(settings(service)) as redis:
+        with pytest.raises(Exception, match=r"(?i)permission|NOPERM|ACL failure") as refused:
+            await FORBIDDEN[what](redis)
+    assert isinstance(refused.value, NoPermissionError) or "script" in what
+
+
+@pytest.mark.parametrize(
+    "what", ["forget everything", "list all keys", "change the server", "give itself rights"]
+)
+async def test_not_even_users_may(settings: Settings, what: str) -> None:
+    async with client(settings("users")) as redis:
+        with pytest.raises(NoPermissionError):
+            await FORBIDDEN[what](redis)
+
+
+@pytest.mark.parametrize("service", ["users", *OTHERS])
+async def test_every_service_hears_what_users_says(
+    settings: Settings, service: str, eventually: Callable[..., Any]
+) -> None:
+    before, after = secrets.token_hex(8), secrets.token_hex(8)
+    async with client(settings("users")) as redis, subscriber_client(settings(service)) as subscriber:
+        await restore(redis, {before: time.time() + 60})
+        async with Revocations(subscriber).listening() as revocations:
+            assert before in revocations
+            await publish_end(redis, [after], 60)
+            await eventually(lambda: after in revocations, True)
+
+
+@pytest.mark.parametrize("service", ["users", *OTHERS])
+async def test_a_service_does_as_it_likes_with_its_own_keys_and_with_events(
+    settings: Settings, service: str
+) -> None:
+    async with client(settings(service)) as redis:
+        key = f"{service}:key"
+        await redis.set(key, "1", ex=60)
+        assert await redis.eval("return redis.call('INCR', KEYS[1])", 1, key) == 2
+        await redis.publish(f"{service}:channel", "x")
+        await redis.xadd(f"events:{service}", {"a": "b"})
+        await redis.xgroup_create(f"events:{service}", secrets.token_hex(4), id="0")
+        async with redis.pipeline(transaction=True) as pipe:
+            pipe.get(key)
+            pipe.delete(key)
+            assert await pipe.execute() == ["2", 1]
+
+
+async def test_nobody_knows_anothers_password(settings: Settings) -> None:
+    passwords = {settings(service).redis_password.get_secret_value() for service in ("users", *OTHERS)}
+    assert len(passwords) == 4
