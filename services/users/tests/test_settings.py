@@ -2,8 +2,10 @@
 
 import pytest
 
+from shared.memory import MIB
 from shared.settings import load_settings
-from users.settings import MigrationSettings, UsersSettings
+from users.argon2 import HASH_MEMORY
+from users.settings import PROCESS, MigrationSettings, UsersSettings, hash_threads
 
 
 @pytest.fixture
@@ -60,3 +62,22 @@ def test_hash_threads_are_a_workers_share_of_the_cpus(environment):
     assert load_settings(UsersSettings).hash_thread_count == 1
     environment.setenv("USERS_HASH_THREADS", "3")
     assert load_settings(UsersSettings).hash_thread_count == 3
+
+
+@pytest.mark.parametrize(
+    ("workers", "cpus", "memory", "threads"),
+    [
+        (1, 16, 384, 5),  # the container that Compose gives it, on a large machine
+        (1, 2, 384, 2),
+        (1, 16, 64 * 1024, 16),
+        (4, 16, 64 * 1024, 4),
+        (4, 16, 1024, 3),
+        (8, 2, 64 * 1024, 1),
+        (1, 16, 128, 1),  # less than it needs anyway
+    ],
+)
+def test_hash_threads_follow_cpus_and_memory_whichever_is_less(workers, cpus, memory, threads):
+    assert hash_threads(workers, cpus, memory * MIB) == threads
+    if memory > 128:
+        taken = (workers + 1) * PROCESS + workers * threads * HASH_MEMORY
+        assert taken < memory * MIB

@@ -10,10 +10,9 @@ from typing import TypeVar
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from users.argon2 import LANES, MEMORY_KIB, PASSES
 from users.exceptions import Busy
 
-# OWASP's minimum for Argon2id: 19 MiB, two passes, one lane. About 25 ms of one CPU.
-MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 T = TypeVar("T")
 
 

@@ -5,8 +5,21 @@ from pydantic_settings import SettingsConfigDict
 
 from shared.cpus import usable_cpus
 from shared.internal import InternalSettings
+from shared.memory import MIB, usable_memory
 from shared.settings import DatabaseSettings, IdentitySettings, RedisSettings, ServiceSettings
+from users.argon2 import HASH_MEMORY
 from users.keys import private_key, public_keys
+
+PROCESS = 96 * MIB  # of a worker, or of the master, before it hashes anything
+
+
+def hash_threads(workers: int, cpus: int, memory: int) -> int:
+    """Of each worker: its share of the CPUs or of half the memory that is left, whichever is less.
+
+    On a machine with 16 cores, 16 hashes at once would take a container of 384 MiB over its limit.
+    """
+    left = max(0, memory - (workers + 1) * PROCESS)
+    return max(1, min(cpus // workers, left // 2 // HASH_MEMORY // workers))
 
 
 class MigrationSettings(ServiceSettings, DatabaseSettings):
@@ -33,7 +46,7 @@ class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings, Internal
     hash_threads: int | None = Field(
         default=None,
         ge=1,
-        description="Password hashes at once in each worker. Unset: its share of the CPUs.",
+        description="Password hashes at once in each worker. Unset: its share of the CPUs or of the memory.",
     )
     hash_queue: int = Field(default=32, ge=0, description="Hashes that may wait in each worker.")
     hash_wait: float = Field(default=2.0, gt=0, description="Seconds that one may wait.")
@@ -58,4 +71,4 @@ class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings, Internal
 
     @property
     def hash_thread_count(self) -> int:
-        return self.hash_threads or max(1, usable_cpus() // self.worker_count)
+        return self.hash_threads or hash_threads(self.worker_count, usable_cpus(), usable_memory())

@@ -1,0 +1,19 @@
+"""How much memory this process may really use."""
+
+import os
+from pathlib import Path
+
+from shared.cpus import CGROUP
+
+MIB = 1024 * 1024
+
+
+def usable_memory(cgroup: Path = CGROUP) -> int:
+    """Bytes, for all workers together: the machine's or the cgroup's limit (v2, v1), whichever is less."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            limits.append(int((cgroup / name).read_text()))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return min(limits)
