@@ -54,3 +54,9 @@ def test_the_manual_of_the_cluster_names_every_holder() -> None:
     manual = (ROOT / "deploy/cluster/README.md").read_text()
     line = next(line for line in manual.splitlines() if line.strip().startswith("for holder in"))
     assert set(line.split("in ", 1)[1].split(";")[0].split()) == set(PLAN) - {"redis"}
+
+
+def test_the_image_has_a_folder_for_every_holder() -> None:
+    """A volume takes its owner from the folder that it is mounted over."""
+    recipe = (ROOT / "deploy/Dockerfile").read_text()
+    assert set(re.findall(r"for holder in ([a-z -]+);", recipe)[0].split()) == set(PLAN)
