@@ -84,7 +84,7 @@ async def sign_up(people, client):
 async def test_it_is_ready_when_both_are_there(live):
     answer = await live.get("/ready")
     assert answer.status_code == 200
-    assert set(answer.json()["checks"]) == {"postgres", "revocations"}
+    assert set(answer.json()["checks"]) == {"postgres", "keys", "revocations"}
 
 
 async def test_without_redis_only_what_ends_access_fails(live, people, valkey):

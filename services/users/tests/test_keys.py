@@ -6,7 +6,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from shared.identity import StaticKeys, TokenVerifier
+from shared.identity import TokenVerifier
+from users.key_ring import KeyRing
 from users.keys import jwk, private_key, public_keys
 from users.tokens import TokenSigner
 
@@ -34,7 +35,7 @@ P256 = ec.generate_private_key(ec.SECP256R1())
 async def test_anyone_may_read_the_keys(client):
     answer = await client.get("/.well-known/jwks.json")
     assert answer.status_code == 200
-    assert answer.headers["Cache-Control"] == "public, max-age=300"
+    assert answer.headers["Cache-Control"] == "public, max-age=60"
     [key] = answer.json()["keys"]
     assert set(key) == {"kty", "crv", "x", "y", "kid", "use", "alg"}, "and nothing of the private half"
 
@@ -78,15 +79,22 @@ def test_what_cannot_verify_is_refused(wrong):
         public_keys(wrong)
 
 
+def signer_of(settings):
+    """And its ring, when no rotation was ever made."""
+    ring = KeyRing(settings)
+    ring.update([])
+    return TokenSigner(settings, ring), ring
+
+
 async def test_tokens_of_a_retired_key_stay_valid(settings, new_key):
-    before = TokenSigner(settings)
+    before, _ = signer_of(settings)
     token = before.access_token(7, "s", admin=False, lifetime=60)
     for retired in (settings.signing_key.get_secret_value(), public_pem(_key_of(settings))):
         changed = {"signing_key": new_key(), "retired_keys": retired + "\n" + public_pem(P256)}
-        after = TokenSigner(type(settings)(**{**settings.model_dump(), **changed}))
-        assert len(after.jwks["keys"]) == 3
-        assert "d" not in after.jwks["keys"][1]
-        verifier = TokenVerifier(StaticKeys(after.jwks), "facet", "facet")
+        after, ring = signer_of(type(settings)(**{**settings.model_dump(), **changed}))
+        assert len(ring.jwks["keys"]) == 3
+        assert not any("d" in key for key in ring.jwks["keys"])
+        verifier = TokenVerifier(ring, "facet", "facet")
         assert (await verifier.verify(token)).id == 7
         assert (await verifier.verify(after.access_token(8, "s", admin=True, lifetime=60))).is_admin
 
@@ -97,5 +105,5 @@ def _key_of(settings):
 
 def test_a_key_that_is_current_and_retired_is_published_once(settings):
     changed = {"retired_keys": settings.signing_key.get_secret_value()}
-    signer = TokenSigner(type(settings)(**{**settings.model_dump(), **changed}))
-    assert len(signer.jwks["keys"]) == 1
+    _, ring = signer_of(type(settings)(**{**settings.model_dump(), **changed}))
+    assert len(ring.jwks["keys"]) == 1

@@ -16,7 +16,7 @@ from shared.settings import DatabaseSettings
 from users.migrations import FOLDER
 from users.tables import Base
 
-TABLES = {"users", "sessions", "api_keys", "ended_sessions"}
+TABLES = {"users", "sessions", "api_keys", "ended_sessions", "signing_keys"}
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from shared.identity.caller import Caller
 from users.clock import utc_now
 from users.credentials import digest
 from users.exceptions import Busy, InvalidCredentials
+from users.key_ring import KeyRing
 from users.lifespan import make_revoker
 from users.passwords import Passwords
 from users.repository import Store
@@ -42,7 +43,9 @@ def sessions_with(store, redis, settings):
     def make(passwords, store=store):
         opened.append(passwords(1, 1, 5.0))
         revoker = make_revoker(redis, settings)
-        return SessionService(store, opened[-1], TokenSigner(settings), revoker, settings)
+        ring = KeyRing(settings)
+        ring.update([])
+        return SessionService(store, opened[-1], TokenSigner(settings, ring), revoker, settings)
 
     yield make
     for passwords in opened:

@@ -13,10 +13,10 @@ from shared.internal import require_internal
 from users.administration import AdminService
 from users.api_keys import ApiKeyService, stands_for_key
 from users.exceptions import SessionRequired
+from users.key_ring import KeyRing
 from users.service import AccountService
 from users.sessions import SessionService
 from users.tables import User
-from users.tokens import TokenSigner
 
 
 def _resource(name: str) -> Any:
@@ -32,7 +32,7 @@ Accounts = Annotated[AccountService, _resource("accounts")]
 Administration = Annotated[AdminService, _resource("administration")]
 Sessions = Annotated[SessionService, _resource("sessions")]
 ApiKeys = Annotated[ApiKeyService, _resource("api_keys")]
-Signer = Annotated[TokenSigner, _resource("signer")]
+Ring = Annotated[KeyRing, _resource("ring")]
 
 PasswordForm = Annotated[OAuth2PasswordRequestForm, Depends()]
 InternalSecret = Annotated[str, Header(alias=INTERNAL_HEADER)]

@@ -52,5 +52,9 @@ class TooManyApiKeys(Conflict):
     code, title = "too_many_api_keys", "There are too many API keys"
 
 
+class RotationUnderWay(Conflict):
+    code, title = "rotation_under_way", "An earlier new key does not sign yet: try again in a few minutes"
+
+
 class Busy(Unavailable):
     code, title = "busy", "Too many sign-ins at once"

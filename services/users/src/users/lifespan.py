@@ -9,9 +9,11 @@ from redis.asyncio import Redis
 from shared.cache import request_client, subscriber_client
 from shared.database import Database
 from shared.health import Check
-from shared.identity import Revocations, StaticKeys, TokenVerifier
+from shared.identity import Revocations, TokenVerifier
 from users.administration import AdminService
 from users.api_keys import ApiKeyService
+from users.key_ring import KeyRing
+from users.key_rotation import KeyRotation
 from users.passwords import Passwords
 from users.repository import Store
 from users.restorer import Restorer
@@ -27,7 +29,7 @@ class Resources(TypedDict):
     checks: list[Check]
     verifier: TokenVerifier
     revocations: Revocations
-    signer: TokenSigner
+    ring: KeyRing
     accounts: AccountService
     administration: AdminService
     sessions: SessionService
@@ -41,12 +43,14 @@ async def resources(settings: UsersSettings) -> AsyncIterator[Resources]:
         database = Database(settings, settings.service)
         stack.push_async_callback(database.close)
         redis = await stack.enter_async_context(request_client(settings))
+        ring = KeyRing(settings)
+        await stack.enter_async_context(KeyRotation(Store(database), ring, settings).followed())
         await stack.enter_async_context(Restorer(Store(database), redis).running())
         passwords = Passwords(settings.hash_thread_count, settings.hash_queue, settings.hash_wait)
         stack.callback(passwords.close)
         subscriber = await stack.enter_async_context(subscriber_client(settings))
         revocations = await stack.enter_async_context(Revocations(subscriber).listening())
-        yield _rules(settings, database, redis, passwords, revocations)
+        yield _rules(settings, database, redis, passwords, revocations, ring)
 
 
 def _rules(
@@ -55,20 +59,21 @@ def _rules(
     redis: Redis,
     passwords: Passwords,
     revocations: Revocations,
+    ring: KeyRing,
 ) -> Resources:
-    store, signer, revoker = Store(database), TokenSigner(settings), make_revoker(redis, settings)
+    store, signer, revoker = Store(database), TokenSigner(settings, ring), make_revoker(redis, settings)
     return Resources(
         settings=settings,
-        checks=[Check("postgres", database.ping), revocations.check],
+        checks=[Check("postgres", database.ping), Check("keys", ring.ping), revocations.check],
         verifier=TokenVerifier(
-            StaticKeys(signer.jwks),
+            ring,
             settings.token_issuer,
             settings.token_audience,
             cache_size=settings.token_cache_size,
             longest=settings.token_longest_seconds,
         ),
         revocations=revocations,
-        signer=signer,
+        ring=ring,
         accounts=AccountService(store, passwords, revoker),
         administration=AdminService(store, revoker),
         sessions=SessionService(store, passwords, signer, revoker, settings),

@@ -1,5 +1,6 @@
 """What the rules ask of Postgres: one transaction at a time, and no rule in here."""
 
+import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.database import Database
 from shared.pagination import Page
 from users.exceptions import EmailTaken
-from users.tables import ApiKey, EndedSession, Session, User
+from users.key_ring import StoredKey
+from users.tables import ApiKey, EndedSession, Session, SigningKey, User
 
-ADMINS_LOCK = 7_266_201  # any number that nothing else locks in this database
+ADMINS_LOCK = 7_266_201  # any numbers that nothing else locks in this database
+KEYS_LOCK = 7_266_202
 
 
 class UserRepository:
@@ -176,12 +179,42 @@ class EndedSessionRepository:
         await self._session.execute(delete(EndedSession).where(EndedSession.until < before))
 
 
+class SigningKeyRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def lock(self) -> None:
+        """Until the transaction ends: one rotation at a time."""
+        await self._session.execute(text(f"SELECT pg_advisory_xact_lock({KEYS_LOCK})"))
+
+    async def all(self) -> list[StoredKey]:
+        columns = SigningKey.__table__.columns
+        rows = await self._session.execute(select(*columns).order_by(SigningKey.signs_from))
+        return [StoredKey(**row) for row in rows.mappings()]
+
+    async def add_if_missing(self, key: StoredKey) -> None:
+        added = insert(SigningKey).values(**dataclasses.asdict(key))
+        await self._session.execute(added.on_conflict_do_nothing())
+
+    async def end_all(self, until: datetime) -> None:
+        """None verifies for longer than that."""
+        await self._session.execute(
+            update(SigningKey).values(verifies_until=func.least(SigningKey.verifies_until, until))
+        )
+
+    async def forget(self, before: datetime) -> None:
+        """Delete made keys that ended before that. The file's stays on record: it must not sign again."""
+        over = SigningKey.verifies_until < before
+        await self._session.execute(delete(SigningKey).where(over, SigningKey.sealed.is_not(None)))
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     users: UserRepository
     sessions: SessionRepository
     keys: ApiKeyRepository
     ended: EndedSessionRepository
+    signing_keys: SigningKeyRepository
 
 
 class Store:
@@ -203,4 +236,5 @@ class Store:
                 SessionRepository(session),
                 ApiKeyRepository(session),
                 EndedSessionRepository(session),
+                SigningKeyRepository(session),
             )

@@ -1,6 +1,5 @@
 """Keeps the list of ended sessions in Redis complete: what Redis forgets, Postgres still knows."""
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -8,6 +7,7 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 
+from shared.background import repeated
 from shared.identity.ended_sessions import is_complete, restore
 from shared.logging import get_logger
 from users.clock import utc_now
@@ -26,29 +26,15 @@ class Restorer:
         self._store = store
         self._redis = redis
         self._restored_at = float("-inf")
-        self._failing = False
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Restorer"]:
-        task = asyncio.create_task(self._run(), name="restorer")
-        try:
+        async with repeated(self._look, "restore_ended_sessions", pause=LOOK):
             yield self
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                if time.monotonic() >= self._restored_at + INTERVAL or not await is_complete(self._redis):
-                    await self.restore()
-                self._failing = False
-            except Exception as error:  # noqa: BLE001 - Redis or Postgres is gone; the next look tries again
-                if not self._failing:
-                    log.warning("ended_sessions_not_restored", reason=repr(error))
-                self._failing = True
-            await asyncio.sleep(LOOK)
+    async def _look(self) -> None:
+        if time.monotonic() >= self._restored_at + INTERVAL or not await is_complete(self._redis):
+            await self.restore()
 
     async def restore(self) -> None:
         """Raises redis' errors and DatabaseUnavailable."""

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 
 from shared.fields import PathId
 from shared.identity import ActiveCaller, CurrentCaller
+from shared.identity.keys import MAX_AGE
 from shared.pagination import TOTAL_COUNT, PageQuery
 from users.dependencies import (
     ADMIN,
@@ -16,8 +17,8 @@ from users.dependencies import (
     Me,
     PasswordForm,
     PresentedKey,
+    Ring,
     Sessions,
-    Signer,
 )
 from users.schemas import (
     AccessToken,
@@ -58,10 +59,10 @@ async def sign_out(caller: CurrentCaller, sessions: Sessions) -> None:
 
 
 @auth.get("/.well-known/jwks.json")
-async def jwks(signer: Signer, response: Response) -> Jwks:
-    """The keys that access tokens are verified with."""
-    response.headers["Cache-Control"] = "public, max-age=300"
-    return Jwks.model_validate(signer.jwks)
+async def jwks(ring: Ring, response: Response) -> Jwks:
+    """The keys that access tokens are verified with, and those that will sign soon."""
+    response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
+    return Jwks.model_validate(ring.jwks)
 
 
 @internal.post("/api-keys/exchange", dependencies=[NO_STORE])

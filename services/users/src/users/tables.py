@@ -76,6 +76,18 @@ class EndedSession(Base):
     until: Mapped[datetime] = mapped_column(index=True)
 
 
+class SigningKey(Base):
+    """A key that signs access tokens. The private half is sealed; the first key's is in a file instead."""
+
+    __tablename__ = "signing_keys"
+
+    key_id: Mapped[str] = mapped_column(primary_key=True)
+    public: Mapped[str]
+    sealed: Mapped[bytes | None]
+    signs_from: Mapped[datetime]
+    verifies_until: Mapped[datetime | None]
+
+
 class ApiKey(Base):
     __tablename__ = "api_keys"
 

@@ -2,13 +2,12 @@
 
 import time
 import uuid
-from typing import Any
 
 import jwt
 
 from shared.identity.caller import ADMIN_SCOPE
 from shared.identity.tokens import ALGORITHM, TOKEN_TYPE
-from users.keys import jwk, private_key, public_keys
+from users.key_ring import KeyRing
 from users.settings import UsersSettings
 
 CLIENT_ID = "facet"  # RFC 9068, section 2.2 requires one; all callers come as the same client
@@ -17,17 +16,14 @@ CLIENT_ID = "facet"  # RFC 9068, section 2.2 requires one; all callers come as t
 class TokenSigner:
     """Signs inline: ES256 takes less than the hop to a thread would."""
 
-    def __init__(self, settings: UsersSettings) -> None:
-        self._key = private_key(settings.signing_key.get_secret_value())
-        current = jwk(self._key.public_key())
-        retired = [jwk(key) for key in public_keys(settings.retired_keys.get_secret_value())]
-        self._key_id = current["kid"]
+    def __init__(self, settings: UsersSettings, ring: KeyRing) -> None:
+        self._ring = ring
         self._issuer = settings.token_issuer
         self._audience = settings.token_audience
-        self.jwks: dict[str, Any] = {"keys": list({key["kid"]: key for key in [current, *retired]}.values())}
 
     def access_token(self, user_id: int, session_id: str, *, admin: bool, lifetime: int) -> str:
-        """A token of `lifetime` seconds."""
+        """A token of `lifetime` seconds. Raises KeysUnavailable."""
+        key_id, key = self._ring.signing()
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -40,4 +36,4 @@ class TokenSigner:
             "exp": now + lifetime,
             "jti": uuid.uuid4().hex,
         }
-        return jwt.encode(claims, self._key, ALGORITHM, headers={"typ": TOKEN_TYPE, "kid": self._key_id})
+        return jwt.encode(claims, key, ALGORITHM, headers={"typ": TOKEN_TYPE, "kid": key_id})

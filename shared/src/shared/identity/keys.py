@@ -10,6 +10,7 @@ import httpx2
 from jwt import PyJWK, PyJWKSet
 from jwt.exceptions import PyJWTError
 
+from shared.background import repeated
 from shared.identity.exceptions import KeysUnavailable
 from shared.logging import get_logger
 
@@ -86,19 +87,12 @@ class RemoteKeys:
     @contextlib.asynccontextmanager
     async def renewing(self) -> AsyncIterator["RemoteKeys"]:
         """Renew the keys for as long as the block runs: kept tokens alone would never ask for them."""
-        task = asyncio.create_task(self._keep_renewing(), name="signing-keys")
-        try:
+        async with repeated(self._renew_old, "signing_keys", pause=min(self._max_age, RETRY)):
             yield self
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
-    async def _keep_renewing(self) -> None:
-        while True:
-            await asyncio.sleep(min(self._max_age, RETRY))
-            if self._is_old:
-                await self._renew()
+    async def _renew_old(self) -> None:
+        if self._is_old:
+            await self._renew()
 
     @property
     def _is_old(self) -> bool:
