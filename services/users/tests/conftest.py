@@ -14,17 +14,17 @@ import pytest_asyncio
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
-from sqlalchemy import text
+from sqlalchemy import Table, select, text, update
 
 from shared.cache import request_client
 from shared.database import Database
 from shared.testing import served
 from users.administration import AdminService
-from users.lifespan import make_revoker
+from users.factory import Factory
 from users.main import create_app
 from users.migrations import FOLDER
-from users.repository import Store
 from users.settings import UsersSettings
+from users.store import Store
 
 AS_GATEWAY = {"X-Internal-Secret": "known-to-users-and-gateway"}
 PASSWORD = "correct horse battery staple"
@@ -148,8 +148,8 @@ async def database(settings: UsersSettings) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def store(database: Database) -> Store:
-    return Store(database)
+def store(factory: Factory) -> Store:
+    return factory.store
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -162,9 +162,9 @@ async def redis(settings: UsersSettings) -> AsyncIterator[Redis]:
 def held_up(database: Database) -> Callable[..., Awaitable[list[Any]]]:
     """Runs coroutines against a row that is locked until all of them wait, so that they really race."""
 
-    async def run(row: type[Any], key: Any, *racing: Awaitable[Any]) -> list[Any]:
+    async def run(table: Table, key: Any, *racing: Awaitable[Any]) -> list[Any]:
         async with database.session() as session:
-            await session.get(row, key, with_for_update=True)
+            await session.execute(select(table).where(table.c.id == key).with_for_update())
             tasks = [asyncio.ensure_future(one) for one in racing]
             until = time.monotonic() + 10
             while await waiting(database) < len(tasks):
@@ -173,6 +173,17 @@ def held_up(database: Database) -> Callable[..., Awaitable[list[Any]]]:
         return await asyncio.gather(*tasks)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def alter(database: Database) -> Callable[..., Awaitable[None]]:
+    """`await alter(users, 7, is_active=False)`: changes a row behind the service's back."""
+
+    async def change(table: Table, key: Any, **values: Any) -> None:
+        async with database.session() as session:
+            await session.execute(update(table).where(table.c.id == key).values(values))
+
+    return change
 
 
 WAITING = """
@@ -187,8 +198,16 @@ async def waiting(database: Database) -> int:
 
 
 @pytest.fixture(scope="session")
-def admins(store: Store, redis: Redis, settings: UsersSettings) -> AdminService:
-    return AdminService(store, make_revoker(redis, settings))
+def factory(settings: UsersSettings, database: Database, redis: Redis) -> Factory:
+    """Its ring knows the first key only."""
+    made = Factory(settings, database, redis)
+    made.ring.update([])
+    return made
+
+
+@pytest.fixture(scope="session")
+def admins(factory: Factory) -> AdminService:
+    return factory.administration()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from users.tables import users
+
 NEW = "another long password"
 
 
@@ -38,15 +40,14 @@ async def test_a_key_can_read_my_account(person):
 async def test_an_account_that_is_gone_is_401_at_once(person, store):
     """Deleted behind everybody's back: the token itself is still good."""
     async with store.transaction() as tx:
-        await tx.users.remove(await tx.users.lock(person.id))
+        await tx.users.remove(person.id)
     answer = await person.ask("GET", "/users/me")
     assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
-async def test_an_account_that_is_inactive_is_401_at_once(person, store):
-    async with store.transaction() as tx:
-        (await tx.users.lock(person.id)).is_active = False
+async def test_an_account_that_is_inactive_is_401_at_once(person, alter):
+    await alter(users, person.id, is_active=False)
     for method in ("GET", "DELETE"):
         answer = await person.ask(method, "/users/me")
         assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
@@ -59,16 +60,21 @@ async def test_my_name_needs_no_password(person):
     assert (await person.ask("GET", "/users/me")).json()["name"] == "Grace"
 
 
-@pytest.mark.parametrize("change", [{}, {"name": None}, {"email": None, "password": None}])
-async def test_what_is_left_out_stays(person, change):
+async def test_what_is_left_out_stays(person):
     before = (await person.ask("GET", "/users/me")).json()
-    answer = await person.ask("PATCH", "/users/me", json=change)
-    assert (answer.status_code, answer.json()) == (200, before)
+    answer = await person.ask("PATCH", "/users/me", json={"name": "Grace"})
+    assert (answer.status_code, answer.json()) == (200, {**before, "name": "Grace"})
 
 
 @pytest.mark.parametrize(
     "change",
     [
+        {},
+        {"current_password": "x"},
+        {"name": None},
+        {"email": None, "current_password": "x"},
+        {"password": None, "current_password": "x"},
+        {"name": "Grace", "current_password": None},
         {"email": "new@example.com"},
         {"password": NEW},
         {"password": "short", "current_password": "x"},

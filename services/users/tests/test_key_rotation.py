@@ -20,7 +20,8 @@ from users.key_ring import KeyRing
 from users.key_rotation import KeyRotation
 from users.main import create_app
 from users.migrations import FOLDER
-from users.repository import Store
+from users.store import Store
+from users.tables import signing_keys
 
 SHORT = timedelta(seconds=0.6)
 
@@ -37,14 +38,8 @@ async def own_store(own_settings):
     database = Database(own_settings, "tests")
     yield Store(database)
     async with database.session() as session:
-        await session.execute(key_rotation_table().delete())
+        await session.execute(signing_keys.delete())
     await database.close()
-
-
-def key_rotation_table():
-    from users.tables import Base  # noqa: PLC0415 - only here
-
-    return Base.metadata.tables["signing_keys"]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from shared.database import database_url
 from shared.migrations import alembic_config
 from shared.settings import DatabaseSettings
 from users.migrations import FOLDER
-from users.tables import Base
+from users.tables import metadata
 
 TABLES = {"users", "sessions", "api_keys", "ended_sessions", "signing_keys"}
 
@@ -36,7 +36,7 @@ def differences(connection):
     context = MigrationContext.configure(
         connection, opts={"compare_type": True, "compare_server_default": True}
     )
-    return compare_metadata(context, Base.metadata)
+    return compare_metadata(context, metadata)
 
 
 def tables(connection):
@@ -67,9 +67,7 @@ async def test_up_down_and_up_again(empty):
 async def test_constraints_have_the_names_of_the_convention(empty):
     await asyncio.to_thread(command.upgrade, alembic_config(FOLDER, empty), "head")
     expected = {
-        str(one.name)
-        for table in Base.metadata.tables.values()
-        for one in (*table.constraints, *table.indexes)
+        str(one.name) for table in metadata.tables.values() for one in (*table.constraints, *table.indexes)
     }
     assert await asked(empty, lambda connection: set(names(connection))) == expected
 

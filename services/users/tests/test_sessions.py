@@ -15,37 +15,32 @@ from shared.identity.caller import Caller
 from users.clock import utc_now
 from users.credentials import digest
 from users.exceptions import Busy, InvalidCredentials
-from users.key_ring import KeyRing
-from users.lifespan import make_revoker
 from users.passwords import Passwords
-from users.repository import Store
-from users.sessions import SessionService
-from users.tables import Session
-from users.tokens import TokenSigner
+from users.store import Store
+from users.tables import sessions, users
 
 
 @pytest.fixture(scope="session")
-def stored(database):
+def stored(store):
     """What Postgres holds of a session, if anything."""
 
     async def look(session_id):
-        async with database.session() as session:
-            return await session.get(Session, session_id)
+        async with store.transaction() as tx:
+            return await tx.sessions.by_id(session_id)
 
     return look
 
 
 @pytest.fixture
-def sessions_with(store, redis, settings):
-    """The rules, with passwords (a subclass) that do something in between."""
+def sessions_with(factory):
+    """The rules, with passwords (a subclass) that do something in between, and maybe another store."""
     opened = []
 
-    def make(passwords, store=store):
+    def make(passwords, store=None):
         opened.append(passwords(1, 1, 5.0))
-        revoker = make_revoker(redis, settings)
-        ring = KeyRing(settings)
-        ring.update([])
-        return SessionService(store, opened[-1], TokenSigner(settings, ring), revoker, settings)
+        made = factory.sessions(opened[-1])
+        made._store = store or made._store
+        return made
 
     yield make
     for passwords in opened:
@@ -175,16 +170,13 @@ async def test_bytes_that_are_no_utf8_are_wrong_credentials(client):
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"password_hash": "of a new one"}])
-async def test_a_sign_in_during_a_change_gets_no_session(sessions_with, store, people, person, change):
+async def test_a_sign_in_during_a_change_gets_no_session(sessions_with, alter, people, person, change):
     """The password is verified, then the account is changed, then the sign-in goes on."""
 
     class Slow(Passwords):
         async def verify(self, password, stored):
             matches = await super().verify(password, stored)
-            async with store.transaction() as tx:
-                user = await tx.users.lock(person.id)
-                for name, value in change.items():
-                    setattr(user, name, value)
+            await alter(users, person.id, **change)
             return matches
 
     with pytest.raises(InvalidCredentials):
@@ -232,7 +224,7 @@ async def test_reuse_ends_that_session_only(person):
 
 async def test_of_concurrent_refreshes_with_one_token_one_wins(person, held_up):
     sid = claims(person.tokens)["sid"]
-    answers = await held_up(Session, sid, *(person.refresh() for _ in range(4)))
+    answers = await held_up(sessions, sid, *(person.refresh() for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [200] + [401] * 3
 
 
@@ -262,10 +254,8 @@ async def test_a_session_id_is_not_enough_to_end_a_session(person, client):
     assert (await person.refresh()).status_code == 200
 
 
-async def test_an_expired_session_cannot_be_refreshed(person, store):
-    async with store.transaction() as tx:
-        session = await tx.sessions.lock(digest(person.tokens["refresh_token"].split(".")[0]))
-        session.expires_at = utc_now() - timedelta(seconds=1)
+async def test_an_expired_session_cannot_be_refreshed(person, alter):
+    await alter(sessions, claims(person.tokens)["sid"], expires_at=utc_now() - timedelta(seconds=1))
     answer = await person.refresh()
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
 
@@ -277,14 +267,12 @@ async def test_only_digests_of_a_refresh_token_are_stored(person, stored):
     assert len(base64.urlsafe_b64decode(secret + "=")) == 32
 
 
-async def test_sessions_that_are_over_are_forgotten_at_the_next_sign_in(person, store, stored):
+async def test_sessions_that_are_over_are_forgotten_at_the_next_sign_in(person, alter, stored):
     other = await person.again()
     fresh = await person.again()
     long_ago = utc_now() - timedelta(hours=1)
-    async with store.transaction() as tx:
-        for one, column in ((person, "ended_at"), (other, "expires_at")):
-            session = await tx.sessions.lock(digest(one.tokens["refresh_token"].split(".")[0]))
-            setattr(session, column, long_ago)
+    for one, column in ((person, "ended_at"), (other, "expires_at")):
+        await alter(sessions, claims(one.tokens)["sid"], **{column: long_ago})
     await person.again()
     assert await stored(claims(person.tokens)["sid"]) is None
     assert await stored(claims(other.tokens)["sid"]) is None
@@ -347,15 +335,19 @@ async def test_a_logout_that_could_not_be_announced_can_be_repeated(sessions_wit
     """Redis went away between the look at it and the announcement."""
     sid = claims(person.tokens)["sid"]
     caller = Caller(person.id, sid, frozenset(), 0)
-    sessions = sessions_with(Passwords)
+    service = sessions_with(Passwords)
 
-    async def fail(ended):
-        assert sid in ended
-        raise RedisConnectionError
+    class Deaf:
+        def __init__(self, revoker):
+            self.end_session = revoker.end_session
 
-    sessions._revoker.announce = fail
+        async def announce(self, ended):
+            assert sid in ended
+            raise RedisConnectionError
+
+    service._revoker = Deaf(service._revoker)
     with pytest.raises(RedisConnectionError):
-        await sessions.sign_out(caller)
+        await service.sign_out(caller)
     assert (await person.refresh()).status_code == 401, "it has ended here"
     await sessions_with(Passwords).sign_out(caller)
     assert await redis.zscore("identity:ended", sid) is not None

@@ -3,36 +3,17 @@
 import argparse
 import asyncio
 
-from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
-
-from shared.cache import request_client
-from shared.database import Database
-from shared.exceptions import ServiceError
 from shared.logging import configure_logging
 from shared.settings import load_settings
-from users.administration import AdminService
-from users.lifespan import make_revoker
-from users.repository import Store
+from users.commands import services
+from users.domain import User
 from users.settings import UsersSettings
-from users.tables import User
 
 
 async def set_admin(settings: UsersSettings, email: str, *, admin: bool) -> User:
     """Raises SystemExit with one line when it cannot be done, and then nothing has changed."""
-    database = Database(settings, "users-admin")
-    try:
-        async with request_client(settings) as redis:
-            service = AdminService(Store(database), make_revoker(redis, settings))
-            return await service.set_admin(email, admin=admin)
-    except ServiceError as error:
-        raise SystemExit(str(error)) from None
-    except RedisError as error:
-        raise SystemExit(f"Redis cannot be asked ({type(error).__name__}): nothing has changed") from None
-    except DBAPIError as error:
-        raise SystemExit(f"Postgres refuses ({type(error.orig).__name__}): is it migrated?") from None
-    finally:
-        await database.close()
+    async with services(settings, "users-admin") as factory:
+        return await factory.administration().set_admin(email, admin=admin)
 
 
 def main() -> None:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from shared.logging import get_logger
 from shared.pagination import Page
+from users.domain import User
 from users.exceptions import UserNotFound
 from users.fields import canonical_email
-from users.repository import Store, Transaction
 from users.revoker import Ended, Revoker
 from users.schemas import UserChange
 from users.service import keep_an_admin, remove
-from users.tables import User
+from users.store import Store, Transaction
 
 log = get_logger()
 
@@ -37,13 +37,10 @@ class AdminService:
         """
         async with self._store.transaction() as tx:
             user = _found(await tx.users.lock(user_id))
-            if wanted.is_active is False or wanted.is_admin is False:
+            if False in (wanted.is_active, wanted.is_admin):
                 await keep_an_admin(tx, user)
-            user.name = wanted.name or user.name
-            user.is_active = user.is_active if wanted.is_active is None else wanted.is_active
-            user.is_admin = user.is_admin if wanted.is_admin is None else wanted.is_admin
-            await tx.users.save()
-            ended = await self._take_away(tx, user.id, wanted)
+            user = _found(await tx.users.update(user_id, wanted.model_dump(exclude_unset=True)))
+            ended = await self._take_away(tx, user_id, wanted)
         await self._revoker.announce(ended)
         log.info("user_changed", user_id=user_id, **wanted.model_dump(include={"is_active", "is_admin"}))
         return user

@@ -7,13 +7,13 @@ from shared.identity.caller import Caller
 from shared.logging import get_logger
 from users.clock import utc_now
 from users.credentials import NewApiKey, digest
+from users.domain import KEY_SESSION, ApiKey, Token
 from users.exceptions import ApiKeyNotFound, InvalidApiKey, TooManyApiKeys
-from users.repository import Store
 from users.revoker import Revoker
-from users.schemas import AccessToken, ApiKeyRequest
-from users.service import present
+from users.schemas import ApiKeyRequest
+from users.service import require_active
 from users.settings import UsersSettings
-from users.tables import KEY_SESSION, ApiKey
+from users.store import Store
 from users.tokens import TokenSigner
 
 MOST_KEYS = 20
@@ -33,16 +33,18 @@ class ApiKeyService:
         now = utc_now()
         days = wanted.expires_in_days
         async with self._store.transaction() as tx:
-            owner = present(await tx.users.lock(user_id))
+            owner = require_active(await tx.users.lock(user_id))
             await tx.keys.forget(owner.id, now)
             if len(await tx.keys.owned_by(owner.id)) >= MOST_KEYS:
                 raise TooManyApiKeys(limit=MOST_KEYS)
             stored = await tx.keys.add(
-                user_id=owner.id,
-                name=wanted.name,
-                prefix=made.prefix,
-                digest=digest(made.text),
-                expires_at=now + timedelta(days=days) if days else None,
+                {
+                    "user_id": owner.id,
+                    "name": wanted.name,
+                    "prefix": made.prefix,
+                    "digest": digest(made.text),
+                    "expires_at": now + timedelta(days=days) if days else None,
+                }
             )
         log.info("api_key_created", user_id=user_id, key_id=stored.id)
         return stored, made.text
@@ -61,22 +63,22 @@ class ApiKeyService:
         await self._revoker.announce(ended)
         log.info("api_key_revoked", user_id=user_id, key_id=key_id)
 
-    async def exchange(self, given: str) -> AccessToken:
-        """A short token for a key (the phantom-token pattern), one indexed look-up whatever is given.
+    async def exchange(self, given: str) -> Token:
+        """A short token for a key (the phantom-token pattern), indexed look-ups whatever is given.
 
         Never with the admin scope: keys lie in files and scripts, where an administrator's power must not.
         Raises InvalidApiKey.
         """
         async with self._store.transaction() as tx:
-            found = await tx.keys.by_digest(digest(given))
-        if found is None:
+            key = await tx.keys.by_digest(digest(given))
+            owner = await tx.users.by_id(key.user_id) if key else None
+        if key is None or owner is None or not owner.is_active:
             raise InvalidApiKey
-        key, owner = found
         lifetime = self._lifetime(key)
-        if lifetime <= 0 or not owner.is_active:
+        if lifetime <= 0:
             raise InvalidApiKey
         token = self._signer.access_token(owner.id, key.session_id, admin=False, lifetime=lifetime)
-        return AccessToken(access_token=token, expires_in=lifetime)
+        return Token(token, lifetime)
 
     def _lifetime(self, key: ApiKey) -> int:
         """Seconds; a token does not outlive its key."""

@@ -12,11 +12,11 @@ from shared.internal import HEADER as INTERNAL_HEADER
 from shared.internal import require_internal
 from users.administration import AdminService
 from users.api_keys import ApiKeyService, stands_for_key
+from users.domain import User
 from users.exceptions import SessionRequired
 from users.key_ring import KeyRing
 from users.service import AccountService
 from users.sessions import SessionService
-from users.tables import User
 
 
 def _resource(name: str) -> Any:

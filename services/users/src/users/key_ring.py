@@ -13,22 +13,12 @@ from shared.identity.exceptions import KeysUnavailable
 from shared.identity.keys import parse_keys
 from shared.logging import get_logger
 from users.clock import utc_now
+from users.domain import StoredKey
 from users.keys import jwk, private_key, public_keys, sealing_key
 from users.settings import UsersSettings
 
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 log = get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class StoredKey:
-    """As a rotation has written it. `sealed` is none for the key that is in a file."""
-
-    key_id: str
-    public: str
-    sealed: bytes | None
-    signs_from: datetime
-    verifies_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from shared.identity.keys import MAX_AGE
 from shared.identity.tokens import LEEWAY
 from shared.logging import get_logger
 from users.clock import utc_now
+from users.domain import StoredKey
 from users.exceptions import RotationUnderWay
-from users.key_ring import ALWAYS, KeyRing, StoredKey
+from users.key_ring import ALWAYS, KeyRing
 from users.keys import jwk, new_key, private_pem, public_pem
-from users.repository import Store
 from users.settings import UsersSettings
+from users.store import Store
 
 LOOK = 5.0  # seconds between two looks at the stored keys
 LEAD = timedelta(seconds=2 * MAX_AGE + 2 * LOOK)  # until every verifier has fetched a new key

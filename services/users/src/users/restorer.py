@@ -11,7 +11,7 @@ from shared.background import repeated
 from shared.identity.ended_sessions import is_complete, restore
 from shared.logging import get_logger
 from users.clock import utc_now
-from users.repository import Store
+from users.store import Store
 
 LOOK = 1.0  # seconds between two looks at whether Redis still has the list
 INTERVAL = 15.0  # seconds after which it is restored in any case

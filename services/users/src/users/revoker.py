@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from shared.identity.ended_sessions import publish
 from users.clock import utc_now
-from users.repository import Transaction
+from users.store import Transaction
 
 MARGIN = 60  # seconds: a token that is being signed while its session ends expires a little later
 Ended = Mapping[str, float]

@@ -4,30 +4,17 @@ import argparse
 import asyncio
 from datetime import datetime
 
-from sqlalchemy.exc import DBAPIError
-
-from shared.database import Database
-from shared.exceptions import ServiceError
 from shared.logging import configure_logging
 from shared.settings import load_settings
-from users.key_ring import KeyRing, StoredKey
-from users.key_rotation import KeyRotation
-from users.repository import Store
+from users.commands import services
+from users.domain import StoredKey
 from users.settings import UsersSettings
 
 
 async def rotate(settings: UsersSettings, *, at_once: bool) -> tuple[StoredKey, datetime]:
     """Raises SystemExit with one line when it cannot be done, and then nothing has changed."""
-    database = Database(settings, "users-rotate")
-    try:
-        rotation = KeyRotation(Store(database), KeyRing(settings), settings)
-        return await rotation.rotate(at_once=at_once)
-    except ServiceError as error:
-        raise SystemExit(str(error)) from None
-    except DBAPIError as error:
-        raise SystemExit(f"Postgres refuses ({type(error.orig).__name__}): is it migrated?") from None
-    finally:
-        await database.close()
+    async with services(settings, "users-rotate") as factory:
+        return await factory.key_rotation().rotate(at_once=at_once)
 
 
 def main() -> None:

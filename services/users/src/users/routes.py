@@ -43,13 +43,13 @@ internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[
 @auth.post("/auth/token", dependencies=[NO_STORE])
 async def sign_in(form: PasswordForm, sessions: Sessions) -> TokenPair:
     """The username is the email."""
-    return await sessions.sign_in(form.username, form.password)
+    return TokenPair.model_validate(await sessions.sign_in(form.username, form.password))
 
 
 @auth.post("/auth/refresh", dependencies=[NO_STORE])
 async def refresh(given: Refresh, sessions: Sessions) -> TokenPair:
     """Each refresh token works once; one that is used again ends its session."""
-    return await sessions.refresh(given.refresh_token.get_secret_value())
+    return TokenPair.model_validate(await sessions.refresh(given.refresh_token.get_secret_value()))
 
 
 @auth.post("/auth/logout", status_code=204, dependencies=[SIGNED_IN])
@@ -68,7 +68,7 @@ async def jwks(ring: Ring, response: Response) -> Jwks:
 @internal.post("/api-keys/exchange", dependencies=[NO_STORE])
 async def exchange(api_keys: ApiKeys, key: PresentedKey = "") -> AccessToken:
     """A short token for a key."""
-    return await api_keys.exchange(key)
+    return AccessToken.model_validate(await api_keys.exchange(key))
 
 
 @users.post("", status_code=201)

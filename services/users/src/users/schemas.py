@@ -1,8 +1,9 @@
 """What stands on the wire. A field that is not known is refused, so that a misspelt one is not lost."""
 
 from datetime import datetime
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import MISSING, BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from users.fields import Email, GivenSecret, Name, Password
 
@@ -21,29 +22,37 @@ class Registration(_In):
     password: Password
 
 
-class AccountChange(_In):
-    """What is left out, or null, stays as it is."""
+class _Change(_In):
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set - {"current_password"}:
+            raise ValueError("names nothing to change")
+        return self
 
-    name: Name | None = None
-    email: Email | None = None
-    password: Password | None = None
-    current_password: GivenSecret | None = Field(
-        default=None, description="Needed to change the email or the password."
+
+class AccountChange(_Change):
+    """What is given is changed, what is left out stays."""
+
+    name: Name | MISSING = MISSING
+    email: Email | MISSING = MISSING
+    password: Password | MISSING = MISSING
+    current_password: GivenSecret | MISSING = Field(
+        default=MISSING, description="Needed to change the email or the password."
     )
 
     @model_validator(mode="after")
-    def _confirmed(self) -> "AccountChange":
-        if (self.email or self.password) and self.current_password is None:
+    def _confirmed(self) -> Self:
+        if self.model_fields_set & {"email", "password"} and self.current_password is MISSING:
             raise ValueError("current_password is needed to change the email or the password")
         return self
 
 
-class UserChange(_In):
-    """An administrator's. What is left out, or null, stays as it is."""
+class UserChange(_Change):
+    """An administrator's. What is given is changed, what is left out stays."""
 
-    name: Name | None = None
-    is_active: StrictBool | None = None
-    is_admin: StrictBool | None = None
+    name: Name | MISSING = MISSING
+    is_active: StrictBool | MISSING = MISSING
+    is_admin: StrictBool | MISSING = MISSING
 
 
 class UserOut(_Out):
@@ -55,7 +64,7 @@ class UserOut(_Out):
     created_at: datetime
 
 
-class AccessToken(BaseModel):
+class AccessToken(_Out):
     """RFC 6749, section 5.1; `expires_in` is seconds."""
 
     access_token: str

@@ -1,13 +1,15 @@
 """The rules of accounts: who may have one, and what its owner may change."""
 
+from pydantic import MISSING
+
 from shared.identity.caller import Caller
 from shared.logging import get_logger
+from users.domain import User
 from users.exceptions import AccountGone, LastAdmin, WrongPassword
 from users.passwords import Passwords
-from users.repository import Store, Transaction
 from users.revoker import Ended, Revoker
 from users.schemas import AccountChange, Registration
-from users.tables import User
+from users.store import Store, Transaction
 
 log = get_logger()
 
@@ -29,7 +31,7 @@ class AccountService:
     async def of(self, caller: Caller) -> User:
         """The caller's account. Raises AccountGone."""
         async with self._store.transaction() as tx:
-            return present(await tx.users.by_id(caller.id))
+            return require_active(await tx.users.by_id(caller.id))
 
     async def change(self, me: User, session_id: str, wanted: AccountChange) -> User:
         """A new password ends all other sessions; API keys stay, they are revoked one by one.
@@ -38,13 +40,13 @@ class AccountService:
         """
         new_hash = await self._authorise(me, wanted)
         async with self._store.transaction() as tx:
-            user = present(await tx.users.lock(me.id))
-            if wanted.current_password and user.password_hash != me.password_hash:
+            user = require_active(await tx.users.lock(me.id))
+            if wanted.current_password is not MISSING and user.password_hash != me.password_hash:
                 raise WrongPassword  # it was changed while we verified the old one
-            user.name = wanted.name or user.name
-            user.email = wanted.email or user.email
-            user.password_hash = new_hash or user.password_hash
-            await tx.users.save()
+            changes = wanted.model_dump(include={"name", "email"}, exclude_unset=True)
+            if new_hash:
+                changes["password_hash"] = new_hash
+            user = require_active(await tx.users.update(user.id, changes))
             ended = await self._revoker.end_sessions(tx, user.id, session_id) if new_hash else {}
         await self._revoker.announce(ended)
         log.info("account_changed", user_id=user.id, fields=sorted(wanted.model_fields_set))
@@ -52,21 +54,23 @@ class AccountService:
 
     async def _authorise(self, me: User, wanted: AccountChange) -> str | None:
         """Verify the current password where one is given; the new one's hash where there is a new one."""
-        if wanted.current_password is not None and not await self._passwords.verify(
+        if wanted.current_password is not MISSING and not await self._passwords.verify(
             wanted.current_password.get_secret_value(), me.password_hash
         ):
             raise WrongPassword
-        return await self._passwords.hash(wanted.password.get_secret_value()) if wanted.password else None
+        if wanted.password is MISSING:
+            return None
+        return await self._passwords.hash(wanted.password.get_secret_value())
 
     async def close(self, user_id: int) -> None:
         """Raises LastAdmin."""
         async with self._store.transaction() as tx:
-            ended = await remove(tx, present(await tx.users.lock(user_id)), self._revoker)
+            ended = await remove(tx, require_active(await tx.users.lock(user_id)), self._revoker)
         await self._revoker.announce(ended)
         log.info("account_closed", user_id=user_id)
 
 
-def present(user: User | None) -> User:
+def require_active(user: User | None) -> User:
     """An account that somebody's token stands for. Raises AccountGone when it is deleted or inactive."""
     if user is None or not user.is_active:
         raise AccountGone
@@ -83,5 +87,5 @@ async def remove(tx: Transaction, user: User, revoker: Revoker) -> Ended:
     """Delete an account whose row is locked. Returns what to announce. Raises LastAdmin."""
     await keep_an_admin(tx, user)
     ended = await revoker.end_access(tx, user.id)
-    await tx.users.remove(user)
+    await tx.users.remove(user.id)
     return ended

@@ -8,14 +8,13 @@ from shared.identity.caller import Caller
 from shared.logging import get_logger
 from users.clock import utc_now
 from users.credentials import RefreshToken, digest
+from users.domain import Session, TokenPair, User
 from users.exceptions import InvalidCredentials, InvalidRefreshToken
 from users.fields import canonical_email
 from users.passwords import Passwords
-from users.repository import Store
 from users.revoker import Ended, Revoker
-from users.schemas import TokenPair
 from users.settings import UsersSettings
-from users.tables import Session, User
+from users.store import Store
 from users.tokens import TokenSigner
 
 log = get_logger()
@@ -57,11 +56,13 @@ class SessionService:
             # A session that ran out stays while its last access token may live, to be revoked with it.
             await tx.sessions.forget(user.id, now - timedelta(seconds=self._token_seconds))
             session = await tx.sessions.add(
-                id=uuid.uuid4().hex,
-                user_id=user.id,
-                family_digest=digest(refresh.family),
-                refresh_digest=digest(refresh.secret),
-                expires_at=now + self._lifetime,
+                {
+                    "id": uuid.uuid4().hex,
+                    "user_id": user.id,
+                    "family_digest": digest(refresh.family),
+                    "refresh_digest": digest(refresh.secret),
+                    "expires_at": now + self._lifetime,
+                }
             )
         log.info("signed_in", user_id=user.id, session_id=session.id)
         return self._answer(locked, session, refresh)
@@ -88,12 +89,12 @@ class SessionService:
                 raise InvalidRefreshToken
             reused = not hmac.compare_digest(session.refresh_digest, digest(presented.secret))
             if reused:
-                session.ended_at = session.ended_at or utc_now()
+                await tx.sessions.end(session.id, utc_now())
                 ended = await self._revoker.end(tx, user.id, [session.id])
             elif session.ended_at or session.expires_at <= utc_now() or not user.is_active:
                 raise InvalidRefreshToken
             else:
-                session.refresh_digest = digest(successor.secret)
+                await tx.sessions.update(session.id, {"refresh_digest": digest(successor.secret)})
         if reused:  # the transaction is over: the session's end stays, although the answer is an error
             await self._refuse_reuse(session, ended)
         return self._answer(user, session, successor)
@@ -114,4 +115,4 @@ class SessionService:
         token = self._signer.access_token(
             user.id, session.id, admin=user.is_admin, lifetime=self._token_seconds
         )
-        return TokenPair(access_token=token, expires_in=self._token_seconds, refresh_token=refresh.text)
+        return TokenPair(token, self._token_seconds, refresh.text)

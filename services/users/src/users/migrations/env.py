@@ -1,6 +1,6 @@
 """Run by alembic."""
 
 from shared.migrations import run_migrations
-from users.tables import Base
+from users.tables import metadata
 
-run_migrations(Base.metadata)
+run_migrations(metadata)

@@ -1,0 +1,72 @@
+"""What the service is about, as the rules see it: accounts, sessions, keys."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+KEY_SESSION = "key-"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """`email` is lower-cased, so that it is unique whatever its case."""
+
+    id: int
+    email: str
+    name: str
+    password_hash: str = field(repr=False)
+    is_active: bool
+    is_admin: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One sign-in. `id` is the `sid` of its access tokens; see `credentials.RefreshToken` for the digests."""
+
+    id: str
+    user_id: int
+    family_digest: bytes = field(repr=False)
+    refresh_digest: bytes = field(repr=False)
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    id: int
+    user_id: int
+    name: str
+    prefix: str
+    digest: bytes = field(repr=False)
+    created_at: datetime
+    expires_at: datetime | None
+
+    @property
+    def session_id(self) -> str:
+        """The `sid` of the tokens that stand for this key."""
+        return f"{KEY_SESSION}{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A signing key as a rotation has written it. `sealed` is none for the key that is in a file."""
+
+    key_id: str
+    public: str
+    sealed: bytes | None = field(repr=False)
+    signs_from: datetime
+    verifies_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token; `expires_in` is seconds."""
+
+    access_token: str = field(repr=False)
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair(Token):
+    refresh_token: str = field(repr=False)

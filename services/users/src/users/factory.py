@@ -1,0 +1,48 @@
+"""Builds the services from their resources: one place for the web, the commands and the tests."""
+
+from redis.asyncio import Redis
+
+from shared.database import Database
+from users.administration import AdminService
+from users.api_keys import ApiKeyService
+from users.key_ring import KeyRing
+from users.key_rotation import KeyRotation
+from users.passwords import Passwords
+from users.restorer import Restorer
+from users.revoker import Revoker
+from users.service import AccountService
+from users.sessions import SessionService
+from users.settings import UsersSettings
+from users.store import Store
+from users.tokens import TokenSigner
+
+
+class Factory:
+    """What each service needs beside these is for the caller to give."""
+
+    def __init__(self, settings: UsersSettings, database: Database, redis: Redis) -> None:
+        self._settings = settings
+        self._redis = redis
+        self.store = Store(database)
+        self.ring = KeyRing(settings)
+        self._signer = TokenSigner(settings, self.ring)
+        longest = max(settings.access_token_seconds, settings.key_token_seconds)
+        self._revoker = Revoker(redis, longest)
+
+    def accounts(self, passwords: Passwords) -> AccountService:
+        return AccountService(self.store, passwords, self._revoker)
+
+    def administration(self) -> AdminService:
+        return AdminService(self.store, self._revoker)
+
+    def sessions(self, passwords: Passwords) -> SessionService:
+        return SessionService(self.store, passwords, self._signer, self._revoker, self._settings)
+
+    def api_keys(self) -> ApiKeyService:
+        return ApiKeyService(self.store, self._signer, self._revoker, self._settings)
+
+    def key_rotation(self) -> KeyRotation:
+        return KeyRotation(self.store, self.ring, self._settings)
+
+    def restorer(self) -> Restorer:
+        return Restorer(self.store, self._redis)

@@ -1,0 +1,41 @@
+"""Opens transactions. The rules say where one begins and ends, for two reasons.
+
+No connection is held while a password is hashed; and what must stay although the answer is an error (a
+session that ends because its old refresh token came back) is committed before the error is raised.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from shared.database import Database
+from users.key_repository import ApiKeyRepository, SigningKeyRepository
+from users.repository import UserRepository
+from users.session_repository import EndedSessionRepository, SessionRepository
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    users: UserRepository
+    sessions: SessionRepository
+    ended: EndedSessionRepository
+    keys: ApiKeyRepository
+    signing_keys: SigningKeyRepository
+
+
+class Store:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commits at the end of the block, rolls back on an error."""
+        async with self._database.session() as session:
+            connection = await session.connection()
+            yield Transaction(
+                users=UserRepository(connection),
+                sessions=SessionRepository(connection),
+                ended=EndedSessionRepository(connection),
+                keys=ApiKeyRepository(connection),
+                signing_keys=SigningKeyRepository(connection),
+            )
