@@ -1,0 +1,1 @@
+"""Finds worker counts by load tests: what it decides, why, and how sure it is."""
