@@ -28,7 +28,9 @@ async def test_a_key_is_shown_once(person):
     assert answer.status_code == 201
     assert answer.headers["Cache-Control"] == "no-store"
     made = answer.json()
-    assert set(made) == {"id", "name", "prefix", "created_at", "expires_at", "key"}
+    assert set(made) == {
+        *("id", "name", "prefix", "scopes", "created_at", "expires_at", "last_used_at", "key"),
+    }
     assert made["key"].startswith(f"fk_{made['prefix']}_")
     days = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
     assert timedelta(days=6) < days < timedelta(days=8)
@@ -76,7 +78,7 @@ async def test_a_key_is_exchanged_for_a_short_plain_token(admin):
     assert set(body) == {"access_token", "token_type", "expires_in"}
     assert (body["token_type"], body["expires_in"]) == ("bearer", 300)
     said = jwt.decode(body["access_token"], options={"verify_signature": False})
-    assert (said["sub"], said["sid"], said["scope"]) == (str(admin.id), f"key-{made['id']}", "")
+    assert (said["sub"], said["sid"], said["scope"]) == (str(admin.id), f"key-{made['id']}", "read write")
     assert said["exp"] - said["iat"] == 300
 
 
@@ -99,6 +101,46 @@ async def test_nobody_but_the_gateway_can_exchange_a_key(client, person, secret)
     headers = [(b"X-API-Key", key)] + ([] if secret is None else [(b"X-Internal-Secret", secret)])
     answer = await client.post("/internal/api-keys/exchange", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_a_key_that_may_only_read_changes_nothing(person):
+    made = await person.make_key(scopes=["read"])
+    assert made["scopes"] == ["read"]
+    key = person._with(await person.exchange(made["key"]))
+    assert (await key.ask("GET", "/users/me")).status_code == 200
+    for method, path, options in (
+        ("PATCH", "/users/me", {"json": {"name": "Eve"}}),
+        ("POST", "/users/me/api-keys", {"json": {"name": "x"}}),
+        ("DELETE", "/users/me", {}),
+    ):
+        answer = await key.ask(method, path, **options)
+        assert answer.status_code == 403, path
+        assert answer.json()["code"] in {"insufficient_scope", "session_required"}
+
+
+@pytest.mark.parametrize(
+    "scopes", [[], ["admin"], ["read", "admin"], ["x"], "read", ["read", "write", "read"]]
+)
+async def test_a_scope_that_no_key_can_have_is_422(person, scopes):
+    answer = await person.ask("POST", "/users/me/api-keys", json={"name": "x", "scopes": scopes})
+    assert answer.status_code == 422
+
+
+async def test_a_keys_last_use_is_known_to_the_minute(person, alter):
+    made = await person.make_key()
+
+    async def last_use():
+        [listed] = (await person.ask("GET", "/users/me/api-keys")).json()
+        return listed["last_used_at"]
+
+    assert await last_use() is None
+    await person.exchange(made["key"])
+    first = await last_use()
+    await person.exchange(made["key"])
+    assert await last_use() == first
+    await alter(api_keys, made["id"], last_used_at=utc_now() - timedelta(minutes=2))
+    await person.exchange(made["key"])
+    assert await last_use() >= first
 
 
 async def test_a_token_does_not_outlive_its_key(person, alter):

@@ -139,7 +139,8 @@ async def _fails_without_redis(person, key):
 async def test_reuse_ends_the_session_even_without_redis(live, people, valkey):
     person = await sign_up(people, live)
     first = person.tokens["refresh_token"]
-    person.tokens = (await person.refresh()).json()
+    for _ in range(2):  # within the grace the last but one would be answered
+        person.tokens = (await person.refresh()).json()
     await asyncio.to_thread(valkey.stop)
     try:
         assert (await person.refresh(first)).status_code == 503, "its access token could not be revoked"

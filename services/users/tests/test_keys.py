@@ -88,7 +88,7 @@ def signer_of(settings):
 
 async def test_tokens_of_a_retired_key_stay_valid(settings, new_key):
     before, _ = signer_of(settings)
-    token = before.access_token(7, "s", admin=False, lifetime=60)
+    token = before.access_token(7, "s", scopes=[], lifetime=60)
     for retired in (settings.signing_key.get_secret_value(), public_pem(_key_of(settings))):
         changed = {"signing_key": new_key(), "retired_keys": retired + "\n" + public_pem(P256)}
         after, ring = signer_of(type(settings)(**{**settings.model_dump(), **changed}))
@@ -96,7 +96,7 @@ async def test_tokens_of_a_retired_key_stay_valid(settings, new_key):
         assert not any("d" in key for key in ring.jwks["keys"])
         verifier = TokenVerifier(ring, "facet", "facet")
         assert (await verifier.verify(token)).id == 7
-        assert (await verifier.verify(after.access_token(8, "s", admin=True, lifetime=60))).is_admin
+        assert (await verifier.verify(after.access_token(8, "s", scopes=["admin"], lifetime=60))).is_admin
 
 
 def _key_of(settings):

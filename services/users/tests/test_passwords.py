@@ -4,6 +4,8 @@ import asyncio
 import threading
 
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from users.exceptions import Busy
 from users.passwords import Passwords
@@ -44,6 +46,17 @@ async def test_a_password_is_verified(make):
     assert await passwords.verify("Ünïcödé \x00", stored)
     assert not await passwords.verify("Ünïcödé ", stored)
     assert stored != await passwords.hash("Ünïcödé \x00"), "each hash has its own salt"
+
+
+async def test_a_hash_of_older_parameters_is_made_anew(make, monkeypatch):
+    passwords = make(1, 4, 5.0)
+    today = await passwords.hash("secret")
+    assert await passwords.upgraded("secret", today) is None
+    old = PasswordHash((Argon2Hasher(1, 8_192, 1),)).hash("secret")
+    assert await passwords.verify("secret", old)
+    upgraded = await passwords.upgraded("secret", old)
+    assert upgraded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert await passwords.verify("secret", upgraded)
 
 
 async def test_without_a_stored_hash_nothing_is_right(make):

@@ -12,6 +12,8 @@ import pytest
 ROUTES = {
     "/users": {"get", "post"},
     "/users/me": {"get", "patch", "delete"},
+    "/users/me/sessions": {"get", "delete"},
+    "/users/me/sessions/{session_id}": {"delete"},
     "/users/me/api-keys": {"get", "post"},
     "/users/me/api-keys/{key_id}": {"delete"},
     "/users/{user_id}": {"get", "patch", "delete"},
@@ -92,12 +94,19 @@ async def test_no_credential_reaches_the_log(process, people):
         key = (await person.make_key())["key"]
         with_key = (await person.exchange(key)).json()
         renewed = (await person.refresh()).json()
+        renewed_again = (await person.refresh(renewed["refresh_token"])).json()
         await person.refresh()
     started.send_signal(signal.SIGTERM)
     assert await started.wait() == 0
     written = log.read_text()
     assert "user_registered" in written
     assert "refresh_token_reused" in written
-    tokens = [*person.tokens.values(), *renewed.values(), with_key["access_token"], key]
+    tokens = [
+        *person.tokens.values(),
+        *renewed.values(),
+        *renewed_again.values(),
+        with_key["access_token"],
+        key,
+    ]
     for secret in (wanted["password"], wanted["email"], "argon2id", *tokens):
         assert isinstance(secret, int) or secret == "bearer" or secret not in written

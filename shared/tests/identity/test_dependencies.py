@@ -25,6 +25,11 @@ async def read_active(caller: ActiveCaller) -> int:
     return caller.id
 
 
+@router.post("/active")
+async def change_active(caller: ActiveCaller) -> int:
+    return caller.id
+
+
 @router.get("/admin")
 async def read_admin(caller: AdminCaller) -> int:
     return caller.id
@@ -74,3 +79,17 @@ async def test_only_an_administrator_is_one(live: LiveApp) -> None:
         answer = await live.client.get("/admin", headers=OURS.headers(5, scope=scope))
         assert answer.status_code == 403
     assert (await live.client.get("/admin", headers=OURS.headers(5, admin=True))).json() == 5
+
+
+@pytest.mark.parametrize("path", ["/active", "/admin"])
+@pytest.mark.parametrize("scope", ["", "write", "write admin", "reads", "READ"])
+async def test_a_token_without_the_read_scope_reads_nothing(live: LiveApp, path: str, scope: str) -> None:
+    answer = await live.client.get(path, headers=OURS.headers(5, scope=scope))
+    assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+    assert answer.headers["www-authenticate"] == 'Bearer error="insufficient_scope"'
+
+
+@pytest.mark.parametrize(("scope", "status"), [("read", 403), ("write", 200), ("read write", 200)])
+async def test_a_token_that_may_only_read_changes_nothing(live: LiveApp, scope: str, status: int) -> None:
+    answer = await live.client.post("/active", headers=OURS.headers(5, scope=scope))
+    assert answer.status_code == status

@@ -32,7 +32,7 @@ class Issuer:
             "aud": NAME,
             "sub": str(subject),
             "sid": uuid.uuid4().hex,
-            "scope": "",
+            "scope": "read write",
             "iat": now,
             "exp": now + LIFETIME,
             "jti": uuid.uuid4().hex,

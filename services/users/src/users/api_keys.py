@@ -44,6 +44,7 @@ class ApiKeyService:
                     "prefix": made.prefix,
                     "digest": digest(made.text),
                     "expires_at": now + timedelta(days=days) if days else None,
+                    "scopes": sorted(set(wanted.scopes)),
                 }
             )
         log.info("api_key_created", user_id=user_id, key_id=stored.id)
@@ -72,12 +73,13 @@ class ApiKeyService:
         async with self._store.transaction() as tx:
             key = await tx.keys.by_digest(digest(given))
             owner = await tx.users.by_id(key.user_id) if key else None
-        if key is None or owner is None or not owner.is_active:
-            raise InvalidApiKey
-        lifetime = self._lifetime(key)
-        if lifetime <= 0:
-            raise InvalidApiKey
-        token = self._signer.access_token(owner.id, key.session_id, admin=False, lifetime=lifetime)
+            if key is None or owner is None or not owner.is_active:
+                raise InvalidApiKey
+            lifetime = self._lifetime(key)
+            if lifetime <= 0:
+                raise InvalidApiKey
+            await tx.keys.used(key.id, utc_now())
+        token = self._signer.access_token(owner.id, key.session_id, scopes=key.scopes, lifetime=lifetime)
         return Token(token, lifetime)
 
     def _lifetime(self, key: ApiKey) -> int:

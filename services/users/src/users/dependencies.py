@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Header, Path, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
 from shared.identity import ActiveCaller, AdminCaller
@@ -17,6 +17,9 @@ from users.exceptions import SessionRequired
 from users.key_ring import KeyRing
 from users.service import AccountService
 from users.sessions import SessionService
+from users.sign_in import SignInService
+
+LONGEST_CLIENT = 200
 
 
 def _resource(name: str) -> Any:
@@ -31,11 +34,13 @@ def _resource(name: str) -> Any:
 Accounts = Annotated[AccountService, _resource("accounts")]
 Administration = Annotated[AdminService, _resource("administration")]
 Sessions = Annotated[SessionService, _resource("sessions")]
+SignIn = Annotated[SignInService, _resource("sign_in")]
 ApiKeys = Annotated[ApiKeyService, _resource("api_keys")]
 Ring = Annotated[KeyRing, _resource("ring")]
 
 PasswordForm = Annotated[OAuth2PasswordRequestForm, Depends()]
 InternalSecret = Annotated[str, Header(alias=INTERNAL_HEADER)]
+SessionId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 PresentedKey = Annotated[str, Header(alias="X-API-Key")]
 
 
@@ -72,6 +77,15 @@ async def admin(_: AdminCaller, me: Me) -> User:
 
 
 ADMIN = Depends(admin)
+
+
+async def client_name(request: Request) -> str:
+    """What the client calls itself, so that people know their sessions apart; it proves nothing."""
+    given = request.headers.get("User-Agent", "")
+    return given.replace("\x00", "")[:LONGEST_CLIENT]
+
+
+ClientName = Annotated[str, Depends(client_name)]
 
 
 async def no_store(response: Response) -> None:

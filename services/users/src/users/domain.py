@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.identity.caller import ADMIN_SCOPE, READ_SCOPE, WRITE_SCOPE
+
 KEY_SESSION = "key-"
 
 
@@ -18,6 +20,11 @@ class User:
     is_admin: bool
     created_at: datetime
 
+    @property
+    def scopes(self) -> list[str]:
+        """Of a session; an API key has its own, and never `admin`."""
+        return [READ_SCOPE, WRITE_SCOPE, *([ADMIN_SCOPE] if self.is_admin else [])]
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -30,6 +37,10 @@ class Session:
     created_at: datetime
     expires_at: datetime
     ended_at: datetime | None
+    previous_digest: bytes | None = field(repr=False)
+    rotated_at: datetime | None
+    used_at: datetime
+    client: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,8 @@ class ApiKey:
     digest: bytes = field(repr=False)
     created_at: datetime
     expires_at: datetime | None
+    scopes: list[str]
+    last_used_at: datetime | None
 
     @property
     def session_id(self) -> str:

@@ -36,6 +36,10 @@ class InvalidRefreshToken(Unauthenticated):
     code, title = "invalid_refresh_token", "The refresh token is not valid"
 
 
+class SessionNotFound(NotFound):
+    code, title = "session_not_found", "No such session"
+
+
 class SessionRequired(Forbidden):
     code, title = "session_required", "An API key may not do this: sign in"
 

@@ -7,12 +7,14 @@ from users.administration import AdminService
 from users.api_keys import ApiKeyService
 from users.key_ring import KeyRing
 from users.key_rotation import KeyRotation
+from users.keys import derived
 from users.passwords import Passwords
 from users.restorer import Restorer
 from users.revoker import Revoker
 from users.service import AccountService
 from users.sessions import SessionService
 from users.settings import UsersSettings
+from users.sign_in import SignInService
 from users.store import Store
 from users.tokens import TokenSigner
 
@@ -35,8 +37,12 @@ class Factory:
     def administration(self) -> AdminService:
         return AdminService(self.store, self._revoker)
 
-    def sessions(self, passwords: Passwords) -> SessionService:
-        return SessionService(self.store, passwords, self._signer, self._revoker, self._settings)
+    def sessions(self) -> SessionService:
+        key = derived(self.ring.first, "refresh tokens")
+        return SessionService(self.store, self._signer, self._revoker, self._settings, key)
+
+    def sign_in(self, passwords: Passwords) -> SignInService:
+        return SignInService(self.store, passwords, self.sessions())
 
     def api_keys(self) -> ApiKeyService:
         return ApiKeyService(self.store, self._signer, self._revoker, self._settings)

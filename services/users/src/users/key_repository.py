@@ -2,16 +2,17 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from users.domain import ApiKey, StoredKey
 from users.tables import api_keys, signing_keys
 
+ONE_MINUTE = timedelta(minutes=1)
 ROTATION_LOCK = 7_266_202  # any number that nothing else locks in this database
 
 
@@ -31,6 +32,12 @@ class ApiKeyRepository:
         query = select(api_keys).where(api_keys.c.digest == digest)
         row = (await self._connection.execute(query)).one_or_none()
         return None if row is None else ApiKey(**row._mapping)
+
+    async def used(self, key_id: int, now: datetime) -> None:
+        """Written at most once a minute: a key may be used a thousand times a second."""
+        last = api_keys.c.last_used_at
+        stale = update(api_keys).where(api_keys.c.id == key_id, or_(last.is_(None), last < now - ONE_MINUTE))
+        await self._connection.execute(stale.values(last_used_at=now))
 
     async def remove(self, key_id: int, user_id: int) -> ApiKey | None:
         gone = delete(api_keys).where(api_keys.c.id == key_id, api_keys.c.user_id == user_id)

@@ -68,11 +68,15 @@ def public_pem(key: ec.EllipticCurvePublicKey) -> str:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def sealing_key(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """What seals other private keys. It comes from the key in a file: the database alone opens none."""
+def derived(key: ec.EllipticCurvePrivateKey, purpose: str) -> bytes:
+    """A secret for one purpose, from the key that is in a file: the database alone is no use."""
     secret = private_pem(key).encode()
-    derived = HKDF(hashes.SHA256(), length=32, salt=None, info=b"facet: signing keys at rest").derive(secret)
-    return base64.urlsafe_b64encode(derived)
+    return HKDF(hashes.SHA256(), length=32, salt=None, info=f"facet: {purpose}".encode()).derive(secret)
+
+
+def sealing_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """What seals other private keys."""
+    return base64.urlsafe_b64encode(derived(key, "signing keys at rest"))
 
 
 def jwk(key: ec.EllipticCurvePublicKey) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from users.passwords import Passwords
 from users.service import AccountService
 from users.sessions import SessionService
 from users.settings import UsersSettings
+from users.sign_in import SignInService
 
 
 class Resources(TypedDict):
@@ -27,6 +28,7 @@ class Resources(TypedDict):
     accounts: AccountService
     administration: AdminService
     sessions: SessionService
+    sign_in: SignInService
     api_keys: ApiKeyService
 
 
@@ -51,7 +53,8 @@ async def resources(settings: UsersSettings) -> AsyncIterator[Resources]:
             ring=factory.ring,
             accounts=factory.accounts(passwords),
             administration=factory.administration(),
-            sessions=factory.sessions(passwords),
+            sessions=factory.sessions(),
+            sign_in=factory.sign_in(passwords),
             api_keys=factory.api_keys(),
         )
 

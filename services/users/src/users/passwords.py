@@ -45,6 +45,10 @@ class Passwords:
         matches = await self._run(lambda: self._hasher.verify(_bytes(password), stored or self._nobodys))
         return matches and stored is not None
 
+    async def upgraded(self, password: str, stored: str) -> str | None:
+        """A new hash where the stored one was made with other parameters than today's."""
+        return await self.hash(password) if self._hasher.current_hasher.check_needs_rehash(stored) else None
+
     def close(self) -> None:
         self._executor.shutdown()
 

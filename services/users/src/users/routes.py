@@ -14,11 +14,14 @@ from users.dependencies import (
     Accounts,
     Administration,
     ApiKeys,
+    ClientName,
     Me,
     PasswordForm,
     PresentedKey,
     Ring,
+    SessionId,
     Sessions,
+    SignIn,
 )
 from users.schemas import (
     AccessToken,
@@ -29,6 +32,7 @@ from users.schemas import (
     Jwks,
     Refresh,
     Registration,
+    SessionOut,
     TokenPair,
     UserChange,
     UserOut,
@@ -37,18 +41,19 @@ from users.schemas import (
 auth = APIRouter(tags=["authentication"])
 users = APIRouter(prefix="/users", tags=["users"])
 keys = APIRouter(prefix="/users/me/api-keys", tags=["API keys"])
+own_sessions = APIRouter(prefix="/users/me/sessions", tags=["sessions"])
 internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[GATEWAY])
 
 
 @auth.post("/auth/token", dependencies=[NO_STORE])
-async def sign_in(form: PasswordForm, sessions: Sessions) -> TokenPair:
+async def sign_in(form: PasswordForm, sign_in: SignIn, client: ClientName) -> TokenPair:
     """The username is the email."""
-    return TokenPair.model_validate(await sessions.sign_in(form.username, form.password))
+    return TokenPair.model_validate(await sign_in.sign_in(form.username, form.password, client))
 
 
 @auth.post("/auth/refresh", dependencies=[NO_STORE])
 async def refresh(given: Refresh, sessions: Sessions) -> TokenPair:
-    """Each refresh token works once; one that is used again ends its session."""
+    """Each refresh token works once; one that is used again some seconds later ends its session."""
     return TokenPair.model_validate(await sessions.refresh(given.refresh_token.get_secret_value()))
 
 
@@ -91,6 +96,24 @@ async def change_me(wanted: AccountChange, me: Me, caller: ActiveCaller, account
 async def close_me(me: Me, accounts: Accounts) -> None:
     """Deletes the account with its sessions and API keys."""
     await accounts.close(me.id)
+
+
+@own_sessions.get("", dependencies=[SIGNED_IN])
+async def list_sessions(me: Me, caller: ActiveCaller, sessions: Sessions) -> list[SessionOut]:
+    """Where this account is signed in, the last used first."""
+    return [SessionOut.of(one, caller.session_id) for one in await sessions.live(me.id)]
+
+
+@own_sessions.delete("", status_code=204, dependencies=[SIGNED_IN])
+async def end_other_sessions(caller: ActiveCaller, sessions: Sessions) -> None:
+    """Ends all sessions but this one."""
+    await sessions.end_others(caller)
+
+
+@own_sessions.delete("/{session_id}", status_code=204, dependencies=[SIGNED_IN])
+async def end_session(session_id: SessionId, me: Me, sessions: Sessions) -> None:
+    """Its access tokens are refused at once."""
+    await sessions.end(session_id, me.id)
 
 
 @users.get("", dependencies=[ADMIN])

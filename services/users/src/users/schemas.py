@@ -1,11 +1,16 @@
 """What stands on the wire. A field that is not known is refused, so that a misspelt one is not lost."""
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Literal, Self
 
 from pydantic import MISSING, BaseModel, ConfigDict, Field, StrictBool, model_validator
 
+from shared.identity.caller import READ_SCOPE, WRITE_SCOPE
+from users.domain import Session
 from users.fields import Email, GivenSecret, Name, Password
+
+Scope = Literal["read", "write"]
 
 
 class _In(BaseModel):
@@ -80,8 +85,25 @@ class Refresh(_In):
     refresh_token: GivenSecret
 
 
+class SessionOut(_Out):
+    id: str
+    client: str = Field(description="What the client called itself at the sign-in.")
+    created_at: datetime
+    used_at: datetime = Field(description="The last sign-in or refresh.")
+    expires_at: datetime
+    is_current: bool = Field(description="Whether the token of this request belongs to it.")
+
+    @classmethod
+    def of(cls, session: Session, current: str) -> Self:
+        return cls(**asdict(session), is_current=session.id == current)
+
+
 class ApiKeyRequest(_In):
     name: Name
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=2)] = Field(
+        default=[READ_SCOPE, WRITE_SCOPE],
+        description="`read` allows GET and HEAD, `write` all other methods.",
+    )
     expires_in_days: int | None = Field(default=None, ge=1, le=3650, description="Unset: it never expires.")
 
 
@@ -89,8 +111,10 @@ class ApiKeyOut(_Out):
     id: int
     name: str
     prefix: str
+    scopes: list[str]
     created_at: datetime
     expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute.")
 
 
 class ApiKeyCreated(ApiKeyOut):

@@ -23,6 +23,20 @@ class SessionRepository:
     async def update(self, session_id: str, changes: Mapping[str, Any]) -> None:
         await self._connection.execute(update(sessions).where(sessions.c.id == session_id).values(changes))
 
+    async def rotate(self, session: Session, successor: bytes, now: datetime) -> None:
+        """The last digest is kept, for a client that asks once more."""
+        changes = {"previous_digest": session.refresh_digest, "rotated_at": now, "used_at": now}
+        await self.update(session.id, {**changes, "refresh_digest": successor})
+
+    async def live(self, user_id: int, now: datetime) -> list[Session]:
+        """The last used first."""
+        query = (
+            select(sessions)
+            .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
+            .order_by(sessions.c.used_at.desc(), sessions.c.id)
+        )
+        return [Session(**row._mapping) for row in await self._connection.execute(query)]
+
     async def by_id(self, session_id: str) -> Session | None:
         query = select(sessions).where(sessions.c.id == session_id)
         row = (await self._connection.execute(query)).one_or_none()

@@ -1,108 +1,141 @@
-"""The rules of sessions: signing in, refreshing, signing out."""
+"""The rules of sessions: how one begins, goes on and ends."""
 
 import hmac
 import uuid
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from redis.exceptions import RedisError
 
 from shared.identity.caller import Caller
 from shared.logging import get_logger
 from users.clock import utc_now
 from users.credentials import RefreshToken, digest
 from users.domain import Session, TokenPair, User
-from users.exceptions import InvalidCredentials, InvalidRefreshToken
-from users.fields import canonical_email
-from users.passwords import Passwords
+from users.exceptions import InvalidRefreshToken, SessionNotFound
 from users.revoker import Ended, Revoker
 from users.settings import UsersSettings
-from users.store import Store
+from users.store import Store, Transaction
 from users.tokens import TokenSigner
 
 log = get_logger()
 
 
 class SessionService:
+    """`successor_key` makes the next refresh token from the last one: asked twice, it gives the same."""
+
     def __init__(
         self,
         store: Store,
-        passwords: Passwords,
         signer: TokenSigner,
         revoker: Revoker,
         settings: UsersSettings,
+        successor_key: bytes,
     ) -> None:
         self._store = store
-        self._passwords = passwords
         self._signer = signer
         self._revoker = revoker
+        self._successor_key = successor_key
         self._token_seconds = settings.access_token_seconds
         self._lifetime = timedelta(days=settings.session_days)
+        self._grace = timedelta(seconds=settings.refresh_grace_seconds)
+        self._most = settings.most_sessions
 
-    async def sign_in(self, email: str, password: str) -> TokenPair:
-        """One hash is verified whoever asks, so that the time tells nothing.
-
-        Raises InvalidCredentials, or Busy.
-        """
-        self._passwords.admit()
-        user = await self._find(email)
-        verified = user.password_hash if user else None
-        if not await self._passwords.verify(password, verified) or user is None:
-            raise InvalidCredentials
-        refresh = RefreshToken.new()
+    async def start(self, tx: Transaction, user: User, client: str) -> tuple[TokenPair, Ended]:
+        """A session of an account whose row is locked, and what to announce: those that made room for it."""
         now = utc_now()
-        async with self._store.transaction() as tx:
-            # Looked at again: while we hashed it may have been deactivated or given a new password.
-            locked = await tx.users.lock(user.id)
-            if locked is None or not locked.is_active or locked.password_hash != verified:
-                raise InvalidCredentials
-            # A session that ran out stays while its last access token may live, to be revoked with it.
-            await tx.sessions.forget(user.id, now - timedelta(seconds=self._token_seconds))
-            session = await tx.sessions.add(
-                {
-                    "id": uuid.uuid4().hex,
-                    "user_id": user.id,
-                    "family_digest": digest(refresh.family),
-                    "refresh_digest": digest(refresh.secret),
-                    "expires_at": now + self._lifetime,
-                }
-            )
-        log.info("signed_in", user_id=user.id, session_id=session.id)
-        return self._answer(locked, session, refresh)
+        refresh = RefreshToken.new()
+        # A session that ran out stays while its last access token may live, to be revoked with it.
+        await tx.sessions.forget(user.id, now - timedelta(seconds=self._token_seconds))
+        oldest = (await tx.sessions.live(user.id, now))[self._most - 1 :]
+        for one in oldest:
+            await tx.sessions.end(one.id, now)
+        ended = await self._revoker.end(tx, user.id, [one.id for one in oldest])
+        session = await tx.sessions.add(
+            {
+                "id": uuid.uuid4().hex,
+                "user_id": user.id,
+                "family_digest": digest(refresh.family),
+                "refresh_digest": digest(refresh.secret),
+                "expires_at": now + self._lifetime,
+                "client": client,
+            }
+        )
+        log.info("session_started", user_id=user.id, session_id=session.id, made_room=len(oldest))
+        return self._answer(user, session, refresh), ended if oldest else {}
 
-    async def _find(self, email: str) -> User | None:
-        canonical = canonical_email(email)
-        if canonical is None:
-            return None
-        async with self._store.transaction() as tx:
-            return await tx.users.by_email(canonical)
+    async def announce_quietly(self, ended: Ended) -> None:
+        """For an end that nobody asked for: if Redis is gone, it follows when Redis is back."""
+        try:
+            await self._revoker.announce(ended)
+        except RedisError as error:
+            log.warning("session_end_not_announced", reason=repr(error))
 
     async def refresh(self, given: str) -> TokenPair:
-        """Each token works once. One that comes back ends its session (RFC 9700, section 4.14.2).
+        """Each token works once. One that comes back later ends its session (RFC 9700, section 4.14.2).
 
-        A client that refreshes twice at once with one token therefore signs itself out.
-        Raises InvalidRefreshToken.
+        Within a few seconds it gets the same successor again: the client may not have received the answer, or
+        two of its tabs asked at once. Raises InvalidRefreshToken.
         """
         presented = RefreshToken.parse(given)
-        successor = presented.successor()
+        successor = presented.successor(self._successor_key)
+        now = utc_now()
         async with self._store.transaction() as tx:
             session = await tx.sessions.lock(digest(presented.family))
             user = await tx.users.by_id(session.user_id) if session else None
             if session is None or user is None:
                 raise InvalidRefreshToken
-            reused = not hmac.compare_digest(session.refresh_digest, digest(presented.secret))
-            if reused:
-                await tx.sessions.end(session.id, utc_now())
+            current = _is(session.refresh_digest, presented)
+            if not current and not self._is_repeated(session, presented, successor, now):
+                await tx.sessions.end(session.id, now)
                 ended = await self._revoker.end(tx, user.id, [session.id])
-            elif session.ended_at or session.expires_at <= utc_now() or not user.is_active:
+            elif session.ended_at or session.expires_at <= now or not user.is_active:
                 raise InvalidRefreshToken
             else:
-                await tx.sessions.update(session.id, {"refresh_digest": digest(successor.secret)})
-        if reused:  # the transaction is over: the session's end stays, although the answer is an error
+                ended = None
+                if current:
+                    await tx.sessions.rotate(session, digest(successor.secret), now)
+        if ended is not None:  # the transaction is over: the end stays, although the answer is an error
             await self._refuse_reuse(session, ended)
         return self._answer(user, session, successor)
+
+    def _is_repeated(
+        self, session: Session, presented: RefreshToken, successor: RefreshToken, now: datetime
+    ) -> bool:
+        """True if the token was the last one a moment ago, and its successor was not used yet."""
+        return (
+            session.rotated_at is not None
+            and now - session.rotated_at < self._grace
+            and _is(session.previous_digest or b"", presented)
+            and _is(session.refresh_digest, successor)
+        )
 
     async def _refuse_reuse(self, session: Session, ended: Ended) -> None:
         log.warning("refresh_token_reused", user_id=session.user_id, session_id=session.id)
         await self._revoker.announce(ended)
         raise InvalidRefreshToken
+
+    async def live(self, user_id: int) -> Sequence[Session]:
+        """The last used first."""
+        async with self._store.transaction() as tx:
+            return await tx.sessions.live(user_id, utc_now())
+
+    async def end(self, session_id: str, user_id: int) -> None:
+        """Raises SessionNotFound, for somebody else's too; redis' errors, and then the session goes on."""
+        async with self._store.transaction() as tx:
+            session = await tx.sessions.by_id(session_id)
+            if session is None or session.user_id != user_id:
+                raise SessionNotFound
+            ended = await self._revoker.end_session(tx, user_id, session_id)
+        await self._revoker.announce(ended)
+        log.info("session_ended", user_id=user_id, session_id=session_id)
+
+    async def end_others(self, caller: Caller) -> None:
+        """All but the caller's. Raises redis' errors, and then they go on."""
+        async with self._store.transaction() as tx:
+            ended = await self._revoker.end_sessions(tx, caller.id, caller.session_id)
+        await self._revoker.announce(ended)
+        log.info("other_sessions_ended", user_id=caller.id, session_id=caller.session_id)
 
     async def sign_out(self, caller: Caller) -> None:
         """Safe to repeat. Raises redis' errors, and then the session goes on."""
@@ -113,6 +146,10 @@ class SessionService:
 
     def _answer(self, user: User, session: Session, refresh: RefreshToken) -> TokenPair:
         token = self._signer.access_token(
-            user.id, session.id, admin=user.is_admin, lifetime=self._token_seconds
+            user.id, session.id, scopes=user.scopes, lifetime=self._token_seconds
         )
         return TokenPair(token, self._token_seconds, refresh.text)
+
+
+def _is(stored: bytes, token: RefreshToken) -> bool:
+    return hmac.compare_digest(stored, digest(token.secret))

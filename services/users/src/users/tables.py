@@ -15,8 +15,10 @@ from sqlalchemy import (
     Text,
     false,
     func,
+    text,
     true,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 metadata = MetaData(
     naming_convention={
@@ -58,6 +60,10 @@ sessions = Table(
     Column("created_at", TIME, nullable=False, server_default=func.now()),
     Column("expires_at", TIME, nullable=False),
     Column("ended_at", TIME),
+    Column("previous_digest", LargeBinary),
+    Column("rotated_at", TIME),
+    Column("used_at", TIME, nullable=False, server_default=func.now()),
+    Column("client", Text, nullable=False, server_default=""),
 )
 
 # A session or API key whose access tokens are refused until `until`, when the last of them has expired.
@@ -80,6 +86,8 @@ api_keys = Table(
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("created_at", TIME, nullable=False, server_default=func.now()),
     Column("expires_at", TIME),
+    Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{read,write}'::text[]")),
+    Column("last_used_at", TIME),
 )
 
 signing_keys = Table(

@@ -2,10 +2,10 @@
 
 import time
 import uuid
+from collections.abc import Iterable
 
 import jwt
 
-from shared.identity.caller import ADMIN_SCOPE
 from shared.identity.tokens import ALGORITHM, TOKEN_TYPE
 from users.key_ring import KeyRing
 from users.settings import UsersSettings
@@ -21,7 +21,7 @@ class TokenSigner:
         self._issuer = settings.token_issuer
         self._audience = settings.token_audience
 
-    def access_token(self, user_id: int, session_id: str, *, admin: bool, lifetime: int) -> str:
+    def access_token(self, user_id: int, session_id: str, *, scopes: Iterable[str], lifetime: int) -> str:
         """A token of `lifetime` seconds. Raises KeysUnavailable."""
         key_id, key = self._ring.signing()
         now = int(time.time())
@@ -31,7 +31,7 @@ class TokenSigner:
             "sub": str(user_id),
             "client_id": CLIENT_ID,
             "sid": session_id,
-            "scope": ADMIN_SCOPE if admin else "",
+            "scope": " ".join(scopes),
             "iat": now,
             "exp": now + lifetime,
             "jti": uuid.uuid4().hex,

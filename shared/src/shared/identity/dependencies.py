@@ -6,7 +6,7 @@ from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from shared.identity.caller import Caller
-from shared.identity.exceptions import AdminOnly, TokenInvalid, TokenMissing
+from shared.identity.exceptions import AdminOnly, InsufficientScope, TokenInvalid, TokenMissing
 
 oauth2 = OAuth2PasswordBearer(tokenUrl="/auth/token", refreshUrl="/auth/refresh", auto_error=False)
 
@@ -23,9 +23,14 @@ CurrentCaller = Annotated[Caller, Depends(current_caller)]
 
 
 async def active_caller(request: Request, caller: CurrentCaller) -> Caller:
-    """A caller whose session has not been ended; `revocations` is in the lifespan's state."""
+    """A caller whose session has not been ended, and whose scopes allow requests of this method.
+
+    `revocations` is in the lifespan's state.
+    """
     if caller.session_id in request.state.revocations:
         raise TokenInvalid
+    if not caller.may(request.method):
+        raise InsufficientScope
     return caller
 
 

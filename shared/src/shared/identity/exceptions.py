@@ -20,6 +20,13 @@ class AdminOnly(Forbidden):
     code, title = "admin_only", "Only an administrator may do this"
 
 
+class InsufficientScope(Forbidden):
+    """RFC 6750, section 3.1: the token is good, and its key was made for less."""
+
+    code, title = "insufficient_scope", "The scopes of this token do not allow it"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+
+
 class KeysUnavailable(Unavailable):
     """The signing keys were never fetched, so no token can be judged."""
 

@@ -34,7 +34,7 @@ class TestIdentity:
             "aud": AUDIENCE,
             "sub": str(subject),
             "sid": f"session-of-{subject}",
-            "scope": "admin" if admin else "",
+            "scope": "read write admin" if admin else "read write",
             "iat": now,
             "exp": now + int(lifetime),
             "jti": uuid.uuid4().hex,
