@@ -127,6 +127,8 @@ def settings(
         signing_key=new_key(),
         internal_secret=AS_GATEWAY["X-Internal-Secret"],
         hash_threads=2,
+        pair_attempts=10_000,  # all tests come from one address
+        address_attempts=10_000,
         **database,
         **redis_settings,
     )

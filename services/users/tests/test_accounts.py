@@ -141,6 +141,13 @@ async def test_a_new_password_ends_all_other_sessions(person, people, refused):
     assert (await person.sign_in(NEW)).status_code == 200
 
 
+async def test_a_new_password_may_not_be_a_common_one(person, people):
+    change = {"password": "iloveyou", "current_password": people.account()["password"]}
+    answer = await person.ask("PATCH", "/users/me", json=change)
+    assert (answer.status_code, answer.json()["code"]) == (422, "password_too_common")
+    assert (await person.sign_in()).status_code == 200
+
+
 async def test_of_two_password_changes_at_once_one_wins(person, people):
     current = people.account()["password"]
     changes = [{"password": f"{NEW} {number}", "current_password": current} for number in range(2)]

@@ -7,7 +7,8 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from users.exceptions import Busy
+from users.exceptions import Busy, PasswordTooCommon
+from users.password_rules import require_uncommon
 from users.passwords import Passwords
 
 
@@ -38,6 +39,29 @@ async def occupied(passwords, gate):
     task = asyncio.create_task(passwords._run(lambda: (entered.set(), gate.wait(30))))
     await asyncio.to_thread(entered.wait, 30)
     return task
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password",
+        "Password",
+        " PASSWORD1 ",
+        "12345678",
+        "qwertyuiop",
+        "iloveyou",
+        "Ada Lovelace",
+        "ada@example.com",
+    ],
+)
+def test_a_password_that_is_guessed_first_is_refused(password):
+    with pytest.raises(PasswordTooCommon):
+        require_uncommon(password, "ada@example.com", "Ada Lovelace")
+
+
+@pytest.mark.parametrize("password", ["correct horse battery staple", "\ud800" * 8, "🔑" * 8, "kX3-vq9!pT"])
+def test_other_passwords_are_not(password):
+    require_uncommon(password, "ada@example.com", "Ada Lovelace")
 
 
 async def test_a_password_is_verified(make):

@@ -106,6 +106,12 @@ async def test_a_password_may_hold_anything(client, people, password):
     assert password not in answer.text
 
 
+async def test_a_common_password_is_422(client, people):
+    answer = await client.post("/users", json=people.account(password="Password1"))
+    assert (answer.status_code, answer.json()["code"]) == (422, "password_too_common")
+    assert "Password1" not in answer.text
+
+
 async def test_a_name_may_be_in_any_script(client, people):
     answer = await client.post("/users", json=people.account(name="Ада 愛達 👩‍💻"))
     assert answer.json()["name"] == "Ада 愛達 👩‍💻"

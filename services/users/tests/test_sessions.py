@@ -17,6 +17,7 @@ from shared.identity.caller import Caller
 from shared.testing import served
 from users.clock import utc_now
 from users.credentials import RefreshToken, digest
+from users.domain import Client
 from users.exceptions import Busy, InvalidCredentials
 from users.keys import derived
 from users.main import create_app
@@ -62,6 +63,7 @@ def later(alter):
     return age
 
 
+HERE = Client("192.0.2.1", "tests")
 PASSWORD = "correct horse battery staple"
 
 
@@ -138,7 +140,7 @@ async def test_whoever_asks_costs_one_hash(sign_in_with, person, email):
             return await super()._run(work)
 
     with pytest.raises(InvalidCredentials):
-        await sign_in_with(Counting).sign_in(email or person.email, "wrong password")
+        await sign_in_with(Counting).sign_in(email or person.email, "wrong password", HERE)
     assert len(computed) == 1
 
 
@@ -152,7 +154,7 @@ async def test_who_finds_the_queue_full_costs_no_question_to_postgres(sign_in_wi
             raise AssertionError("it was asked")
 
     with pytest.raises(Busy):
-        await sign_in_with(Full, Untouched()).sign_in("a@example.com", "x")
+        await sign_in_with(Full, Untouched()).sign_in("a@example.com", "x", HERE)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ async def test_a_sign_in_during_a_change_gets_no_session(sign_in_with, alter, pe
             return matches
 
     with pytest.raises(InvalidCredentials):
-        await sign_in_with(Slow).sign_in(person.email, people.account()["password"])
+        await sign_in_with(Slow).sign_in(person.email, people.account()["password"], HERE)
 
 
 async def test_refreshing_gives_a_working_pair_of_the_same_session(person):

@@ -12,7 +12,7 @@ from shared.internal import HEADER as INTERNAL_HEADER
 from shared.internal import require_internal
 from users.administration import AdminService
 from users.api_keys import ApiKeyService, stands_for_key
-from users.domain import User
+from users.domain import Client, User
 from users.exceptions import SessionRequired
 from users.key_ring import KeyRing
 from users.service import AccountService
@@ -20,6 +20,7 @@ from users.sessions import SessionService
 from users.sign_in import SignInService
 
 LONGEST_CLIENT = 200
+LONGEST_ADDRESS = 45  # of an IPv6 address that holds an IPv4 one
 
 
 def _resource(name: str) -> Any:
@@ -79,13 +80,15 @@ async def admin(_: AdminCaller, me: Me) -> User:
 ADMIN = Depends(admin)
 
 
-async def client_name(request: Request) -> str:
-    """What the client calls itself, so that people know their sessions apart; it proves nothing."""
-    given = request.headers.get("User-Agent", "")
-    return given.replace("\x00", "")[:LONGEST_CLIENT]
+async def client(request: Request) -> Client:
+    """The address is what the gateway says, which writes the header anew for each request."""
+    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    address = forwarded or (request.client.host if request.client else "")
+    name = request.headers.get("User-Agent", "").replace("\x00", "")
+    return Client(address[:LONGEST_ADDRESS], name[:LONGEST_CLIENT])
 
 
-ClientName = Annotated[str, Depends(client_name)]
+CallingClient = Annotated[Client, Depends(client)]
 
 
 async def no_store(response: Response) -> None:

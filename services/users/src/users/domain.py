@@ -27,6 +27,14 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request comes from: an address, and what the client calls itself, which proves nothing."""
+
+    address: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One sign-in. `id` is the `sid` of its access tokens; see `credentials.RefreshToken` for the digests."""
 

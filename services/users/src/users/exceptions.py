@@ -1,6 +1,14 @@
 """What can go wrong with accounts, sessions and keys."""
 
-from shared.exceptions import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
+from shared.exceptions import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    ServiceError,
+    Unauthenticated,
+    Unavailable,
+    Unprocessable,
+)
 from shared.identity.exceptions import TokenInvalid
 
 
@@ -24,6 +32,20 @@ class InvalidCredentials(Unauthenticated):
     """Unknown email, wrong password or inactive account; which of them is nobody's business."""
 
     code, title = "invalid_credentials", "Wrong email or password"
+
+
+class TooManyAttempts(ServiceError):
+    """From this address; others can go on signing in to the account."""
+
+    status, code, title = 429, "too_many_attempts", "Too many failed sign-ins: wait a while"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.headers = {"Retry-After": str(seconds)}  # type: ignore[misc]  # of this case only
+
+
+class PasswordTooCommon(Unprocessable):
+    code, title = "password_too_common", "This password is one of the first that are guessed"
 
 
 class WrongPassword(Forbidden):

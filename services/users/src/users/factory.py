@@ -16,6 +16,7 @@ from users.sessions import SessionService
 from users.settings import UsersSettings
 from users.sign_in import SignInService
 from users.store import Store
+from users.throttle import SignInThrottle
 from users.tokens import TokenSigner
 
 
@@ -42,7 +43,8 @@ class Factory:
         return SessionService(self.store, self._signer, self._revoker, self._settings, key)
 
     def sign_in(self, passwords: Passwords) -> SignInService:
-        return SignInService(self.store, passwords, self.sessions())
+        throttle = SignInThrottle(self._redis, self._settings.pair_attempts, self._settings.address_attempts)
+        return SignInService(self.store, passwords, self.sessions(), throttle)
 
     def api_keys(self) -> ApiKeyService:
         return ApiKeyService(self.store, self._signer, self._revoker, self._settings)

@@ -14,7 +14,7 @@ from users.dependencies import (
     Accounts,
     Administration,
     ApiKeys,
-    ClientName,
+    CallingClient,
     Me,
     PasswordForm,
     PresentedKey,
@@ -46,7 +46,7 @@ internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[
 
 
 @auth.post("/auth/token", dependencies=[NO_STORE])
-async def sign_in(form: PasswordForm, sign_in: SignIn, client: ClientName) -> TokenPair:
+async def sign_in(form: PasswordForm, sign_in: SignIn, client: CallingClient) -> TokenPair:
     """The username is the email."""
     return TokenPair.model_validate(await sign_in.sign_in(form.username, form.password, client))
 

@@ -6,6 +6,7 @@ from shared.identity.caller import Caller
 from shared.logging import get_logger
 from users.domain import User
 from users.exceptions import AccountGone, LastAdmin, WrongPassword
+from users.password_rules import require_uncommon
 from users.passwords import Passwords
 from users.revoker import Ended, Revoker
 from users.schemas import AccountChange, Registration
@@ -21,8 +22,10 @@ class AccountService:
         self._revoker = revoker
 
     async def register(self, wanted: Registration) -> User:
-        """Raises EmailTaken, or Busy."""
-        password_hash = await self._passwords.hash(wanted.password.get_secret_value())
+        """Raises EmailTaken, PasswordTooCommon, or Busy."""
+        password = wanted.password.get_secret_value()
+        require_uncommon(password, wanted.email, wanted.name)
+        password_hash = await self._passwords.hash(password)
         async with self._store.transaction() as tx:
             user = await tx.users.add(wanted.email, wanted.name, password_hash)
         log.info("user_registered", user_id=user.id)
@@ -36,7 +39,7 @@ class AccountService:
     async def change(self, me: User, session_id: str, wanted: AccountChange) -> User:
         """A new password ends all other sessions; API keys stay, they are revoked one by one.
 
-        Raises WrongPassword, EmailTaken, or Busy.
+        Raises WrongPassword, PasswordTooCommon, EmailTaken, or Busy.
         """
         new_hash = await self._authorise(me, wanted)
         async with self._store.transaction() as tx:
@@ -60,7 +63,9 @@ class AccountService:
             raise WrongPassword
         if wanted.password is MISSING:
             return None
-        return await self._passwords.hash(wanted.password.get_secret_value())
+        password = wanted.password.get_secret_value()
+        require_uncommon(password, me.email, me.name)
+        return await self._passwords.hash(password)
 
     async def close(self, user_id: int) -> None:
         """Raises LastAdmin."""

@@ -47,6 +47,12 @@ class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings, Internal
     refresh_grace_seconds: float = Field(
         default=5.0, ge=0, le=60, description="For which a used refresh token gets its successor once more."
     )
+    pair_attempts: int = Field(
+        default=5, ge=1, description="Free attempts to sign in to one account from one address."
+    )
+    address_attempts: int = Field(
+        default=200, ge=1, description="Free attempts from one address; those under way count."
+    )
     hash_threads: int | None = Field(
         default=None,
         ge=1,

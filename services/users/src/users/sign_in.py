@@ -1,29 +1,35 @@
 """The rules of signing in with a password."""
 
 from shared.logging import get_logger
-from users.domain import TokenPair, User
+from users.domain import Client, TokenPair, User
 from users.exceptions import InvalidCredentials
 from users.fields import canonical_email
 from users.passwords import Passwords
 from users.sessions import SessionService
 from users.store import Store
+from users.throttle import SignInThrottle
 
 log = get_logger()
 
 
 class SignInService:
-    def __init__(self, store: Store, passwords: Passwords, sessions: SessionService) -> None:
+    def __init__(
+        self, store: Store, passwords: Passwords, sessions: SessionService, throttle: SignInThrottle
+    ) -> None:
         self._store = store
         self._passwords = passwords
         self._sessions = sessions
+        self._throttle = throttle
 
-    async def sign_in(self, email: str, password: str, client: str = "") -> TokenPair:
+    async def sign_in(self, email: str, password: str, client: Client) -> TokenPair:
         """One hash is verified whoever asks, so that the time tells nothing.
 
-        Raises InvalidCredentials, or Busy.
+        Raises InvalidCredentials, TooManyAttempts, or Busy.
         """
         self._passwords.admit()
-        user = await self._find(email)
+        canonical = canonical_email(email)
+        await self._throttle.admit(canonical or "", client.address)
+        user = await self._find(canonical)
         verified = user.password_hash if user else None
         if not await self._passwords.verify(password, verified) or user is None or verified is None:
             raise InvalidCredentials
@@ -35,13 +41,13 @@ class SignInService:
                 raise InvalidCredentials
             if upgraded is not None:
                 await tx.users.update(user.id, {"password_hash": upgraded})
-            tokens, ended = await self._sessions.start(tx, locked, client)
+            tokens, ended = await self._sessions.start(tx, locked, client.name)
+        await self._throttle.succeeded(user.email, client.address)
         await self._sessions.announce_quietly(ended)
         return tokens
 
-    async def _find(self, email: str) -> User | None:
-        canonical = canonical_email(email)
-        if canonical is None:
+    async def _find(self, email: str | None) -> User | None:
+        if email is None:
             return None
         async with self._store.transaction() as tx:
-            return await tx.users.by_email(canonical)
+            return await tx.users.by_email(email)

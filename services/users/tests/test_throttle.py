@@ -1,0 +1,115 @@
+"""Guessing is slow, and the guesser alone is slowed down."""
+
+import secrets
+
+import pytest
+
+from shared.testing import served
+from users.exceptions import TooManyAttempts
+from users.main import create_app
+from users.throttle import SignInThrottle
+
+
+@pytest.fixture
+def throttle(redis):
+    """Five attempts for a pair, twelve for an address."""
+    return SignInThrottle(redis, 5, 12)
+
+
+def somebody():
+    return f"{secrets.token_hex(8)}@example.com"
+
+
+def somewhere():
+    return f"2001:db8::{secrets.token_hex(2)}:{secrets.token_hex(2)}"
+
+
+async def admitted(throttle, email, address, most=100):
+    """How many attempts are let through before the first has to wait."""
+    for number in range(most):
+        try:
+            await throttle.admit(email, address)
+        except TooManyAttempts:
+            return number
+    return most
+
+
+async def test_a_guesser_has_to_wait_and_longer_each_time(throttle, redis):
+    email, address = somebody(), somewhere()
+    assert await admitted(throttle, email, address) == 5
+    waits = []
+    for _ in range(9):
+        with pytest.raises(TooManyAttempts) as refused:
+            await throttle.admit(email, address)
+        waits.append(int(refused.value.headers["Retry-After"]))
+        [pair] = [key async for key in redis.scan_iter(f"users:sign-in:pair:*:{address}")]
+        await redis.hset(pair, "until", 0)  # as if the wait were over
+        await redis.hset(f"users:sign-in:address:{address}", "until", 0)
+        await throttle.admit(email, address)
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+async def test_nobody_locks_somebody_else_out(throttle):
+    """From another address the account is open, however hard it is guessed at."""
+    email = somebody()
+    for _ in range(50):
+        await admitted(throttle, email, somewhere())
+    assert await admitted(throttle, email, somewhere()) >= 2
+
+
+async def test_who_has_signed_in_from_an_address_keeps_all_attempts_there(throttle):
+    email, home = somebody(), somewhere()
+    await throttle.admit(email, home)
+    await throttle.succeeded(email, home)
+    for _ in range(50):
+        await admitted(throttle, email, somewhere())
+    assert await admitted(throttle, email, home) == 5
+
+
+async def test_an_account_attacked_from_many_addresses_leaves_fewer_attempts_to_each(throttle):
+    email = somebody()
+    assert [await admitted(throttle, email, somewhere()) for _ in range(8)] == [5, 5, 5, 5, 2, 2, 2, 2]
+
+
+async def test_an_address_that_tries_many_accounts_has_to_wait(throttle):
+    address = somewhere()
+    assert sum([await admitted(throttle, somebody(), address, 1) for _ in range(30)]) == 12
+
+
+async def test_but_not_for_those_who_are_known_there(throttle):
+    """An office behind one address goes on working while one of its machines guesses."""
+    email, address = somebody(), somewhere()
+    await throttle.admit(email, address)
+    await throttle.succeeded(email, address)
+    for _ in range(30):
+        await admitted(throttle, somebody(), address, 1)
+    assert await admitted(throttle, email, address) == 5
+
+
+async def test_success_clears_what_was_counted(throttle):
+    email, address = somebody(), somewhere()
+    for _ in range(10):
+        for _ in range(4):
+            await throttle.admit(email, address)
+        await throttle.succeeded(email, address)
+
+
+async def test_no_email_stands_in_redis(throttle, redis):
+    email, address = somebody(), somewhere()
+    await throttle.admit(email, address)
+    await throttle.succeeded(email, address)
+    assert [key async for key in redis.scan_iter(f"*{email}*")] == []
+
+
+async def test_the_answer_says_when_to_come_back_and_hides_whether_there_is_such_an_account(settings, people):
+    narrow = settings.model_copy(update={"pair_attempts": 2})
+    async with served(create_app(narrow)) as live:
+        person = await type(people)(live.client, None).sign_up()
+        for email in (person.email, somebody()):
+            headers = {"X-Forwarded-For": f"203.0.113.7, {somewhere()}"}
+            form = {"username": email, "password": "wrong password"}
+            answers = [await live.client.post("/auth/token", data=form, headers=headers) for _ in range(3)]
+            assert [answer.status_code for answer in answers] == [401, 401, 429]
+            assert answers[-1].json()["code"] == "too_many_attempts"
+            assert int(answers[-1].headers["Retry-After"]) >= 1
+        assert (await person.sign_in()).status_code == 200, "from elsewhere"
