@@ -8,7 +8,10 @@ from users.exceptions import LastAdmin
 from users.schemas import UserChange
 from users.tables import users
 
-ROUTES = [("GET", "/users"), ("GET", "/users/1"), ("PATCH", "/users/1"), ("DELETE", "/users/1")]
+ROUTES = [
+    *(("GET", "/users"), ("GET", "/users/1"), ("PATCH", "/users/1"), ("DELETE", "/users/1")),
+    ("GET", "/audit-events"),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)

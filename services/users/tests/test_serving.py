@@ -16,6 +16,7 @@ ROUTES = {
     "/users/me/sessions/{session_id}": {"delete"},
     "/users/me/api-keys": {"get", "post"},
     "/users/me/api-keys/{key_id}": {"delete"},
+    "/audit-events": {"get"},
     "/users/{user_id}": {"get", "patch", "delete"},
     "/auth/token": {"post"},
     "/auth/refresh": {"post"},

@@ -12,6 +12,7 @@ from users.schemas import UserChange
 from users.service import keep_an_admin, remove
 from users.store import Store, Transaction
 
+NOBODY = 0  # in the audit log: somebody at the command line
 log = get_logger()
 
 
@@ -30,10 +31,10 @@ class AdminService:
         async with self._store.transaction() as tx:
             return _found(await tx.users.by_id(user_id))
 
-    async def change(self, user_id: int, wanted: UserChange) -> User:
+    async def change(self, user_id: int, wanted: UserChange, actor_id: int | None = None) -> User:
         """Whatever is taken away is gone at once. What is given comes with the next access token.
 
-        Raises UserNotFound or LastAdmin.
+        `actor_id` is the administrator; without one it is a command. Raises UserNotFound or LastAdmin.
         """
         async with self._store.transaction() as tx:
             user = _found(await tx.users.lock(user_id))
@@ -41,8 +42,10 @@ class AdminService:
                 await keep_an_admin(tx, user)
             user = _found(await tx.users.update(user_id, wanted.model_dump(exclude_unset=True)))
             ended = await self._take_away(tx, user_id, wanted)
+            taken = wanted.model_dump(include={"is_active", "is_admin"}, exclude_unset=True)
+            await tx.audit.add("account_changed", user_id, actor_id=actor_id or NOBODY, **taken)
         await self._revoker.announce(ended)
-        log.info("user_changed", user_id=user_id, **wanted.model_dump(include={"is_active", "is_admin"}))
+        log.info("user_changed", user_id=user_id, actor_id=actor_id, **taken)
         return user
 
     async def _take_away(self, tx: Transaction, user_id: int, wanted: UserChange) -> Ended:
@@ -52,12 +55,13 @@ class AdminService:
             return await self._revoker.end_sessions(tx, user_id)
         return {}
 
-    async def remove(self, user_id: int) -> None:
+    async def remove(self, user_id: int, actor_id: int) -> None:
         """Raises UserNotFound or LastAdmin."""
         async with self._store.transaction() as tx:
             ended = await remove(tx, _found(await tx.users.lock(user_id)), self._revoker)
+            await tx.audit.add("account_removed", user_id, actor_id=actor_id)
         await self._revoker.announce(ended)
-        log.info("user_removed", user_id=user_id)
+        log.info("user_removed", user_id=user_id, actor_id=actor_id)
 
     async def set_admin(self, email: str, *, admin: bool) -> User:
         """By email, for the command. Raises UserNotFound or LastAdmin."""

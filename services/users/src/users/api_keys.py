@@ -47,6 +47,7 @@ class ApiKeyService:
                     "scopes": sorted(set(wanted.scopes)),
                 }
             )
+            await tx.audit.add("api_key_created", owner.id, key_id=stored.id, scopes=stored.scopes)
         log.info("api_key_created", user_id=user_id, key_id=stored.id)
         return stored, made.text
 
@@ -61,6 +62,7 @@ class ApiKeyService:
             if removed is None:
                 raise ApiKeyNotFound
             ended = await self._revoker.end_key(tx, user_id, removed.session_id)
+            await tx.audit.add("api_key_revoked", user_id, key_id=key_id)
         await self._revoker.announce(ended)
         log.info("api_key_revoked", user_id=user_id, key_id=key_id)
 

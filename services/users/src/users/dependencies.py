@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Path, Request, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
 from shared.identity import ActiveCaller, AdminCaller
@@ -12,9 +12,11 @@ from shared.internal import HEADER as INTERNAL_HEADER
 from shared.internal import require_internal
 from users.administration import AdminService
 from users.api_keys import ApiKeyService, stands_for_key
+from users.audit import AuditService
 from users.domain import Client, User
 from users.exceptions import SessionRequired
 from users.key_ring import KeyRing
+from users.schemas import AuditSearch
 from users.service import AccountService
 from users.sessions import SessionService
 from users.sign_in import SignInService
@@ -37,6 +39,7 @@ Administration = Annotated[AdminService, _resource("administration")]
 Sessions = Annotated[SessionService, _resource("sessions")]
 SignIn = Annotated[SignInService, _resource("sign_in")]
 ApiKeys = Annotated[ApiKeyService, _resource("api_keys")]
+Audit = Annotated[AuditService, _resource("audit")]
 Ring = Annotated[KeyRing, _resource("ring")]
 
 PasswordForm = Annotated[OAuth2PasswordRequestForm, Depends()]
@@ -77,6 +80,7 @@ async def admin(_: AdminCaller, me: Me) -> User:
     return me
 
 
+Admin = Annotated[User, Depends(admin)]
 ADMIN = Depends(admin)
 
 
@@ -88,6 +92,7 @@ async def client(request: Request) -> Client:
     return Client(address[:LONGEST_ADDRESS], name[:LONGEST_CLIENT])
 
 
+AuditFilter = Annotated[AuditSearch, Query()]
 CallingClient = Annotated[Client, Depends(client)]
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Literal
 
 from shared.identity.caller import ADMIN_SCOPE, READ_SCOPE, WRITE_SCOPE
 
@@ -91,3 +92,44 @@ class Token:
 @dataclass(frozen=True, slots=True)
 class TokenPair(Token):
     refresh_token: str = field(repr=False)
+
+
+AuditKind = Literal[
+    "registered",
+    "signed_in",
+    "sign_in_failed",
+    "signed_out",
+    "session_ended",
+    "refresh_token_reused",
+    "password_changed",
+    "email_changed",
+    "account_changed",
+    "account_closed",
+    "account_removed",
+    "api_key_created",
+    "api_key_revoked",
+    "signing_key_rotated",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """`actor_id` is who did it: the account itself, an administrator, or nobody for a command."""
+
+    id: int
+    at: datetime
+    kind: str
+    user_id: int | None
+    actor_id: int | None
+    request_id: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """The `limit` newest events, older than `before` where that is given."""
+
+    limit: int = 50
+    before: int | None = None
+    user_id: int | None = None
+    kind: AuditKind | None = None

@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 from shared.database import Database
 from users.administration import AdminService
 from users.api_keys import ApiKeyService
+from users.audit import AuditService
 from users.key_ring import KeyRing
 from users.key_rotation import KeyRotation
 from users.keys import derived
@@ -48,6 +49,9 @@ class Factory:
 
     def api_keys(self) -> ApiKeyService:
         return ApiKeyService(self.store, self._signer, self._revoker, self._settings)
+
+    def audit(self) -> AuditService:
+        return AuditService(self.store, self._settings.audit_days)
 
     def key_rotation(self) -> KeyRotation:
         return KeyRotation(self.store, self.ring, self._settings)

@@ -58,6 +58,7 @@ class KeyRotation:
             await tx.signing_keys.add_if_missing(self._first())
             await tx.signing_keys.end_all(old_until)
             await tx.signing_keys.add_if_missing(made)
+            await tx.audit.add("signing_key_rotated", None, key_id=made.key_id, at_once=at_once)
         log.info("signing_key_rotated", key_id=made.key_id, signs_from=signs_from.isoformat())
         return made, old_until
 

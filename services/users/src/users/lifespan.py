@@ -10,6 +10,7 @@ from shared.health import Check
 from shared.identity import Revocations, TokenVerifier
 from users.administration import AdminService
 from users.api_keys import ApiKeyService
+from users.audit import AuditService
 from users.factory import Factory
 from users.key_ring import KeyRing
 from users.passwords import Passwords
@@ -30,6 +31,7 @@ class Resources(TypedDict):
     sessions: SessionService
     sign_in: SignInService
     api_keys: ApiKeyService
+    audit: AuditService
 
 
 @asynccontextmanager
@@ -41,6 +43,8 @@ async def resources(settings: UsersSettings) -> AsyncIterator[Resources]:
         factory = Factory(settings, database, await stack.enter_async_context(request_client(settings)))
         await stack.enter_async_context(factory.key_rotation().followed())
         await stack.enter_async_context(factory.restorer().running())
+        audit = factory.audit()
+        await stack.enter_async_context(audit.forgetting())
         passwords = Passwords(settings.hash_thread_count, settings.hash_queue, settings.hash_wait)
         stack.callback(passwords.close)
         subscriber = await stack.enter_async_context(subscriber_client(settings))
@@ -56,6 +60,7 @@ async def resources(settings: UsersSettings) -> AsyncIterator[Resources]:
             sessions=factory.sessions(),
             sign_in=factory.sign_in(passwords),
             api_keys=factory.api_keys(),
+            audit=audit,
         )
 
 

@@ -12,8 +12,11 @@ from users.dependencies import (
     NO_STORE,
     SIGNED_IN,
     Accounts,
+    Admin,
     Administration,
     ApiKeys,
+    Audit,
+    AuditFilter,
     CallingClient,
     Me,
     PasswordForm,
@@ -29,6 +32,7 @@ from users.schemas import (
     ApiKeyCreated,
     ApiKeyOut,
     ApiKeyRequest,
+    AuditEventOut,
     Jwks,
     Refresh,
     Registration,
@@ -42,7 +46,11 @@ auth = APIRouter(tags=["authentication"])
 users = APIRouter(prefix="/users", tags=["users"])
 keys = APIRouter(prefix="/users/me/api-keys", tags=["API keys"])
 own_sessions = APIRouter(prefix="/users/me/sessions", tags=["sessions"])
+audit_events = APIRouter(prefix="/audit-events", tags=["users"])
 internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[GATEWAY])
+
+
+ROUTERS = [auth, own_sessions, keys, users, audit_events, internal]
 
 
 @auth.post("/auth/token", dependencies=[NO_STORE])
@@ -129,15 +137,23 @@ async def read_user(user_id: PathId, administration: Administration) -> UserOut:
     return UserOut.model_validate(await administration.read(user_id))
 
 
-@users.patch("/{user_id}", dependencies=[ADMIN])
-async def change_user(user_id: PathId, wanted: UserChange, administration: Administration) -> UserOut:
+@users.patch("/{user_id}")
+async def change_user(
+    user_id: PathId, wanted: UserChange, admin: Admin, administration: Administration
+) -> UserOut:
     """Deactivation ends all sessions at once and disables all API keys."""
-    return UserOut.model_validate(await administration.change(user_id, wanted))
+    return UserOut.model_validate(await administration.change(user_id, wanted, admin.id))
 
 
-@users.delete("/{user_id}", status_code=204, dependencies=[ADMIN])
-async def remove_user(user_id: PathId, administration: Administration) -> None:
-    await administration.remove(user_id)
+@users.delete("/{user_id}", status_code=204)
+async def remove_user(user_id: PathId, admin: Admin, administration: Administration) -> None:
+    await administration.remove(user_id, admin.id)
+
+
+@audit_events.get("", dependencies=[ADMIN])
+async def list_audit_events(query: AuditFilter, audit: Audit) -> list[AuditEventOut]:
+    """The newest first; `before` the last one's id gives the next page."""
+    return [AuditEventOut.model_validate(event) for event in await audit.page(query.wanted)]
 
 
 @keys.post("", status_code=201, dependencies=[SIGNED_IN, NO_STORE])

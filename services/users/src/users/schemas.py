@@ -4,10 +4,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import MISSING, BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import MISSING, BaseModel, ConfigDict, Field, JsonValue, StrictBool, model_validator
 
+from shared.fields import LARGEST_ID
 from shared.identity.caller import READ_SCOPE, WRITE_SCOPE
-from users.domain import Session
+from shared.pagination import LARGEST_PAGE
+from users.domain import AuditKind, AuditQuery, Session
 from users.fields import Email, GivenSecret, Name, Password
 
 Scope = Literal["read", "write"]
@@ -119,6 +121,29 @@ class ApiKeyOut(_Out):
 
 class ApiKeyCreated(ApiKeyOut):
     key: str = Field(description="Shown this once.")
+
+
+class AuditEventOut(_Out):
+    id: int
+    at: datetime
+    kind: str
+    user_id: int | None = Field(description="Whom it happened to. Null: an unknown email, or all.")
+    actor_id: int | None = Field(description="Who did it. 0: a command.")
+    request_id: str
+    detail: dict[str, JsonValue]
+
+
+class AuditSearch(BaseModel):
+    """Filters, all of which must hold. Unknown parameters are ignored, as is usual on the web."""
+
+    limit: Annotated[int, Field(ge=1, le=LARGEST_PAGE)] = 50
+    before: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
+    user_id: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
+    kind: AuditKind | None = None
+
+    @property
+    def wanted(self) -> AuditQuery:
+        return AuditQuery(self.limit, self.before, self.user_id, self.kind)
 
 
 class Jwk(BaseModel):

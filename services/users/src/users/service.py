@@ -4,7 +4,7 @@ from pydantic import MISSING
 
 from shared.identity.caller import Caller
 from shared.logging import get_logger
-from users.domain import User
+from users.domain import AuditKind, User
 from users.exceptions import AccountGone, LastAdmin, WrongPassword
 from users.password_rules import require_uncommon
 from users.passwords import Passwords
@@ -28,6 +28,7 @@ class AccountService:
         password_hash = await self._passwords.hash(password)
         async with self._store.transaction() as tx:
             user = await tx.users.add(wanted.email, wanted.name, password_hash)
+            await tx.audit.add("registered", user.id)
         log.info("user_registered", user_id=user.id)
         return user
 
@@ -50,6 +51,8 @@ class AccountService:
             if new_hash:
                 changes["password_hash"] = new_hash
             user = require_active(await tx.users.update(user.id, changes))
+            for kind in _audited(wanted):
+                await tx.audit.add(kind, user.id)
             ended = await self._revoker.end_sessions(tx, user.id, session_id) if new_hash else {}
         await self._revoker.announce(ended)
         log.info("account_changed", user_id=user.id, fields=sorted(wanted.model_fields_set))
@@ -71,8 +74,14 @@ class AccountService:
         """Raises LastAdmin."""
         async with self._store.transaction() as tx:
             ended = await remove(tx, require_active(await tx.users.lock(user_id)), self._revoker)
+            await tx.audit.add("account_closed", user_id)
         await self._revoker.announce(ended)
         log.info("account_closed", user_id=user_id)
+
+
+def _audited(wanted: AccountChange) -> list[AuditKind]:
+    kinds: dict[str, AuditKind] = {"password": "password_changed", "email": "email_changed"}
+    return [kind for field, kind in kinds.items() if field in wanted.model_fields_set]
 
 
 def require_active(user: User | None) -> User:

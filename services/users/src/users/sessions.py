@@ -61,6 +61,7 @@ class SessionService:
                 "client": client,
             }
         )
+        await tx.audit.add("signed_in", user.id, session_id=session.id)
         log.info("session_started", user_id=user.id, session_id=session.id, made_room=len(oldest))
         return self._answer(user, session, refresh), ended if oldest else {}
 
@@ -89,6 +90,7 @@ class SessionService:
             if not current and not self._is_repeated(session, presented, successor, now):
                 await tx.sessions.end(session.id, now)
                 ended = await self._revoker.end(tx, user.id, [session.id])
+                await tx.audit.add("refresh_token_reused", user.id, session_id=session.id)
             elif session.ended_at or session.expires_at <= now or not user.is_active:
                 raise InvalidRefreshToken
             else:
@@ -127,6 +129,7 @@ class SessionService:
             if session is None or session.user_id != user_id:
                 raise SessionNotFound
             ended = await self._revoker.end_session(tx, user_id, session_id)
+            await tx.audit.add("session_ended", user_id, session_id=session_id)
         await self._revoker.announce(ended)
         log.info("session_ended", user_id=user_id, session_id=session_id)
 
@@ -134,6 +137,7 @@ class SessionService:
         """All but the caller's. Raises redis' errors, and then they go on."""
         async with self._store.transaction() as tx:
             ended = await self._revoker.end_sessions(tx, caller.id, caller.session_id)
+            await tx.audit.add("session_ended", caller.id, except_session=caller.session_id)
         await self._revoker.announce(ended)
         log.info("other_sessions_ended", user_id=caller.id, session_id=caller.session_id)
 
@@ -141,6 +145,7 @@ class SessionService:
         """Safe to repeat. Raises redis' errors, and then the session goes on."""
         async with self._store.transaction() as tx:
             ended = await self._revoker.end_session(tx, caller.id, caller.session_id)
+            await tx.audit.add("signed_out", caller.id, session_id=caller.session_id)
         await self._revoker.announce(ended)
         log.info("signed_out", user_id=caller.id, session_id=caller.session_id)
 

@@ -43,6 +43,7 @@ class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings, Internal
     access_token_seconds: int = Field(default=900, ge=1)
     key_token_seconds: int = Field(default=300, ge=1, description="Of a token that stands for an API key.")
     session_days: int = Field(default=30, ge=1, le=3650, description="After that: sign in again.")
+    audit_days: int = Field(default=365, ge=1, description="After that an audit event is deleted.")
     most_sessions: int = Field(default=20, ge=1, description="Live sessions of an account; the oldest ends.")
     refresh_grace_seconds: float = Field(
         default=5.0, ge=0, le=60, description="For which a used refresh token gets its successor once more."

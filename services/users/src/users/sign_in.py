@@ -32,6 +32,7 @@ class SignInService:
         user = await self._find(canonical)
         verified = user.password_hash if user else None
         if not await self._passwords.verify(password, verified) or user is None or verified is None:
+            await self._note_failure(user)
             raise InvalidCredentials
         upgraded = await self._passwords.upgraded(password, verified)
         async with self._store.transaction() as tx:
@@ -45,6 +46,11 @@ class SignInService:
         await self._throttle.succeeded(user.email, client.address)
         await self._sessions.announce_quietly(ended)
         return tokens
+
+    async def _note_failure(self, user: User | None) -> None:
+        """Also for an account that does not exist: it must not take less time."""
+        async with self._store.transaction() as tx:
+            await tx.audit.add("sign_in_failed", user.id if user else None)
 
     async def _find(self, email: str | None) -> User | None:
         if email is None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from shared.database import Database
+from users.audit_repository import AuditRepository
 from users.key_repository import ApiKeyRepository, SigningKeyRepository
 from users.repository import UserRepository
 from users.session_repository import EndedSessionRepository, SessionRepository
@@ -21,6 +22,7 @@ class Transaction:
     ended: EndedSessionRepository
     keys: ApiKeyRepository
     signing_keys: SigningKeyRepository
+    audit: AuditRepository
 
 
 class Store:
@@ -38,4 +40,5 @@ class Store:
                 ended=EndedSessionRepository(connection),
                 keys=ApiKeyRepository(connection),
                 signing_keys=SigningKeyRepository(connection),
+                audit=AuditRepository(connection),
             )

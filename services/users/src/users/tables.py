@@ -9,6 +9,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Identity,
+    Index,
     LargeBinary,
     MetaData,
     Table,
@@ -18,7 +19,7 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -98,4 +99,19 @@ signing_keys = Table(
     Column("sealed", LargeBinary),
     Column("signs_from", TIME, nullable=False),
     Column("verifies_until", TIME),
+)
+
+# It outlives the accounts that it speaks of, so it has no foreign keys.
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("at", TIME, nullable=False, server_default=func.now(), index=True),
+    Column("kind", Text, nullable=False),
+    Column("user_id", BigInteger),
+    Column("actor_id", BigInteger),
+    Column("request_id", Text, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    Index("ix_audit_events_user_id", "user_id", "id"),
+    Index("ix_audit_events_kind", "kind", "id"),
 )

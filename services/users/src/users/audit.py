@@ -1,0 +1,33 @@
+"""The audit log: what happened to accounts, for administrators."""
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+
+from shared.background import repeated
+from users.clock import utc_now
+from users.domain import AuditEvent, AuditQuery
+from users.store import Store
+
+LOOK = 3600.0  # seconds between two looks for what is too old
+
+
+class AuditService:
+    def __init__(self, store: Store, keep_days: int) -> None:
+        self._store = store
+        self._keep = timedelta(days=keep_days)
+
+    async def page(self, query: AuditQuery) -> Sequence[AuditEvent]:
+        """The newest first."""
+        async with self._store.transaction() as tx:
+            return await tx.audit.page(query)
+
+    @contextlib.asynccontextmanager
+    async def forgetting(self) -> AsyncIterator[None]:
+        """What is too old is deleted for as long as the block runs."""
+        async with repeated(self.forget, "forget_audit_events", pause=LOOK):
+            yield
+
+    async def forget(self) -> None:
+        async with self._store.transaction() as tx:
+            await tx.audit.forget(utc_now() - self._keep)

@@ -1,0 +1,45 @@
+"""The audit log in Postgres: written with what it records, or not at all."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.context import CURRENT
+from users.domain import AuditEvent, AuditKind, AuditQuery
+from users.tables import audit_events
+
+
+class AuditRepository:
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(
+        self, kind: AuditKind, user_id: int | None, *, actor_id: int | None = None, **detail: Any
+    ) -> None:
+        """`actor_id` is who did it to `user_id`, where that is somebody else."""
+        context = CURRENT.get()
+        values = {
+            "kind": kind,
+            "user_id": user_id,
+            "actor_id": actor_id if actor_id is not None else user_id,
+            "request_id": context.request_id if context else "",
+            "detail": detail,
+        }
+        await self._connection.execute(insert(audit_events).values(values))
+
+    async def page(self, query: AuditQuery) -> list[AuditEvent]:
+        """The newest first."""
+        fits = []
+        if query.before is not None:
+            fits.append(audit_events.c.id < query.before)
+        if query.user_id is not None:
+            fits.append(audit_events.c.user_id == query.user_id)
+        if query.kind is not None:
+            fits.append(audit_events.c.kind == query.kind)
+        found = select(audit_events).where(*fits).order_by(audit_events.c.id.desc()).limit(query.limit)
+        return [AuditEvent(**row._mapping) for row in await self._connection.execute(found)]
+
+    async def forget(self, before: datetime) -> None:
+        await self._connection.execute(delete(audit_events).where(audit_events.c.at < before))
