@@ -50,8 +50,9 @@ check: .venv/.services .venv/.development loadtests/.venv/.installed ## lint, fo
 e2e: .venv/.services .venv/.development ## journeys and faults against the Compose system
 	$(BIN)/python -m pytest tests/e2e -m e2e $(ARGS)
 
-soak: .venv/.services .venv/.development ## the long forms of tests that `make test` runs shortened: minutes to hours
+soak: .venv/.services .venv/.development loadtests/.venv/.installed ## the long forms of tests that `make test` runs shortened: minutes to hours
 	$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
+	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml -m soak --timeout 7200 $(ARGS)
 
 load: loadtests/.venv/.installed ## load on whatever runs at HOST; USERS, RATE, TIME
 	$(LOADTESTS)/python -m loadtests.run $(if $(HOST),--host $(HOST)) $(if $(USERS),--users $(USERS)) \

@@ -25,7 +25,8 @@ class Histogram:
     @classmethod
     def of(cls, latencies: Iterable[float] | NDArray[np.float64]) -> "Histogram":
         """Of latencies in seconds, measured from the intended start."""
-        values = np.maximum(np.asarray(list(latencies), dtype=np.float64), _SMALLEST)
+        listed = latencies if isinstance(latencies, np.ndarray) else list(latencies)
+        values = np.maximum(np.asarray(listed, dtype=np.float64), _SMALLEST)
         buckets, counts = np.unique(
             np.ceil(np.log(values / _SMALLEST) / _STEP).astype(int), return_counts=True
         )

@@ -71,7 +71,8 @@ class Resources:
     generator_cpus: float | None = None
     throttled: float | None = None  # share of the time in which the cgroup was held back
     steal: float | None = None  # share of the time in which the hypervisor took the CPU
-    pss: int | None = None  # bytes, all worker processes together
+    pss: int | None = None  # bytes, all processes of the application together
+    worker_pss: int | None = None  # bytes, the largest worker process: what one more may add
     database_connections: int | None = None  # the most seen at once
     worker_shares: Mapping[str, Sequence[float]] = field(default_factory=dict)  # by service; sum to 1 each
 

@@ -1,0 +1,133 @@
+"""The highest rate at which one configuration meets the SLO, by bisection that stops early."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from loadtests.tuner.evidence import Shown, shown
+from loadtests.tuner.model import Measurement, Slo
+from loadtests.tuner.plan import Plan
+
+Measure = Callable[[float, float], Measurement]  # rate, seconds
+LOWEST_RATE = 0.2  # requests per second; what cannot do this has no capacity
+_INVALID_IN_A_ROW = 3
+
+
+class NothingValid(Exception):
+    """Measurements were invalid again and again; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """All measurements at one rate taken together."""
+
+    rate: float
+    met: bool
+    latency: float  # at the SLO's percentile, failures included; seconds
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """`rate` is between the highest trial that met the SLO and the lowest that missed it."""
+
+    rate: float
+    trials: tuple[Trial, ...]
+
+    @property
+    def at_limit(self) -> Measurement:
+        """The measurement closest to the capacity that met the SLO, or the lowest one."""
+        met = [trial for trial in self.trials if trial.met]
+        trial = max(met, key=lambda t: t.rate) if met else min(self.trials, key=lambda t: t.rate)
+        return trial.measurements[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """`step` is the first step away from a guess, `resolution` the ratio at which bisection ends."""
+
+    slo: Slo
+    plan: Plan
+    measure: Measure
+
+    def find(self, guess: float, *, step: float, resolution: float) -> Capacity:
+        """Raises NothingValid."""
+        trials = [self._trial(guess)]
+        stride = step
+        while all(trial.met == trials[0].met for trial in trials):
+            up = trials[0].met
+            rate = trials[-1].rate * (stride if up else 1 / stride)
+            if rate < LOWEST_RATE:
+                return Capacity(0.0, tuple(trials))
+            trials.append(self._trial(rate))
+            stride = min(stride**1.6, 4.0)  # faster and faster, until both sides are known
+        low, high = _bracket(trials)
+        while high.rate / low.rate > resolution:
+            trials.append(self._trial(_between(low, high, self.slo)))
+            low, high = _bracket(trials)
+        return Capacity(_crossing(low, high, self.slo), tuple(trials))
+
+    def _trial(self, rate: float) -> Trial:
+        """Measures once more where the first measurement shows neither a pass nor a failure."""
+        taken = [self._valid(rate)]
+        if _shows(taken, self.slo) is Shown.OPEN and taken[0].requests < self.plan.requests:
+            taken.append(self._valid(rate))
+        return judge(taken, self.slo)
+
+    def _valid(self, rate: float) -> Measurement:
+        reasons: tuple[str, ...] = ()
+        for attempt in count(1):
+            taken = self.measure(rate, self.plan.duration(rate))
+            if taken.valid:
+                return taken
+            reasons = taken.invalid
+            if attempt == _INVALID_IN_A_ROW:
+                break
+        raise NothingValid("; ".join(reasons))
+
+
+def judge(taken: Sequence[Measurement], slo: Slo) -> Trial:
+    """By the point estimate: the decision's own error counts the rounds, not the requests."""
+    requests = sum(m.requests for m in taken)
+    slow, failed = sum(m.slow(slo) for m in taken), sum(m.failed for m in taken)
+    answers = sum((m.latencies for m in taken[1:]), taken[0].latencies)
+    rank = 100 * (slo.percentile / 100 * requests / answers.total) if answers.total else 101.0
+    latency = answers.percentile(rank) if rank <= 100 else math.inf  # noqa: PLR2004 - per cent
+    met = slow <= (1 - slo.percentile / 100) * requests and failed <= slo.errors * requests
+    return Trial(taken[0].offered, met, latency, tuple(taken))
+
+
+def _shows(taken: Sequence[Measurement], slo: Slo) -> Shown:
+    slow, requests = sum(m.slow(slo) for m in taken), sum(m.requests for m in taken)
+    return shown(slow, requests, 1 - slo.percentile / 100)
+
+
+def _bracket(trials: Sequence[Trial]) -> tuple[Trial, Trial]:
+    """The lowest miss, and the highest pass below it; a pass above a miss is luck."""
+    high = min((t for t in trials if not t.met), key=lambda t: t.rate)
+    below = [t for t in trials if t.met and t.rate < high.rate]
+    if below:
+        return max(below, key=lambda t: t.rate), high
+    low = max((t for t in trials if t.met), key=lambda t: t.rate)  # all passes are above: believe them
+    above = [t for t in trials if not t.met and t.rate > low.rate]
+    return low, min(above, key=lambda t: t.rate, default=low)
+
+
+def _crossing(low: Trial, high: Trial, slo: Slo) -> float:
+    """Where the latency crosses the limit: in a queue its inverse falls evenly as the rate grows."""
+    if high.rate <= low.rate:
+        return low.rate
+    above, below = 1 / low.latency, 1 / high.latency
+    wanted = 1 / slo.latency
+    if not above > wanted > below:
+        return math.sqrt(low.rate * high.rate)
+    return low.rate + (high.rate - low.rate) * (above - wanted) / (above - below)
+
+
+def _between(low: Trial, high: Trial, slo: Slo) -> float:
+    """Halfway, drawn towards where the latencies suggest the crossing."""
+    middle = math.sqrt(low.rate * high.rate)
+    drawn = math.sqrt(middle * _crossing(low, high, slo))
+    width: float = (high.rate / low.rate) ** 0.2
+    return min(max(drawn, low.rate * width), high.rate / width)

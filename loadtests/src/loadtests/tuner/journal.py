@@ -1,0 +1,131 @@
+"""A folder that keeps everything measured, so that a run can stop and go on where it was.
+
+Decisions are computed anew from the journal: given the same measurements they are the same, so resuming is
+replaying. A target is only rolled out when something is measured that the journal does not hold.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from loadtests.tuner.histogram import Histogram
+from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, RollOutFailed, Target
+
+
+class JournalMismatch(Exception):
+    """The folder holds measurements of another run: another application, plan or SLO."""
+
+
+class Journal:
+    """`measurements.jsonl`, one line each, written through; `run.json` says of what."""
+
+    def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
+        """Raises JournalMismatch when the folder belongs to another run."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        about = folder / "run.json"
+        said = json.dumps(run, indent=2, sort_keys=True) + "\n"
+        if about.exists() and about.read_text() != said:
+            raise JournalMismatch(f"{folder} holds another run: choose another folder, or remove it")
+        about.write_text(said)
+        self.path = folder / "measurements.jsonl"
+        self.kept = _lines(self.path)
+
+    @property
+    def evidence(self) -> str:
+        """Twelve digits that change with any measurement."""
+        digest = hashlib.sha256((self.folder / "run.json").read_bytes())
+        digest.update(self.path.read_bytes() if self.path.exists() else b"")
+        return digest.hexdigest()[:12]
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+class Recorded:
+    """A target whose measurements are kept in a journal, and taken from there first."""
+
+    def __init__(self, target: Target, journal: Journal) -> None:
+        self._target, self._journal = target, journal
+        self._replay = list(reversed(journal.kept))
+        self._wanted: Configuration | None = None
+        self._running = False
+
+    @property
+    def name(self) -> str:
+        return self._target.name
+
+    @property
+    def limits(self) -> Limits:
+        return self._target.limits
+
+    @property
+    def services(self) -> Sequence[str]:
+        return self._target.services
+
+    def roll_out(self, configuration: Configuration) -> None:
+        self._wanted, self._running = configuration, False
+        kept = self._replay[-1] if self._replay else None
+        if kept and kept["configuration"] == _listed(configuration):
+            if "failed" in kept:
+                self._replay.pop()
+                raise RollOutFailed(kept["failed"])
+            return
+        self._start()
+
+    def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
+        key = {"configuration": _listed(self._wanted), "rate": rate, "seconds": seconds, "seed": seed}
+        if self._replay:
+            kept = self._replay.pop()
+            if all(kept.get(name) == value for name, value in key.items()):
+                return measurement(kept["measurement"])
+            raise JournalMismatch(f"{self._journal.folder} was measured in another order: remove it")
+        if not self._running:
+            self._start()
+        taken = self._target.measure(rate, seconds, seed)
+        self._journal.add({**key, "measurement": document(taken)})
+        return taken
+
+    def close(self) -> None:
+        self._target.close()
+
+    def _start(self) -> None:
+        if self._wanted is None:
+            raise RollOutFailed("nothing was rolled out")
+        if self._replay:
+            raise JournalMismatch(f"{self._journal.folder} was measured in another order: remove it")
+        try:
+            self._target.roll_out(self._wanted)
+        except RollOutFailed as error:
+            self._journal.add({"configuration": _listed(self._wanted), "failed": str(error)})
+            raise
+        self._running = True
+
+
+def document(taken: Measurement) -> dict[str, Any]:
+    """As JSON takes it; `measurement` turns it back."""
+    return {**asdict(taken), "latencies": {str(k): v for k, v in taken.latencies.counts.items()}}
+
+
+def measurement(kept: Mapping[str, Any]) -> Measurement:
+    resources = Resources(**kept["resources"])
+    latencies = Histogram({int(bucket): count for bucket, count in kept["latencies"].items()})
+    rest = {**kept, "resources": resources, "latencies": latencies, "invalid": tuple(kept["invalid"])}
+    return Measurement(**rest)
+
+
+def _listed(configuration: Configuration | None) -> Any:
+    return json.loads(json.dumps(asdict(configuration))) if configuration else None
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """A last line that was cut off when the run was stopped is removed."""
+    if not path.exists():
+        return []
+    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    path.write_text("".join(whole))
+    return [json.loads(line) for line in whole]

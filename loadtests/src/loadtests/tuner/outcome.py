@@ -1,0 +1,40 @@
+"""What a run found. Everything that the report shows is here or in the journal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from loadtests.tuner.bottleneck import Bottleneck
+from loadtests.tuner.capacity import Capacity
+from loadtests.tuner.model import Configuration
+from loadtests.tuner.statistics import Comparison
+from loadtests.tuner.stress import Stress
+
+
+class Verdict(Enum):
+    DECIDED = "decided"
+    NO_DIFFERENCE = "no difference can be shown"
+    NOT_WORKERS = "workers are not your bottleneck"
+    INCONCLUSIVE = "inconclusive"
+    INVALID = "invalid"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """`choice` is also there when the run is inconclusive: the best guess, and labelled so."""
+
+    verdict: Verdict = Verdict.INVALID
+    why: str = ""
+    choice: Configuration | None = None
+    bottleneck: Bottleneck | None = None
+    screened: dict[Configuration, Capacity] = field(default_factory=dict)
+    rounds: dict[Configuration, list[Capacity]] = field(default_factory=dict)
+    comparison: Comparison[Configuration] | None = None
+    rejected: dict[Configuration, str] = field(default_factory=dict)  # never run, or dropped; and why
+    stress: dict[Configuration, Stress] = field(default_factory=dict)
+
+    def capacities(self) -> Mapping[Configuration, float]:
+        """The geometric mean of the rounds where there were any, else the screening's."""
+        means = self.comparison.means if self.comparison else {}
+        found = {key: capacity.rate for key, capacity in self.screened.items()}
+        return {**found, **means}

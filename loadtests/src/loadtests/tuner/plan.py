@@ -1,0 +1,33 @@
+"""How much is measured, and how sure a decision must be."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`looks` are the only numbers of rounds after which the data may decide; all share `error`."""
+
+    margin: float = 0.05  # a configuration this much below the best is as good as the best
+    error: float = 0.05  # risk that any statement of the whole run is wrong
+    looks: tuple[int, ...] = (4, 6, 8, 12)
+    seconds: float = 10.0  # of one measurement at most
+    shortest: float = 3.0  # of one measurement at least
+    requests: int = 1049  # of one measurement: shows p99 with five slow ones
+    first_rate: float = 20.0  # requests per second per worker, where nothing is known
+    survivors: int = 5  # configurations that enter the rounds
+    seed: int = 1
+
+    @property
+    def rounds(self) -> int:
+        return self.looks[-1]
+
+    @property
+    def look_error(self) -> float:
+        return self.error / len(self.looks)
+
+    def duration(self, rate: float) -> float:
+        """Seconds that hold enough requests for the percentile, within the bounds."""
+        return min(self.seconds, max(self.shortest, self.requests / rate))
+
+
+QUICK = Plan(looks=(3, 5), seconds=5.0, shortest=2.0, survivors=3)

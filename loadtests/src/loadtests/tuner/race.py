@@ -1,0 +1,65 @@
+"""Rounds over the surviving configurations, looked at after fixed numbers of rounds only."""
+
+from dataclasses import dataclass, field
+
+from loadtests.tuner.capacity import Capacity
+from loadtests.tuner.model import Configuration
+from loadtests.tuner.order import order
+from loadtests.tuner.runner import Runner
+from loadtests.tuner.statistics import Comparison, compare
+
+_STEP = 1.05
+_RESOLUTION = 1.11
+
+Comparing = Comparison[Configuration]
+
+
+@dataclass(slots=True)
+class Race:
+    """`guesses` come smallest first; so do those that are `good`: within the margin of every rival."""
+
+    guesses: dict[Configuration, float]
+    rounds: dict[Configuration, list[Capacity]] = field(default_factory=dict)
+    comparison: Comparing | None = None
+    good: list[Configuration] = field(default_factory=list)
+    dropped: dict[Configuration, str] = field(default_factory=dict)
+
+    def run(self, runner: Runner) -> None:
+        """Until the smallest good one is known or the looks are used up. Raises NothingValid."""
+        running = list(self.guesses)
+        self.rounds = {key: [] for key in running}
+        if len(running) == 1:
+            self.good = running
+            return
+        plan = runner.plan
+        for turn in range(plan.rounds):
+            for key in order(running, turn, plan.seed):
+                self._measure(runner, key, f"round {turn + 1}, at most {plan.rounds}")
+            running = [key for key in running if key not in runner.rejected]
+            if turn + 1 in plan.looks and self._look(running, plan.look_error, plan.margin):
+                return
+            running = [key for key in running if key not in self.dropped]
+
+    def _measure(self, runner: Runner, key: Configuration, why: str) -> None:
+        taken = self.rounds[key]
+        guess = taken[-1].rate if taken and taken[-1].rate else self.guesses[key]
+        found = runner.capacity(key, guess, step=_STEP, resolution=_RESOLUTION, why=why)
+        if found is not None:
+            taken.append(found)
+
+    def _look(self, running: list[Configuration], error: float, margin: float) -> bool:
+        rates = {key: [max(found.rate, 1e-3) for found in self.rounds[key]] for key in running}
+        self.comparison = seen = compare(rates, error)
+        self.good = [key for key in running if seen.worst[key] > 1 - margin]
+        for key in running:
+            if seen.shown_worse(key, margin):
+                behind = seen.means[key] / seen.means[seen.best] - 1
+                self.dropped[key] = f"{behind:+.1%} against the best after {seen.rounds} rounds"
+        left = [key for key in running if key not in self.dropped]
+        return len(left) == 1 or (bool(self.good) and not self._open(seen, left, margin))
+
+    def _open(self, seen: Comparing, left: list[Configuration], margin: float) -> bool:
+        """True if one smaller than the smallest good one may still be shown to be good."""
+        wanted = (1 - margin / 2) * seen.means[seen.best]
+        smaller = left[: left.index(self.good[0])]
+        return any(seen.means[key] >= wanted for key in smaller)

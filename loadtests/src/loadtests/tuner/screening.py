@@ -1,0 +1,105 @@
+"""A first look at many worker counts of one application: one capacity each, coarse."""
+
+from collections.abc import Callable, Mapping
+
+from loadtests.tuner import candidates
+from loadtests.tuner.capacity import Capacity
+from loadtests.tuner.model import Configuration
+from loadtests.tuner.runner import Runner
+
+_STEP = 1.4
+_RESOLUTION = 1.15  # interpolation between two trials this close is good to about 2 %
+_NEAR = 0.88  # of the best screened capacity: may be the best in truth
+_FAR = 0.75  # no noise of a valid run does this
+_GOOD = 0.92  # likely to be within the margin of the best
+
+Screened = dict[Configuration, Capacity]
+
+
+def screen(runner: Runner, service: str, knobs: Mapping[str, str] | None = None) -> Screened:
+    """Upwards until the curve has turned or a limit is met, then between the best ones.
+
+    Raises NothingValid.
+    """
+    found: dict[int, Capacity] = {}
+
+    def look(count: int, why: str) -> bool:
+        configuration = Configuration.of({service: count}, **(knobs or {}))
+        capacity = runner.capacity(
+            configuration, _guess(rates(), count, runner), step=_STEP, resolution=_RESOLUTION, why=why
+        )
+        if capacity is not None:
+            found[count] = capacity
+        return capacity is not None
+
+    def rates() -> dict[int, float]:
+        return {count: capacity.rate for count, capacity in found.items()}
+
+    thumb = candidates.rules_of_thumb(runner.target.limits)
+    for count in candidates.ladder(runner.target.limits):
+        if candidates.lost(rates()) and count not in thumb.values():
+            continue
+        if not look(count, "a first look"):
+            _up_to_the_limit(runner, service, look, max(found, default=0), count)
+            break
+    while found and (between := candidates.refine(rates())) is not None:
+        if not look(between, "between two good ones"):
+            break
+    return {Configuration.of({service: n}, **(knobs or {})): found[n] for n in sorted(found)}
+
+
+def _up_to_the_limit(
+    runner: Runner, service: str, look: Callable[[int, str], bool], allowed: int, refused: int
+) -> None:
+    """The largest count that the limits allow, which the ladder stepped over."""
+    for count in range(refused - 1, allowed, -1):
+        if runner.feasible.refusal(Configuration.of({service: count})) is None:
+            if look(count, "the most that the limits allow"):
+                _up_to_the_limit(runner, service, look, count, refused)
+            return
+
+
+def _guess(rates: Mapping[int, float], count: int, runner: Runner) -> float:
+    """As the nearest smaller counts suggest."""
+    known = sorted(n for n in rates if rates[n] > 0)
+    if not known:
+        return runner.plan.first_rate * count
+    below = [n for n in known if n < count]
+    above = [n for n in known if n > count]
+    if below and above:
+        low, high = below[-1], above[0]
+        part = (count - low) / (high - low)
+        return rates[low] + part * (rates[high] - rates[low])
+    if len(below) > 1:
+        growth = (rates[below[-1]] / rates[below[-2]] - 1) / (below[-1] / below[-2] - 1)
+        return rates[below[-1]] * (1 + max(-0.3, min(1.0, growth)) * (count / below[-1] - 1))
+    return rates[known[0]] * count / known[0]
+
+
+def some_behind(screened: Screened) -> bool:
+    """True if the first look already showed differences."""
+    rates = [capacity.rate for capacity in screened.values()]
+    return min(rates) < _FAR * max(rates)
+
+
+def survivors(screened: Screened, most: int) -> tuple[list[Configuration], dict[Configuration, str]]:
+    """Those worth rounds, smallest first, and why the others are not."""
+    rates = {key: capacity.rate for key, capacity in screened.items()}
+    best = max(rates.values())
+    near = sorted((key for key in rates if rates[key] >= _NEAR * best), key=lambda key: key.total_workers)
+    kept = near
+    if len(near) > most:
+        fast = sorted(near, key=lambda key: -rates[key])[: most - most // 2]
+        small = [key for key in near if rates[key] >= _GOOD * best and key not in fast]
+        kept = [*fast, *small][:most]
+        kept += [key for key in sorted(near, key=lambda key: -rates[key]) if key not in kept][
+            : most - len(kept)
+        ]
+    dropped = {
+        key: f"{rates[key] / best - 1:+.0%} against the best at first look"
+        if rates[key] < _NEAR * best
+        else "close to others that are smaller or faster"
+        for key in rates
+        if key not in kept
+    }
+    return sorted(kept, key=lambda key: (key.total_workers, key)), dropped

@@ -1,0 +1,115 @@
+"""One run: screens many configurations, races the promising ones, confirms the choice, stresses it."""
+
+from collections.abc import Sequence
+
+from loadtests.tuner import bottleneck
+from loadtests.tuner.capacity import NothingValid
+from loadtests.tuner.model import Configuration, Slo, Target
+from loadtests.tuner.outcome import Outcome, Verdict
+from loadtests.tuner.plan import Plan
+from loadtests.tuner.race import Race
+from loadtests.tuner.runner import Runner, Say
+from loadtests.tuner.screening import Screened, screen, some_behind, survivors
+from loadtests.tuner.stress import stress
+
+_CONFIRM_STEP = 1.05
+_CONFIRM_RESOLUTION = 1.11
+_USUAL_SPREAD = 0.03  # where nothing was raced
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+class Session:
+    """Tunes the workers of one service. `say` hears what is tried and why."""
+
+    def __init__(self, target: Target, slo: Slo, plan: Plan, say: Say = _silent) -> None:
+        self.runner = Runner(target, slo, plan, say)
+        self.outcome = Outcome(rejected=self.runner.rejected)
+
+    def run(self) -> Outcome:
+        """Complete, with a verdict, also when nothing could be decided."""
+        try:
+            self.outcome.screened = self.screen()
+            if any(found.rate > 0 for found in self.outcome.screened.values()):
+                self._decide()
+            else:
+                self._conclude(Verdict.INVALID, "no configuration meets the SLO at any rate")
+        except NothingValid as error:
+            self._conclude(Verdict.INVALID, f"the measurements say nothing about the target: {error}")
+        return self.outcome
+
+    def screen(self) -> Screened:
+        return screen(self.runner, self.runner.target.services[0])
+
+    def _decide(self) -> None:
+        found, runner = self.outcome, self.runner
+        running, dropped = survivors(found.screened, runner.plan.survivors)
+        race = Race({key: found.screened[key].rate for key in running})
+        race.run(runner)
+        found.rounds, found.comparison = race.rounds, race.comparison
+        found.rejected |= {**dropped, **race.dropped}
+        self.runner.rejected = found.rejected
+        for key in race.good:
+            if self._holds(key):
+                found.choice = key
+                self._judge(key)
+                return
+        means = found.capacities()
+        standing = [key for key in running if key not in found.stress or not found.stress[key].collapse]
+        found.choice = max(standing, key=lambda key: means[key], default=None)
+        plan = runner.plan
+        why = f"after {plan.rounds} rounds none is shown to be within {plan.margin:.0%} of the best"
+        if race.good:
+            why = "what was good enough did not hold"
+        self._conclude(Verdict.INCONCLUSIVE, why)
+
+    def _holds(self, key: Configuration) -> bool:
+        """A fresh boot confirms the capacity, and overload does not break it."""
+        runner, found = self.runner, self.outcome
+        expected = found.capacities()[key]
+        again = runner.capacity(
+            key,
+            expected,
+            step=_CONFIRM_STEP,
+            resolution=_CONFIRM_RESOLUTION,
+            why="a fresh boot to confirm it",
+        )
+        spread = found.comparison.spread if found.comparison else _USUAL_SPREAD
+        if again is None or again.rate < expected * (1 - runner.plan.margin - 3 * spread):
+            found.rejected[key] = "a fresh boot did not confirm its capacity"
+            return False
+        found.stress[key] = seen = stress(runner.measure, expected, runner.slo, runner.plan.shortest)
+        if seen.collapse:
+            found.rejected[key] = f"collapses: {seen.collapse}"
+        return seen.collapse is None
+
+    def _judge(self, choice: Configuration) -> None:
+        found, limits = self.outcome, self.runner.target.limits
+        saturated = found.stress[choice].overloads[0].taken  # at its capacity it still has time to spare
+        found.bottleneck = limit = bottleneck.find(saturated, choice, limits)
+        if len(found.screened) > 1 and self._smallest(choice) and not self._anything_worse():
+            if limit.kind in {"unknown", "workers' CPU"}:
+                self._conclude(Verdict.NO_DIFFERENCE, "more workers change nothing that could be shown")
+            else:
+                self._conclude(Verdict.NOT_WORKERS, f"more workers change nothing; {limit.because}")
+        else:
+            self._conclude(
+                Verdict.DECIDED,
+                f"the fewest workers shown to be within {self.runner.plan.margin:.0%} of every rival",
+            )
+
+    def _smallest(self, choice: Configuration) -> bool:
+        return choice.total_workers == min(key.total_workers for key in self.outcome.screened)
+
+    def _anything_worse(self) -> bool:
+        """True if some configuration that was measured is shown, or was seen, to be worse."""
+        seen = self.outcome.comparison
+        raced: Sequence[Configuration] = list(seen.means) if seen else []
+        behind = some_behind(self.outcome.screened)
+        return behind or (seen is not None and any(map(seen.shown_worse, raced)))
+
+    def _conclude(self, verdict: Verdict, why: str) -> None:
+        self.outcome.verdict, self.outcome.why = verdict, why
+        self.runner.say(f"{verdict.value}: {why}")

@@ -1,0 +1,96 @@
+"""A simulated system as the tuner's target. Time passes in it, but nobody waits."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from loadtests.tuner.histogram import Histogram
+from loadtests.tuner.model import Configuration, Limits, Measurement, Resources
+from loadtests.tuner.simulator.system import System
+
+_BOOT = 8.0  # seconds
+_MOOD = 240.0  # seconds until the machine's mood is another
+_OPEN = 5.0  # seconds after which an answer no longer counts as one
+
+
+class SimulatedTarget:
+    """`broken` collects the limits that a rolled out configuration exceeded: none, if the tuner is right."""
+
+    name = "simulated"
+    services: Sequence[str] = ("app",)
+
+    def __init__(self, system: System, seed: int) -> None:
+        self.system = system
+        self.broken: list[str] = []
+        self.measurements = 0
+        self.clock = 0.0
+        self._source = np.random.default_rng(seed)
+        self._mood = self._source.normal(0, system.noise.mood)
+        self._boot = 0.0
+        self._workers = 0
+
+    @property
+    def limits(self) -> Limits:
+        return self.system.limits
+
+    def roll_out(self, configuration: Configuration) -> None:
+        self._pass(_BOOT)
+        self._workers = configuration.total_workers
+        self._boot = self._source.normal(0, self.system.noise.boot)
+        if limit := self.system.breaks(configuration):
+            self.broken.append(f"{configuration.label}: {limit}")
+
+    def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
+        self._pass(seconds)
+        self.measurements += 1
+        noise = self.system.noise
+        speed = math.exp(
+            self._mood
+            + self._boot
+            + noise.drift * self.clock / 3600
+            + self._source.normal(0, noise.measurement)
+        )
+        queue = self.system.queue(self._workers, speed)
+        latencies = queue.sample(rate, seconds, np.random.default_rng(seed))
+        good = latencies[latencies <= _OPEN]
+        over = max(0.0, rate / queue.throughput - 1)
+        answered = min(rate, queue.throughput * max(0.0, 1 - self.system.collapses * over))
+        return Measurement(
+            offered=rate,
+            sent=rate,
+            answered=answered,
+            seconds=seconds,
+            seed=seed,
+            latencies=Histogram.of(good),
+            unfinished=len(latencies) - len(good),
+            resources=self._resources(answered),
+        )
+
+    def close(self) -> None:
+        self._workers = 0
+
+    def _resources(self, answered: float) -> Resources:
+        system, workers = self.system, self._workers
+        hot = (1 + system.uneven * (workers - 1)) / workers
+        others = [(1 - hot) / (workers - 1)] * (workers - 1) if workers > 1 else []
+        database = 0.0 if math.isinf(system.database) else answered / system.database
+        loss = 1 + system.contention * (workers - 1) + system.coherency * workers * (workers - 1)
+        pss = system.memory_of(workers) * math.exp(self._source.normal(0, 0.003))
+        return Resources(
+            app_cpus=min(answered * system.cpu * loss, system.cores, workers),
+            database_cpus=database,
+            generator_cpus=0.2,
+            throttled=0.0,
+            steal=0.0,
+            pss=int(pss),
+            worker_pss=int(system.memory * math.exp(abs(self._source.normal(0, 0.003)))),
+            database_connections=workers * system.limits.connections_per_worker.get("app", 0),
+            worker_shares={"app": [hot, *others]},
+        )
+
+    def _pass(self, seconds: float) -> None:
+        self.clock += seconds
+        kept = math.exp(-seconds / _MOOD)
+        fresh = self._source.normal(0, self.system.noise.mood)
+        self._mood = kept * self._mood + math.sqrt(1 - kept**2) * fresh

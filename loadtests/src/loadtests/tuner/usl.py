@@ -1,0 +1,135 @@
+"""Gunther's Universal Scalability Law, fitted on some worker counts and checked on the others.
+
+X(n) = rate·min(n, ceiling) / (1 + contention·(n - 1) + coherency·n·(n - 1)). The ceiling is the number of
+workers that the machine can keep busy at once; where the data do not ask for one, it is infinite and this is
+the plain law.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+from scipy.stats import t
+
+Floats = NDArray[np.float64]
+_LEAST_SPREAD = 0.005  # capacities repeat no better than to half a per cent
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    value: float
+    low: float  # 95 %, for one measured capacity
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    rate: float  # requests per second of one worker
+    contention: float
+    coherency: float
+    ceiling: float
+    spread: float  # standard deviation of a capacity round the law, as a share
+    degrees: int
+    covariance: Floats
+
+    def capacity(self, workers: float) -> float:
+        return float(np.exp(_log_law(self._parameters, np.array([workers]))[0]))
+
+    def predict(self, workers: int) -> Prediction:
+        """Wide where the fit had few points or poor agreement."""
+        gradient = _gradient(self._parameters, workers)
+        error = math.sqrt(self.spread**2 + max(0.0, float(gradient @ self.covariance @ gradient)))
+        half = float(t.ppf(0.975, self.degrees)) * error
+        value = self.capacity(workers)
+        return Prediction(value, value * math.exp(-half), value * math.exp(min(half, 50)))
+
+    @property
+    def _parameters(self) -> Floats:
+        plain = [math.log(self.rate), self.contention, self.coherency]
+        return np.array(plain if math.isinf(self.ceiling) else [*plain, math.log(self.ceiling)])
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What the law said about a count that it had not seen, and what was measured there."""
+
+    workers: int
+    measured: float
+    predicted: Prediction
+
+    @property
+    def error(self) -> float:
+        return self.predicted.value / self.measured - 1
+
+    @property
+    def inside(self) -> bool:
+        return self.predicted.low <= self.measured <= self.predicted.high
+
+
+def fit(capacities: Mapping[int, float]) -> Law:
+    """By worker count. Raises ValueError for fewer than four counts."""
+    if len(capacities) < 4:  # noqa: PLR2004 - three parameters and a residual
+        raise ValueError("the law needs the capacities of at least four worker counts")
+    counts = np.array(sorted(capacities), dtype=float)
+    logs = np.log([capacities[int(count)] for count in counts])
+    plain = _solve(counts, logs, [])
+    if len(counts) < 5:  # noqa: PLR2004 - a fourth parameter needs a residual too
+        return plain
+    capped = [_solve(counts, logs, [math.log(c * 1.001)]) for c in counts[1:]]
+    best = min(capped, key=lambda law: law.spread * math.sqrt(law.degrees))
+    return min((plain, best), key=lambda law: _criterion(law, len(counts)))
+
+
+def held_out(capacities: Mapping[int, float]) -> tuple[Law, Sequence[HeldOut]] | None:
+    """Fits on every second count and both ends, predicts the rest; None with too few counts."""
+    counts = sorted(capacities)
+    unseen = counts[1:-1:2] if len(counts) < 9 else counts[2:-1:3]  # noqa: PLR2004 - keep five to fit on
+    seen = {count: capacities[count] for count in counts if count not in unseen}
+    if len(seen) < 4 or not unseen:  # noqa: PLR2004 - see fit
+        return None
+    law = fit(seen)
+    return law, [HeldOut(count, capacities[count], law.predict(count)) for count in unseen]
+
+
+def _criterion(law: Law, points: int) -> float:
+    """Bayes's: a ceiling has to explain more than a free parameter would by chance."""
+    parameters = points - law.degrees
+    return points * math.log(law.spread**2 * law.degrees / points) + parameters * math.log(points)
+
+
+def _solve(counts: Floats, logs: Floats, ceiling: list[float]) -> Law:
+    start = [float(logs[0] - math.log(counts[0])), 0.02, 1e-4, *ceiling]
+    low = [-np.inf, 0, 0, *([0.0] if ceiling else [])]
+    high = [np.inf, 10, 1, *([math.log(2 * counts[-1])] if ceiling else [])]
+    found = least_squares(
+        lambda p: _log_law(p, counts) - logs,
+        start,
+        bounds=(low, high),
+        x_scale=[1, 0.1, 1e-3, *([1] if ceiling else [])],
+    )
+    degrees = max(1, len(counts) - len(start))
+    spread = max(math.sqrt(2 * found.cost / degrees), _LEAST_SPREAD)
+    covariance = np.linalg.pinv(found.jac.T @ found.jac) * spread**2
+    rate, contention, coherency, *rest = (float(value) for value in found.x)
+    cap = math.exp(rest[0]) if rest else math.inf
+    return Law(math.exp(rate), contention, coherency, cap, spread, degrees, covariance)
+
+
+def _log_law(p: Floats, n: Floats) -> Floats:
+    busy = n if len(p) == 3 else np.minimum(n, math.exp(p[3]))  # noqa: PLR2004 - see _solve
+    result: Floats = p[0] + np.log(busy) - np.log1p(p[1] * (n - 1) + p[2] * n * (n - 1))
+    return result
+
+
+def _gradient(p: Floats, workers: int) -> Floats:
+    steps = [1e-4, 1e-5, 1e-7, 1e-4][: len(p)]
+    here = _log_law(p, np.array([float(workers)]))
+    slopes = []
+    for index, step in enumerate(steps):
+        moved = p.copy()
+        moved[index] += step
+        slopes.append(float((_log_law(moved, np.array([float(workers)])) - here)[0]) / step)
+    return np.array(slopes)

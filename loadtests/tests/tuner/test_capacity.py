@@ -1,0 +1,78 @@
+"""Finding the highest rate that meets the SLO: on an exact curve, with luck, and with a broken generator."""
+
+import math
+
+import pytest
+
+from loadtests.tuner.capacity import LOWEST_RATE, NothingValid, Search
+from loadtests.tuner.histogram import Histogram
+from loadtests.tuner.model import Measurement, Slo
+from loadtests.tuner.plan import Plan
+
+SLO = Slo(0.2)
+
+
+class Curve:
+    """One server whose p99 is exact: 4.6 / (throughput - rate)."""
+
+    def __init__(self, throughput: float) -> None:
+        self.throughput = throughput
+        self.rates: list[float] = []
+
+    def __call__(self, rate: float, seconds: float) -> Measurement:
+        self.rates.append(rate)
+        left = self.throughput - rate
+        typical = -math.log(0.01) / left if left > 0 else 5.0
+        count = max(100, round(rate * seconds))
+        values = [typical] * math.ceil(count * 0.02) + [0.001] * math.floor(count * 0.98)
+        return Measurement(rate, rate, rate, seconds, 1, Histogram.of(values))
+
+    @property
+    def capacity(self) -> float:
+        return self.throughput + math.log(0.01) / SLO.latency
+
+
+@pytest.mark.parametrize("guess", [1.0, 100.0, 476.0, 480.0, 20_000.0])
+def test_a_bad_guess_only_costs_measurements(guess: float) -> None:
+    curve = Curve(500)
+    found = Search(SLO, Plan(), curve).find(guess, step=1.4, resolution=1.15)
+    assert found.rate == pytest.approx(curve.capacity, rel=0.03)
+    assert len(curve.rates) <= 20
+
+
+def test_a_good_guess_costs_two_measurements() -> None:
+    curve = Curve(500)
+    Search(SLO, Plan(), curve).find(curve.capacity * 0.99, step=1.05, resolution=1.11)
+    assert len(curve.rates) == 2
+
+
+def test_what_never_meets_the_slo_has_no_capacity() -> None:
+    curve = Curve(-1)
+    assert Search(SLO, Plan(), curve).find(50, step=1.4, resolution=1.1).rate == 0
+    assert min(curve.rates) >= LOWEST_RATE
+
+
+def test_errors_miss_the_slo_however_fast() -> None:
+    def failing(rate: float, seconds: float) -> Measurement:
+        good = Histogram.of([0.01] * 1000)
+        return Measurement(rate, rate, rate, seconds, 1, good, errors=2 if rate > 100 else 0)
+
+    found = Search(SLO, Plan(), failing).find(50, step=1.4, resolution=1.05)
+    assert 92 < found.rate < 106
+
+
+def test_an_invalid_measurement_is_repeated_and_then_given_up() -> None:
+    answers = iter([("the generator was late",), ()])
+    curve = Curve(500)
+
+    def shaky(rate: float, seconds: float) -> Measurement:
+        taken = curve(rate, seconds)
+        return Measurement(rate, rate, rate, seconds, 1, taken.latencies, invalid=next(answers, ()))
+
+    assert Search(SLO, Plan(), shaky).find(470, step=1.4, resolution=1.1).rate > 400
+
+    def broken(rate: float, seconds: float) -> Measurement:
+        return Measurement(rate, rate, 0, seconds, 1, Histogram(), invalid=("429",))
+
+    with pytest.raises(NothingValid, match="429"):
+        Search(SLO, Plan(), broken).find(470, step=1.4, resolution=1.1)

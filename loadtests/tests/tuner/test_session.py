@@ -1,0 +1,96 @@
+"""The verdicts, on simulated systems made so that one of them is right."""
+
+from dataclasses import replace
+
+from loadtests.tuner.model import Configuration, Limits, Measurement, RollOutFailed, Slo
+from loadtests.tuner.outcome import Outcome, Verdict
+from loadtests.tuner.plan import Plan
+from loadtests.tuner.session import Session
+from loadtests.tuner.simulator.system import Noise, System
+from loadtests.tuner.simulator.target import SimulatedTarget
+
+CALM = Noise(boot=0.005, measurement=0.005, mood=0.01)
+SLO = Slo(0.25)
+TWO = System(cores=2, cpu=0.01, contention=0.002, noise=CALM, limits=Limits(2))
+
+
+def _tune(system: System, seed: int = 1) -> tuple[Outcome, SimulatedTarget]:
+    target = SimulatedTarget(system, seed)
+    return Session(target, SLO, Plan()).run(), target
+
+
+def test_cpu_bound_work_on_two_cores_takes_two_workers() -> None:
+    outcome, _ = _tune(TWO)
+    assert (outcome.verdict, outcome.choice) == (Verdict.DECIDED, Configuration.of(2))
+    assert outcome.bottleneck is not None
+    assert outcome.bottleneck.kind == "app CPU"
+
+
+def test_blocking_workers_that_wait_need_more_than_twice_the_cores() -> None:
+    outcome, _ = _tune(replace(TWO, cpu=0.005, wait=0.015, blocking=True))
+    assert outcome.choice is not None
+    assert outcome.choice.total_workers in {7, 8, 9}
+
+
+def test_a_slow_database_is_named_and_one_worker_kept() -> None:
+    outcome, _ = _tune(replace(TWO, cpu=0.002, database=60))
+    assert (outcome.verdict, outcome.choice) == (Verdict.NOT_WORKERS, Configuration.of(1))
+    assert "database" in outcome.why
+
+
+def test_limits_are_kept_though_more_would_be_faster() -> None:
+    mib = 1024**2
+    limits = Limits(8, memory=330 * mib, database_connections=45, connections_per_worker={"app": 10})
+    outcome, target = _tune(replace(TWO, cores=8, limits=limits))
+    assert target.broken == []
+    assert outcome.choice == Configuration.of(4)
+    assert "70 database connections of 45" in outcome.rejected.values()
+
+
+def test_one_that_collapses_under_overload_is_not_chosen() -> None:
+    class Collapsing(SimulatedTarget):
+        """Two workers answer nothing beyond twice their capacity."""
+
+        def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
+            taken = super().measure(rate, seconds, seed)
+            return replace(taken, answered=0.0) if self._workers == 2 and rate > 300 else taken
+
+    outcome = Session(Collapsing(TWO, 1), SLO, Plan()).run()
+    assert outcome.choice is not None
+    assert outcome.choice.total_workers > 2
+    assert "collapses" in outcome.rejected[Configuration.of(2)]
+
+
+def test_a_configuration_that_does_not_start_is_no_candidate() -> None:
+    class Picky(SimulatedTarget):
+        def roll_out(self, configuration: Configuration) -> None:
+            if configuration.total_workers == 2:
+                raise RollOutFailed("no two workers here")
+            super().roll_out(configuration)
+
+    outcome = Session(Picky(TWO, 1), SLO, Plan()).run()
+    assert outcome.choice not in {None, Configuration.of(2)}
+    assert "no two workers here" in outcome.rejected[Configuration.of(2)]
+
+
+def test_an_slo_that_nothing_meets_is_invalid() -> None:
+    outcome = Session(SimulatedTarget(TWO, 1), Slo(0.001), Plan()).run()
+    assert outcome.verdict is Verdict.INVALID
+    assert outcome.choice is None
+
+
+def test_a_generator_that_is_always_too_slow_is_invalid() -> None:
+    class Late(SimulatedTarget):
+        def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
+            return replace(super().measure(rate, seconds, seed), invalid=("the generator was late",))
+
+    outcome = Session(Late(TWO, 1), SLO, Plan()).run()
+    assert outcome.verdict is Verdict.INVALID
+    assert "the generator was late" in outcome.why
+
+
+def test_noise_that_hides_every_difference_is_admitted() -> None:
+    storm = Noise(boot=0.3, measurement=0.02, mood=0.02)
+    equal = replace(TWO, cores=8, contention=0.3, noise=storm, limits=Limits(4, max_workers=4))
+    verdicts = {_tune(equal, seed)[0].verdict for seed in range(4)}
+    assert Verdict.INCONCLUSIVE in verdicts
