@@ -50,6 +50,22 @@ def test_migrating_needs_the_database_only(environment, tmp_path):
     assert load_settings(MigrationSettings).database_password.get_secret_value() == "x"
 
 
+@pytest.mark.parametrize("link", ["", "https://shop.example", "{nothing}", "{token", "{token.x}"])
+def test_a_link_without_its_token_is_refused(environment, link):
+    environment.setenv("USERS_MAIL_LINK", link or " ")
+    with pytest.raises(SystemExit, match="USERS_MAIL_LINK"):
+        load_settings(UsersSettings)
+
+
+def test_production_prints_no_mail(environment):
+    assert load_settings(UsersSettings).mail_transport == "console"
+    environment.setenv("USERS_ENVIRONMENT", "production")
+    assert load_settings(UsersSettings).mail_transport == "off"
+    environment.setenv("USERS_MAIL", "console")
+    with pytest.raises(SystemExit, match="tokens into the log"):
+        load_settings(UsersSettings)
+
+
 @pytest.mark.parametrize("secret", ["", "short"])
 def test_an_internal_secret_that_can_be_guessed_is_refused(environment, tmp_path, secret):
     (tmp_path / "users_internal_secret").write_text(secret)

@@ -17,6 +17,10 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
+def new_email_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
     """`<family>.<secret>`: the family finds the session, and the secret changes with each use.

@@ -14,6 +14,7 @@ from users.administration import AdminService
 from users.api_keys import ApiKeyService, stands_for_key
 from users.audit import AuditService
 from users.domain import Client, User
+from users.email_tokens import EmailTokenService
 from users.exceptions import SessionRequired
 from users.key_ring import KeyRing
 from users.schemas import AuditSearch
@@ -39,6 +40,7 @@ Administration = Annotated[AdminService, _resource("administration")]
 Sessions = Annotated[SessionService, _resource("sessions")]
 SignIn = Annotated[SignInService, _resource("sign_in")]
 ApiKeys = Annotated[ApiKeyService, _resource("api_keys")]
+EmailTokens = Annotated[EmailTokenService, _resource("email_tokens")]
 Audit = Annotated[AuditService, _resource("audit")]
 Ring = Annotated[KeyRing, _resource("ring")]
 

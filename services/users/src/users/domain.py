@@ -20,6 +20,7 @@ class User:
     is_active: bool
     is_admin: bool
     created_at: datetime
+    email_verified: bool
 
     @property
     def scopes(self) -> list[str]:
@@ -50,6 +51,21 @@ class Session:
     rotated_at: datetime | None
     used_at: datetime
     client: str
+
+
+Purpose = Literal["verify", "change", "reset"]
+
+
+@dataclass(frozen=True, slots=True)
+class EmailToken:
+    """Sent to `email` by mail; good once and for a while. For a change that is the new one."""
+
+    digest: bytes = field(repr=False)
+    user_id: int
+    purpose: Purpose
+    email: str
+    created_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +118,9 @@ AuditKind = Literal[
     "session_ended",
     "refresh_token_reused",
     "password_changed",
+    "password_reset",
     "email_changed",
+    "email_verified",
     "account_changed",
     "account_closed",
     "account_removed",

@@ -48,6 +48,22 @@ class PasswordTooCommon(Unprocessable):
     code, title = "password_too_common", "This password is one of the first that are guessed"
 
 
+class InvalidEmailToken(Unprocessable):
+    """Unknown, used, expired, replaced or for something else; which of them is nobody's business."""
+
+    code, title = "invalid_email_token", "The token from the mail is not valid"
+
+
+class EmailNotVerified(Forbidden):
+    """Said only to somebody who knows the password."""
+
+    code, title = "email_not_verified", "Confirm your email first"
+
+
+class MailUnavailable(Unavailable):
+    code, title = "mail_unavailable", "No mail can be sent here"
+
+
 class WrongPassword(Forbidden):
     """403 and not 401: the token is sound, and a client must not throw it away."""
 

@@ -6,9 +6,11 @@ from shared.database import Database
 from users.administration import AdminService
 from users.api_keys import ApiKeyService
 from users.audit import AuditService
+from users.email_tokens import EmailTokenService
 from users.key_ring import KeyRing
 from users.key_rotation import KeyRotation
 from users.keys import derived
+from users.mailer import Mailer
 from users.passwords import Passwords
 from users.restorer import Restorer
 from users.revoker import Revoker
@@ -32,6 +34,7 @@ class Factory:
         self._signer = TokenSigner(settings, self.ring)
         longest = max(settings.access_token_seconds, settings.key_token_seconds)
         self._revoker = Revoker(redis, longest)
+        self._throttle = SignInThrottle(redis, settings.pair_attempts, settings.address_attempts)
 
     def accounts(self, passwords: Passwords) -> AccountService:
         return AccountService(self.store, passwords, self._revoker)
@@ -44,8 +47,11 @@ class Factory:
         return SessionService(self.store, self._signer, self._revoker, self._settings, key)
 
     def sign_in(self, passwords: Passwords) -> SignInService:
-        throttle = SignInThrottle(self._redis, self._settings.pair_attempts, self._settings.address_attempts)
-        return SignInService(self.store, passwords, self.sessions(), throttle)
+        required = self._settings.verify_email == "required"
+        return SignInService(self.store, passwords, self.sessions(), self._throttle, needs_verified=required)
+
+    def email_tokens(self, passwords: Passwords, mailer: Mailer) -> EmailTokenService:
+        return EmailTokenService(self.store, passwords, self._revoker, mailer, self._throttle, self._settings)
 
     def api_keys(self) -> ApiKeyService:
         return ApiKeyService(self.store, self._signer, self._revoker, self._settings)

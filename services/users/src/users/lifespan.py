@@ -11,8 +11,10 @@ from shared.identity import Revocations, TokenVerifier
 from users.administration import AdminService
 from users.api_keys import ApiKeyService
 from users.audit import AuditService
+from users.email_tokens import EmailTokenService
 from users.factory import Factory
 from users.key_ring import KeyRing
+from users.mailer import Mailer, transport
 from users.passwords import Passwords
 from users.service import AccountService
 from users.sessions import SessionService
@@ -31,6 +33,7 @@ class Resources(TypedDict):
     sessions: SessionService
     sign_in: SignInService
     api_keys: ApiKeyService
+    email_tokens: EmailTokenService
     audit: AuditService
 
 
@@ -47,6 +50,9 @@ async def resources(settings: UsersSettings) -> AsyncIterator[Resources]:
         await stack.enter_async_context(audit.forgetting())
         passwords = Passwords(settings.hash_thread_count, settings.hash_queue, settings.hash_wait)
         stack.callback(passwords.close)
+        mailer = await stack.enter_async_context(Mailer(transport(settings)).sending())
+        email_tokens = factory.email_tokens(passwords, mailer)
+        await stack.enter_async_context(email_tokens.forgetting())
         subscriber = await stack.enter_async_context(subscriber_client(settings))
         revocations = await stack.enter_async_context(Revocations(subscriber).listening())
         yield Resources(
@@ -60,6 +66,7 @@ async def resources(settings: UsersSettings) -> AsyncIterator[Resources]:
             sessions=factory.sessions(),
             sign_in=factory.sign_in(passwords),
             api_keys=factory.api_keys(),
+            email_tokens=email_tokens,
             audit=audit,
         )
 

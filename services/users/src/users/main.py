@@ -15,12 +15,5 @@ def create_app(settings: UsersSettings | None = None) -> FastAPI:
         chosen,
         title="Facet users",
         lifespan=lambda _: resources(chosen),
-        routers=[
-            routes.auth,
-            routes.own_sessions,
-            routes.keys,
-            routes.users,
-            routes.audit_events,
-            routes.internal,
-        ],
+        routers=routes.ROUTERS,
     )

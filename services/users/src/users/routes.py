@@ -3,12 +3,11 @@
 from fastapi import APIRouter, Response
 
 from shared.fields import PathId
-from shared.identity import ActiveCaller, CurrentCaller
-from shared.identity.keys import MAX_AGE
+from shared.identity import ActiveCaller
 from shared.pagination import TOTAL_COUNT, PageQuery
+from users.auth_routes import auth, internal
 from users.dependencies import (
     ADMIN,
-    GATEWAY,
     NO_STORE,
     SIGNED_IN,
     Accounts,
@@ -17,76 +16,38 @@ from users.dependencies import (
     ApiKeys,
     Audit,
     AuditFilter,
-    CallingClient,
+    EmailTokens,
     Me,
-    PasswordForm,
-    PresentedKey,
-    Ring,
     SessionId,
     Sessions,
-    SignIn,
 )
 from users.schemas import (
-    AccessToken,
     AccountChange,
     ApiKeyCreated,
     ApiKeyOut,
     ApiKeyRequest,
     AuditEventOut,
-    Jwks,
-    Refresh,
+    EmailChange,
     Registration,
     SessionOut,
-    TokenPair,
     UserChange,
     UserOut,
 )
 
-auth = APIRouter(tags=["authentication"])
 users = APIRouter(prefix="/users", tags=["users"])
 keys = APIRouter(prefix="/users/me/api-keys", tags=["API keys"])
 own_sessions = APIRouter(prefix="/users/me/sessions", tags=["sessions"])
 audit_events = APIRouter(prefix="/audit-events", tags=["users"])
-internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[GATEWAY])
 
 
 ROUTERS = [auth, own_sessions, keys, users, audit_events, internal]
 
 
-@auth.post("/auth/token", dependencies=[NO_STORE])
-async def sign_in(form: PasswordForm, sign_in: SignIn, client: CallingClient) -> TokenPair:
-    """The username is the email."""
-    return TokenPair.model_validate(await sign_in.sign_in(form.username, form.password, client))
-
-
-@auth.post("/auth/refresh", dependencies=[NO_STORE])
-async def refresh(given: Refresh, sessions: Sessions) -> TokenPair:
-    """Each refresh token works once; one that is used again some seconds later ends its session."""
-    return TokenPair.model_validate(await sessions.refresh(given.refresh_token.get_secret_value()))
-
-
-@auth.post("/auth/logout", status_code=204, dependencies=[SIGNED_IN])
-async def sign_out(caller: CurrentCaller, sessions: Sessions) -> None:
-    """Ends the session of this token, also when it has ended already."""
-    await sessions.sign_out(caller)
-
-
-@auth.get("/.well-known/jwks.json")
-async def jwks(ring: Ring, response: Response) -> Jwks:
-    """The keys that access tokens are verified with, and those that will sign soon."""
-    response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
-    return Jwks.model_validate(ring.jwks)
-
-
-@internal.post("/api-keys/exchange", dependencies=[NO_STORE])
-async def exchange(api_keys: ApiKeys, key: PresentedKey = "") -> AccessToken:
-    """A short token for a key."""
-    return AccessToken.model_validate(await api_keys.exchange(key))
-
-
 @users.post("", status_code=201)
-async def register(wanted: Registration, accounts: Accounts) -> UserOut:
-    return UserOut.model_validate(await accounts.register(wanted))
+async def register(wanted: Registration, accounts: Accounts, tokens: EmailTokens) -> UserOut:
+    user = await accounts.register(wanted)
+    await tokens.welcome(user)
+    return UserOut.model_validate(user)
 
 
 @users.get("/me")
@@ -98,6 +59,12 @@ async def read_me(me: Me) -> UserOut:
 async def change_me(wanted: AccountChange, me: Me, caller: ActiveCaller, accounts: Accounts) -> UserOut:
     """A new password ends all other sessions."""
     return UserOut.model_validate(await accounts.change(me, caller.session_id, wanted))
+
+
+@users.post("/me/email", status_code=202, dependencies=[SIGNED_IN])
+async def change_email(wanted: EmailChange, me: Me, tokens: EmailTokens) -> None:
+    """Sends a mail to the new email; the account moves when that is confirmed."""
+    await tokens.ask_change(me, wanted.current_password.get_secret_value(), wanted.email)
 
 
 @users.delete("/me", status_code=204, dependencies=[SIGNED_IN])

@@ -41,16 +41,15 @@ class AccountChange(_Change):
     """What is given is changed, what is left out stays."""
 
     name: Name | MISSING = MISSING
-    email: Email | MISSING = MISSING
     password: Password | MISSING = MISSING
     current_password: GivenSecret | MISSING = Field(
-        default=MISSING, description="Needed to change the email or the password."
+        default=MISSING, description="Needed to change the password."
     )
 
     @model_validator(mode="after")
     def _confirmed(self) -> Self:
-        if self.model_fields_set & {"email", "password"} and self.current_password is MISSING:
-            raise ValueError("current_password is needed to change the email or the password")
+        if "password" in self.model_fields_set and self.current_password is MISSING:
+            raise ValueError("current_password is needed to change the password")
         return self
 
 
@@ -62,9 +61,29 @@ class UserChange(_Change):
     is_admin: StrictBool | MISSING = MISSING
 
 
+class EmailChange(_In):
+    """Takes effect when the new email is confirmed."""
+
+    email: Email
+    current_password: GivenSecret
+
+
+class EmailRequest(_In):
+    email: Email
+
+
+class Confirmation(_In):
+    token: GivenSecret = Field(description="From the mail; good once.")
+
+
+class PasswordReset(Confirmation):
+    password: Password
+
+
 class UserOut(_Out):
     id: int
     email: str
+    email_verified: bool
     name: str
     is_active: bool
     is_admin: bool

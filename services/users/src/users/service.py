@@ -4,7 +4,7 @@ from pydantic import MISSING
 
 from shared.identity.caller import Caller
 from shared.logging import get_logger
-from users.domain import AuditKind, User
+from users.domain import User
 from users.exceptions import AccountGone, LastAdmin, WrongPassword
 from users.password_rules import require_uncommon
 from users.passwords import Passwords
@@ -40,19 +40,19 @@ class AccountService:
     async def change(self, me: User, session_id: str, wanted: AccountChange) -> User:
         """A new password ends all other sessions; API keys stay, they are revoked one by one.
 
-        Raises WrongPassword, PasswordTooCommon, EmailTaken, or Busy.
+        Raises WrongPassword, PasswordTooCommon, or Busy.
         """
         new_hash = await self._authorise(me, wanted)
         async with self._store.transaction() as tx:
             user = require_active(await tx.users.lock(me.id))
             if wanted.current_password is not MISSING and user.password_hash != me.password_hash:
                 raise WrongPassword  # it was changed while we verified the old one
-            changes = wanted.model_dump(include={"name", "email"}, exclude_unset=True)
+            changes = wanted.model_dump(include={"name"}, exclude_unset=True)
             if new_hash:
                 changes["password_hash"] = new_hash
             user = require_active(await tx.users.update(user.id, changes))
-            for kind in _audited(wanted):
-                await tx.audit.add(kind, user.id)
+            if new_hash:
+                await tx.audit.add("password_changed", user.id)
             ended = await self._revoker.end_sessions(tx, user.id, session_id) if new_hash else {}
         await self._revoker.announce(ended)
         log.info("account_changed", user_id=user.id, fields=sorted(wanted.model_fields_set))
@@ -60,10 +60,8 @@ class AccountService:
 
     async def _authorise(self, me: User, wanted: AccountChange) -> str | None:
         """Verify the current password where one is given; the new one's hash where there is a new one."""
-        if wanted.current_password is not MISSING and not await self._passwords.verify(
-            wanted.current_password.get_secret_value(), me.password_hash
-        ):
-            raise WrongPassword
+        if wanted.current_password is not MISSING:
+            await require_password(self._passwords, wanted.current_password.get_secret_value(), me)
         if wanted.password is MISSING:
             return None
         password = wanted.password.get_secret_value()
@@ -79,16 +77,17 @@ class AccountService:
         log.info("account_closed", user_id=user_id)
 
 
-def _audited(wanted: AccountChange) -> list[AuditKind]:
-    kinds: dict[str, AuditKind] = {"password": "password_changed", "email": "email_changed"}
-    return [kind for field, kind in kinds.items() if field in wanted.model_fields_set]
-
-
 def require_active(user: User | None) -> User:
     """An account that somebody's token stands for. Raises AccountGone when it is deleted or inactive."""
     if user is None or not user.is_active:
         raise AccountGone
     return user
+
+
+async def require_password(passwords: Passwords, given: str, user: User) -> None:
+    """Raises WrongPassword, or Busy."""
+    if not await passwords.verify(given, user.password_hash):
+        raise WrongPassword
 
 
 async def keep_an_admin(tx: Transaction, user: User) -> None:

@@ -1,5 +1,7 @@
 """What the service can be told: `USERS_*` in the environment, or files in `USERS_SECRETS_DIR`."""
 
+from typing import Literal
+
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -54,6 +56,22 @@ class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings, Internal
     address_attempts: int = Field(
         default=200, ge=1, description="Free attempts from one address; those under way count."
     )
+    mail: Literal["off", "console", "smtp"] | None = Field(
+        default=None, description="Unset: console in development, off in production."
+    )
+    mail_host: str = "127.0.0.1"
+    mail_port: int = Field(default=587, ge=1, le=65_535)
+    mail_starttls: bool = True
+    mail_username: str = ""
+    mail_password: SecretStr | None = None
+    mail_from: str = "Facet <no-reply@facet.example>"
+    mail_link: str = Field(
+        default="{token}",
+        description="What stands in a mail, for example https://shop.example/{purpose}?token={token}",
+    )
+    verify_email: Literal["off", "optional", "required"] = Field(
+        default="off", description="Whether a mail follows a registration, and a sign-in needs its answer."
+    )
     hash_threads: int | None = Field(
         default=None,
         ge=1,
@@ -79,6 +97,27 @@ class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings, Internal
         if max(self.access_token_seconds, self.key_token_seconds) > self.token_longest_seconds:
             raise ValueError("access_token_seconds and key_token_seconds exceed token_longest_seconds")
         return self
+
+    @field_validator("mail_link")
+    @classmethod
+    def _can_be_filled_in(cls, link: str) -> str:
+        try:
+            filled = link.format(purpose="reset", token="TOKEN")  # noqa: S106 - to see where it goes
+        except (LookupError, ValueError, AttributeError):
+            filled = ""
+        if "TOKEN" not in filled:
+            raise ValueError("needs {token}, and may have {purpose}")
+        return link
+
+    @model_validator(mode="after")
+    def _tells_nobody(self) -> "UsersSettings":
+        if self.environment == "production" and self.mail == "console":
+            raise ValueError("mail=console would write tokens into the log")
+        return self
+
+    @property
+    def mail_transport(self) -> str:
+        return self.mail or ("console" if self.environment == "development" else "off")
 
     @property
     def hash_thread_count(self) -> int:

@@ -2,7 +2,7 @@
 
 from shared.logging import get_logger
 from users.domain import Client, TokenPair, User
-from users.exceptions import InvalidCredentials
+from users.exceptions import EmailNotVerified, InvalidCredentials
 from users.fields import canonical_email
 from users.passwords import Passwords
 from users.sessions import SessionService
@@ -14,17 +14,24 @@ log = get_logger()
 
 class SignInService:
     def __init__(
-        self, store: Store, passwords: Passwords, sessions: SessionService, throttle: SignInThrottle
+        self,
+        store: Store,
+        passwords: Passwords,
+        sessions: SessionService,
+        throttle: SignInThrottle,
+        *,
+        needs_verified: bool,
     ) -> None:
         self._store = store
         self._passwords = passwords
         self._sessions = sessions
         self._throttle = throttle
+        self._needs_verified = needs_verified
 
     async def sign_in(self, email: str, password: str, client: Client) -> TokenPair:
         """One hash is verified whoever asks, so that the time tells nothing.
 
-        Raises InvalidCredentials, TooManyAttempts, or Busy.
+        Raises InvalidCredentials, EmailNotVerified, TooManyAttempts, or Busy.
         """
         self._passwords.admit()
         canonical = canonical_email(email)
@@ -40,6 +47,8 @@ class SignInService:
             locked = await tx.users.lock(user.id)
             if locked is None or not locked.is_active or locked.password_hash != verified:
                 raise InvalidCredentials
+            if self._needs_verified and not locked.email_verified:
+                raise EmailNotVerified
             if upgraded is not None:
                 await tx.users.update(user.id, {"password_hash": upgraded})
             tokens, ended = await self._sessions.start(tx, locked, client.name)

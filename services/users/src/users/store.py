@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from shared.database import Database
 from users.audit_repository import AuditRepository
+from users.email_token_repository import EmailTokenRepository
 from users.key_repository import ApiKeyRepository, SigningKeyRepository
 from users.repository import UserRepository
 from users.session_repository import EndedSessionRepository, SessionRepository
@@ -22,6 +23,7 @@ class Transaction:
     ended: EndedSessionRepository
     keys: ApiKeyRepository
     signing_keys: SigningKeyRepository
+    email_tokens: EmailTokenRepository
     audit: AuditRepository
 
 
@@ -40,5 +42,6 @@ class Store:
                 ended=EndedSessionRepository(connection),
                 keys=ApiKeyRepository(connection),
                 signing_keys=SigningKeyRepository(connection),
+                email_tokens=EmailTokenRepository(connection),
                 audit=AuditRepository(connection),
             )

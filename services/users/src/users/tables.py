@@ -49,6 +49,7 @@ users = Table(
     Column("is_active", Boolean, nullable=False, server_default=true()),
     Column("is_admin", Boolean, nullable=False, server_default=false()),
     Column("created_at", TIME, nullable=False, server_default=func.now()),
+    Column("email_verified", Boolean, nullable=False, server_default=false()),
 )
 
 sessions = Table(
@@ -99,6 +100,17 @@ signing_keys = Table(
     Column("sealed", LargeBinary),
     Column("signs_from", TIME, nullable=False),
     Column("verifies_until", TIME),
+)
+
+email_tokens = Table(
+    "email_tokens",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    _owner(),
+    Column("purpose", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("created_at", TIME, nullable=False, server_default=func.now()),
+    Column("expires_at", TIME, nullable=False),
 )
 
 # It outlives the accounts that it speaks of, so it has no foreign keys.

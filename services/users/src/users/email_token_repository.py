@@ -1,0 +1,45 @@
+"""Tokens that were sent by mail, in Postgres: only their digests."""
+
+import dataclasses
+from datetime import datetime
+
+from sqlalchemy import delete, exists, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from users.domain import EmailToken, Purpose
+from users.tables import email_tokens
+
+
+class EmailTokenRepository:
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def replace(self, token: EmailToken) -> None:
+        """Earlier tokens of the account for the same purpose are no good any more."""
+        earlier = delete(email_tokens).where(
+            email_tokens.c.user_id == token.user_id, email_tokens.c.purpose == token.purpose
+        )
+        await self._connection.execute(earlier)
+        await self._connection.execute(insert(email_tokens).values(dataclasses.asdict(token)))
+
+    async def is_recent(self, user_id: int, purpose: Purpose, since: datetime) -> bool:
+        made = exists().where(
+            email_tokens.c.user_id == user_id,
+            email_tokens.c.purpose == purpose,
+            email_tokens.c.created_at > since,
+        )
+        return bool(await self._connection.scalar(select(made)))
+
+    async def by_digest(self, digest: bytes, now: datetime) -> EmailToken | None:
+        query = select(email_tokens).where(email_tokens.c.digest == digest, email_tokens.c.expires_at > now)
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else EmailToken(**row._mapping)
+
+    async def consume(self, digest: bytes, now: datetime) -> EmailToken | None:
+        """Deletes it, so that of two who use it at once one gets it."""
+        used = delete(email_tokens).where(email_tokens.c.digest == digest, email_tokens.c.expires_at > now)
+        row = (await self._connection.execute(used.returning(email_tokens))).one_or_none()
+        return None if row is None else EmailToken(**row._mapping)
+
+    async def forget(self, before: datetime) -> None:
+        await self._connection.execute(delete(email_tokens).where(email_tokens.c.expires_at < before))
