@@ -1,0 +1,94 @@
+"""What a run found, as JSON: for people's own statistics, and for later runs to compare with."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from loadtests.tuner import candidates
+from loadtests.tuner.capacity import Trial
+from loadtests.tuner.model import Configuration, Limits, Slo
+from loadtests.tuner.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What was tuned, and how to do it again."""
+
+    name: str
+    slo: Slo
+    limits: Limits
+    evidence: str
+    command: str
+    notes: tuple[str, ...] = ()  # such as: the generator shared cores with the target
+
+
+@dataclass(frozen=True, slots=True)
+class Regret:
+    """What a rule of thumb costs: the share of the chosen capacity that is lost; negative if it gains."""
+
+    rule: str
+    workers: int
+    lost: float | None
+    instead: str = ""  # why there is no figure
+
+
+def regrets(outcome: Outcome, limits: Limits) -> list[Regret]:
+    """Of the rules 1, n, n + 1, 2n and 2n + 1, where one service was tuned."""
+    rates = {key.total_workers: rate for key, rate in outcome.capacities().items()}
+    refused = {key.total_workers: why for key, why in outcome.rejected.items()}
+    best = outcome.capacities()[outcome.choice] if outcome.choice else 0.0
+    found = []
+    for rule, count in candidates.rules_of_thumb(limits).items():
+        if count in rates and best:
+            found.append(Regret(rule, count, 1 - rates[count] / best))
+        else:
+            found.append(Regret(rule, count, None, refused.get(count, "not measured")))
+    return found
+
+
+def trials(outcome: Outcome) -> Mapping[Configuration, list[Trial]]:
+    """Every trial of every configuration, in the order of the rates."""
+    everything = {key: [capacity, *outcome.rounds.get(key, [])] for key, capacity in outcome.screened.items()}
+    return {
+        key: sorted((trial for capacity in found for trial in capacity.trials), key=lambda trial: trial.rate)
+        for key, found in everything.items()
+    }
+
+
+def interval(outcome: Outcome, key: Configuration) -> tuple[float, float] | None:
+    """95 %, where rounds were run."""
+    seen = outcome.comparison
+    return (seen.low[key], seen.high[key]) if seen and key in seen.means else None
+
+
+def summary(outcome: Outcome, about: About) -> dict[str, Any]:
+    choice = outcome.choice
+    return {
+        **asdict(about),
+        "verdict": outcome.verdict.value,
+        "why": outcome.why,
+        "workers": dict(choice.workers) if choice else None,
+        "knobs": dict(choice.knobs) if choice else None,
+        "bottleneck": asdict(outcome.bottleneck) if outcome.bottleneck else None,
+        "noise": outcome.comparison.spread if outcome.comparison else None,
+        "capacities": [
+            {
+                "configuration": key.label,
+                "requests_per_second": rate,
+                "interval": interval(outcome, key),
+                "rounds": [found.rate for found in outcome.rounds.get(key, [])],
+            }
+            for key, rate in outcome.capacities().items()
+        ],
+        "regret": [asdict(regret) for regret in regrets(outcome, about.limits)],
+        "rejected": {key.label: why for key, why in outcome.rejected.items()},
+        "stress": {
+            key.label: {
+                "collapse": seen.collapse,
+                "overloads": [
+                    {"fold": o.fold, "answered": o.answered, "goodput": o.goodput} for o in seen.overloads
+                ],
+            }
+            for key, seen in outcome.stress.items()
+        },
+    }
