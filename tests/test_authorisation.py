@@ -1,0 +1,266 @@
+"""Who may do what: every route of every service with every kind of caller. A new route needs a row."""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric import ec
+
+import items.main
+import items.routes
+import items.settings
+import ml_predict.main
+import ml_predict.routes
+import ml_predict.settings
+import users.main
+import users.routes
+from shared.cache import request_client
+from shared.database import Database
+from shared.testing import served
+from users.domain import TokenPair
+from users.factory import Factory
+from users.keys import private_pem
+from users.migrations import FOLDER
+from users.passwords import Passwords
+from users.settings import UsersSettings
+
+PASSWORD = "correct horse battery staple"
+INTERNAL = "known-to-users-and-gateway"
+CALLERS = ("anonymous", "other", "owner", "admin", "deactivated", "key", "reading_key")
+
+# By caller, in the order of CALLERS. `other` has an account and owns nothing here; `deactivated` was owner;
+# `key` and `reading_key` are tokens of the owner's API keys, the second with only the scope `read`.
+ROWS = {
+    "POST /auth/token": "200 200 200 200 401 200 200",
+    "POST /auth/refresh": "200 200 200 200 401 200 200",
+    "POST /auth/logout": "401 204 204 204 204 403 403",
+    "POST /auth/password/forgotten": "202 202 202 202 202 202 202",
+    "POST /auth/password/reset": "422 422 422 422 422 422 422",
+    "POST /auth/email/verification": "202 202 202 202 202 202 202",
+    "POST /auth/email/confirm": "422 422 422 422 422 422 422",
+    "GET /.well-known/jwks.json": "200 200 200 200 200 200 200",
+    "POST /users": "201 201 201 201 201 201 201",
+    "GET /users/me": "401 200 200 200 401 200 200",
+    "PATCH /users/me": "401 200 200 200 401 403 403",
+    "DELETE /users/me": "401 204 204 204 401 403 403",
+    "POST /users/me/email": "401 202 202 202 401 403 403",
+    "GET /users/me/sessions": "401 200 200 200 401 403 403",
+    "DELETE /users/me/sessions": "401 204 204 204 401 403 403",
+    "DELETE /users/me/sessions/{session_id}": "401 404 204 404 401 403 403",
+    "POST /users/me/api-keys": "401 201 201 201 401 403 403",
+    "GET /users/me/api-keys": "401 200 200 200 401 200 200",
+    "DELETE /users/me/api-keys/{key_id}": "401 404 204 404 401 403 403",
+    "GET /users": "401 403 403 200 401 403 403",
+    "GET /users/{user_id}": "401 403 403 200 401 403 403",
+    "PATCH /users/{user_id}": "401 403 403 200 401 403 403",
+    "DELETE /users/{user_id}": "401 403 403 204 401 403 403",
+    "GET /audit-events": "401 403 403 200 401 403 403",
+    "POST /internal/api-keys/exchange": "404 404 404 404 404 404 404",
+    "GET /items": "200 200 200 200 200 200 200",
+    "POST /items": "401 201 201 201 401 201 403",
+    "GET /items/{item_id}": "200 200 200 200 200 200 200",
+    "PATCH /items/{item_id}": "401 403 200 200 401 200 403",
+    "DELETE /items/{item_id}": "401 403 204 204 401 204 403",
+    "POST /items/{item_id}/appraisal": "401 200 200 200 401 200 403",
+    "POST /predict": "401 200 200 200 401 200 403",
+}
+DIAMOND = {
+    "carat": 0.71,
+    "cut": "Ideal",
+    "color": "G",
+    "clarity": "SI1",
+    "depth": 61.8,
+    "table": 57.0,
+    "x": 5.74,
+    "y": 5.77,
+    "z": 3.56,
+}
+# Something that only needs a token that is good, and changes nothing.
+PROBES = {"users": ("GET", "/users/me"), "items": ("PATCH", f"/items/{2**40}"), "ml": ("POST", "/predict")}
+ROUTERS = {"users": users.routes.ROUTERS, "items": [items.routes.router], "ml": [ml_predict.routes.router]}
+
+
+def table() -> dict[str, str]:
+    """`GET /items` → the service that has it, from the services' own routers."""
+    return {
+        f"{method} {route.path}": service
+        for service, routers in ROUTERS.items()
+        for router in routers
+        for route in router.routes
+        for method in route.methods  # type: ignore[attr-defined]  # all are API routes
+    }
+
+
+def test_every_route_has_a_row_and_every_row_a_route() -> None:
+    assert set(ROWS) == set(table())
+    assert all(len(row.split()) == len(CALLERS) for row in ROWS.values())
+
+
+@dataclass
+class Account:
+    id: int
+    email: str
+    tokens: TokenPair
+    path: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens.access_token}"}
+
+
+@dataclass
+class World:
+    """The three services, really served, and people who use them."""
+
+    clients: dict[str, httpx2.AsyncClient]
+    factory: Factory
+    password_hash: str
+    eventually: Callable[..., Awaitable[None]]
+
+    async def ask(self, service: str, method: str, path: str, **options: Any) -> httpx2.Response:
+        return await self.clients[service].request(method, path, **options)
+
+    async def sign_up(self, **columns: Any) -> Account:
+        """Not by the routes: two passwords would be hashed each time."""
+        email = f"{secrets.token_hex(8)}@example.com"
+        async with self.factory.store.transaction() as tx:
+            user = await tx.users.add(email, "Ada", self.password_hash)
+            user = await tx.users.update(user.id, columns) or user
+            tokens, _ = await self.factory.sessions().start(tx, user, "")
+        return Account(user.id, email, tokens)
+
+    async def admin(self) -> Account:
+        return await self.sign_up(is_admin=True)
+
+    async def owner(self) -> Account:
+        """Somebody who has one of everything that a path can name."""
+        made = await self.sign_up()
+        ask = {"headers": made.headers}
+        key = await self.ask("users", "POST", "/users/me/api-keys", json={"name": "spare"}, **ask)
+        wanted = {"name": "Round", "price": "2700.00", "features": DIAMOND}
+        item = await self.ask("items", "POST", "/items", json=wanted, **ask)
+        [session] = (await self.ask("users", "GET", "/users/me/sessions", **ask)).json()
+        made.path = {
+            "user_id": made.id,
+            "key_id": key.json()["id"],
+            "item_id": item.json()["id"],
+            "session_id": session["id"],
+        }
+        return made
+
+    async def headers(self, caller: str, owner: Account, service: str) -> dict[str, str]:
+        match caller:
+            case "anonymous":
+                return {}
+            case "other":
+                return (await self.sign_up()).headers
+            case "admin":
+                return (await self.admin()).headers
+            case "deactivated":
+                await self._deactivate(owner, service)
+            case "key":
+                return await self._key(owner, ["read", "write"])
+            case "reading_key":
+                return await self._key(owner, ["read"])
+        return owner.headers
+
+    async def _key(self, owner: Account, scopes: list[str]) -> dict[str, str]:
+        wanted = {"name": "script", "scopes": scopes}
+        made = await self.ask("users", "POST", "/users/me/api-keys", json=wanted, headers=owner.headers)
+        given = {"X-API-Key": made.json()["key"], "X-Internal-Secret": INTERNAL}
+        exchanged = await self.ask("users", "POST", "/internal/api-keys/exchange", headers=given)
+        return {"Authorization": f"Bearer {exchanged.json()['access_token']}"}
+
+    async def _deactivate(self, owner: Account, service: str) -> None:
+        """Until the service has heard of it, which is told by push."""
+        admin = await self.admin()
+        path = f"/users/{owner.id}"
+        await self.ask("users", "PATCH", path, json={"is_active": False}, headers=admin.headers)
+        method, path = PROBES[service]
+
+        async def status() -> int:
+            return (await self.ask(service, method, path, json={}, headers=owner.headers)).status_code
+
+        await self.eventually(status, 401)
+
+
+def account(email: str) -> dict[str, str]:
+    return {"email": email, "name": "Ada", "password": PASSWORD}
+
+
+def body(route: str, owner: Account) -> dict[str, Any]:
+    """What makes a request of this route right, whoever sends it."""
+    new = f"{secrets.token_hex(8)}@example.com"
+    bodies: dict[str, dict[str, Any]] = {
+        "POST /auth/token": {"data": {"username": owner.email, "password": PASSWORD}},
+        "POST /auth/refresh": {"json": {"refresh_token": owner.tokens.refresh_token}},
+        "POST /auth/password/forgotten": {"json": {"email": new}},
+        "POST /auth/password/reset": {"json": {"token": "invented", "password": PASSWORD}},
+        "POST /auth/email/verification": {"json": {"email": new}},
+        "POST /auth/email/confirm": {"json": {"token": "invented"}},
+        "POST /users": {"json": account(new)},
+        "PATCH /users/me": {"json": {"name": "Grace"}},
+        "POST /users/me/email": {"json": {"email": new, "current_password": PASSWORD}},
+        "POST /users/me/api-keys": {"json": {"name": "another"}},
+        "PATCH /users/{user_id}": {"json": {"name": "Grace"}},
+        "POST /items": {"json": {"name": "Round", "price": "1.00"}},
+        "PATCH /items/{item_id}": {"json": {"name": "Oval"}},
+        "POST /predict": {"json": {"instances": [DIAMOND]}},
+    }
+    return bodies.get(route, {})
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(
+    make_database: Callable[..., dict[str, Any]],
+    redis_settings: dict[str, Any],
+    eventually: Callable[..., Awaitable[None]],
+) -> AsyncIterator[World]:
+    own = UsersSettings(
+        signing_key=private_pem(ec.generate_private_key(ec.SECP256R1())),  # type: ignore[arg-type]  # pydantic wraps it
+        internal_secret=INTERNAL,  # type: ignore[arg-type]  # pydantic wraps it
+        address_attempts=1_000_000,
+        mail="console",
+        **make_database("users_matrix", FOLDER),
+        **redis_settings,
+    )
+    migrations = Path(items.__file__).parent / "migrations"
+    async with AsyncExitStack() as stack:
+        database = Database(own, "matrix")
+        stack.push_async_callback(database.close)
+        redis = await stack.enter_async_context(request_client(own))
+        live = await stack.enter_async_context(served(users.main.create_app(own)))
+        remote = {**redis_settings, "jwks_url": f"{live.url}/.well-known/jwks.json"}
+        ml = ml_predict.main.create_app(ml_predict.settings.MlPredictSettings(**remote))
+        pricing = await stack.enter_async_context(served(ml))
+        listed = items.settings.ItemsSettings(
+            **make_database("items_matrix", migrations), **remote, ml_predict_url=pricing.url
+        )
+        listing = await stack.enter_async_context(served(items.main.create_app(listed)))
+        clients = {"users": live.client, "items": listing.client, "ml": pricing.client}
+        factory = Factory(own, database, redis)
+        factory.ring.update([])
+        passwords = Passwords(1, 1, 10.0)
+        stack.callback(passwords.close)
+        world = World(clients, factory, await passwords.hash(PASSWORD), eventually)
+        await world.admin()  # so that no other one is ever the last
+        yield world
+
+
+@pytest.mark.parametrize("route", sorted(ROWS))
+async def test_each_caller_may_do_what_the_row_says(world: World, route: str) -> None:
+    service, (method, path) = table()[route], route.split(" ")
+    found = {}
+    for caller in CALLERS:
+        owner = await world.owner()
+        headers = await world.headers(caller, owner, service)
+        options = body(route, owner)
+        answer = await world.ask(service, method, path.format(**owner.path), headers=headers, **options)
+        found[caller] = answer.status_code
+    assert found == dict(zip(CALLERS, map(int, ROWS[route].split()), strict=True))
