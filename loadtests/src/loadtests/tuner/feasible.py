@@ -14,11 +14,13 @@ class Feasible:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._pss: dict[int, int] = {}
+        self._seen: dict[Configuration, int] = {}
         self._worker: int | None = None
 
     def learn(self, configuration: Configuration, taken: Measurement) -> None:
         if taken.resources.pss is not None:
             workers = configuration.total_workers
+            self._seen[configuration] = max(self._seen.get(configuration, 0), taken.resources.pss)
             self._pss[workers] = max(self._pss.get(workers, 0), taken.resources.pss)
         if taken.resources.worker_pss is not None:
             self._worker = max(self._worker or 0, taken.resources.worker_pss)
@@ -46,11 +48,25 @@ class Feasible:
     def _memory(self, configuration: Configuration) -> str | None:
         if self.limits.memory is None:
             return None
-        workers = configuration.total_workers
-        needed = self.memory(workers)
-        if needed is None or needed <= self.limits.memory or workers in self._pss:
+        if configuration in self._seen:
+            return None
+        several = len(configuration.workers) > 1
+        needed = self._beside(configuration) if several else self.memory(configuration.total_workers)
+        if needed is None or needed <= self.limits.memory:
             return None
         return f"{_mib(needed)} MiB of memory of {_mib(self.limits.memory)}"
+
+    def _beside(self, configuration: Configuration) -> float | None:
+        """Bytes of several services: a smaller configuration's, and the largest worker for each more."""
+        if self._worker is None:
+            return None
+        counts = dict(configuration.workers)
+        needed = [
+            pss * _SAFETY + self._worker * _STEP_SAFETY * (configuration.total_workers - seen.total_workers)
+            for seen, pss in self._seen.items()
+            if all(count <= counts.get(name, 0) for name, count in seen.workers)
+        ]
+        return min(needed, default=None)
 
     def memory(self, workers: int) -> float | None:
         """Bytes that so many may need: by a straight line through what was measured, a little above it.

@@ -10,7 +10,7 @@ from typing import Protocol
 from loadtests.tuner.histogram import Histogram
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Configuration:
     """Worker processes of each service, and other settings by name. One application has one service, `app`.
 

@@ -31,6 +31,7 @@ class Outcome:
     rounds: dict[Configuration, list[Capacity]] = field(default_factory=dict)
     comparison: Comparison[Configuration] | None = None
     rejected: dict[Configuration, str] = field(default_factory=dict)  # never run, or dropped; and why
+    confirmed: dict[Configuration, Capacity] = field(default_factory=dict)  # on one more fresh boot
     stress: dict[Configuration, Stress] = field(default_factory=dict)
 
     def capacities(self) -> Mapping[Configuration, float]:

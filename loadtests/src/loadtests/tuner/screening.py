@@ -7,8 +7,8 @@ from loadtests.tuner.capacity import Capacity
 from loadtests.tuner.model import Configuration
 from loadtests.tuner.runner import Runner
 
-_STEP = 1.4
-_RESOLUTION = 1.15  # interpolation between two trials this close is good to about 2 %
+STEP = 1.4
+RESOLUTION = 1.15  # interpolation between two trials this close is good to about 2 %
 _NEAR = 0.88  # of the best screened capacity: may be the best in truth
 _FAR = 0.75  # no noise of a valid run does this
 _GOOD = 0.92  # likely to be within the margin of the best
@@ -26,7 +26,7 @@ def screen(runner: Runner, service: str, knobs: Mapping[str, str] | None = None)
     def look(count: int, why: str) -> bool:
         configuration = Configuration.of({service: count}, **(knobs or {}))
         capacity = runner.capacity(
-            configuration, _guess(rates(), count, runner), step=_STEP, resolution=_RESOLUTION, why=why
+            configuration, _guess(rates(), count, runner), step=STEP, resolution=RESOLUTION, why=why
         )
         if capacity is not None:
             found[count] = capacity

@@ -76,6 +76,8 @@ class Session:
             resolution=_CONFIRM_RESOLUTION,
             why="a fresh boot to confirm it",
         )
+        if again is not None:
+            found.confirmed[key] = again
         spread = found.comparison.spread if found.comparison else _USUAL_SPREAD
         if again is None or again.rate < expected * (1 - runner.plan.margin - 3 * spread):
             found.rejected[key] = "a fresh boot did not confirm its capacity"

@@ -1,0 +1,54 @@
+"""Several services under one budget, against all allocations measured without noise."""
+
+from itertools import product
+
+import pytest
+
+from loadtests.tuner.chain import ChainSession
+from loadtests.tuner.model import Configuration, Limits, Slo
+from loadtests.tuner.outcome import Verdict
+from loadtests.tuner.plan import Plan
+from loadtests.tuner.simulator.chain import Chain, ChainTarget
+
+MIB = 1024**2
+SLO = Slo(0.25)
+CPU = {"gateway": 0.004, "users": 0.001, "items": 0.008, "ml-predict": 0.002}
+MEMORY = {"gateway": 60 * MIB, "users": 100 * MIB, "items": 90 * MIB, "ml-predict": 110 * MIB}
+POOLS = {"users": 5, "items": 5}
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(4, connections_per_worker=POOLS),
+        Limits(4, memory=500 * MIB, connections_per_worker=POOLS),
+        Limits(4, database_connections=15, connections_per_worker=POOLS),
+        Limits(2, memory=560 * MIB, database_connections=20, connections_per_worker=POOLS),
+    ],
+)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_allocation_is_within_five_per_cent_of_the_best_that_the_budget_allows(
+    limits: Limits, seed: int
+) -> None:
+    chain = Chain(CPU, MEMORY, limits)
+    target = ChainTarget(chain, seed)
+    outcome = ChainSession(target, SLO, Plan(seed=seed)).run()
+    assert target.broken == []
+    assert outcome.verdict is Verdict.DECIDED or outcome.verdict is Verdict.NOT_WORKERS
+    assert outcome.choice is not None
+    most = int(limits.cpus)
+    everything = [
+        Configuration.of({"gateway": g, "users": 1, "items": i, "ml-predict": m})
+        for g, i, m in product(range(1, most + 1), range(1, most + 1), (1, 2))
+    ]
+    best = max(chain.capacity(configuration, SLO) for configuration in everything)
+    assert chain.capacity(outcome.choice, SLO) >= 0.95 * best
+
+
+def test_the_busiest_service_grows_first() -> None:
+    tried: list[str] = []
+    chain = Chain(CPU, MEMORY, Limits(4))
+    ChainSession(ChainTarget(chain, 1), SLO, Plan(), tried.append).run()
+    grown = [line for line in tried if "one service larger" in line]
+    assert "gateway=1 items=3" in " ".join(grown)
+    assert not [line for line in grown if "gateway=3 items=1" in line]
