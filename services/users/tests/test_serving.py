@@ -1,6 +1,7 @@
 """The service as a process of its own, and what it says about itself."""
 
 import asyncio
+import inspect
 import signal
 import socket
 import sys
@@ -8,6 +9,8 @@ import time
 
 import httpx2
 import pytest
+
+from users.routes import ROUTERS
 
 ROUTES = {
     "/users": {"get", "post"},
@@ -120,3 +123,22 @@ async def test_no_credential_reaches_the_log(process, people):
     ]
     for secret in (wanted["password"], wanted["email"], "argon2id", *tokens):
         assert isinstance(secret, int) or secret == "bearer" or secret not in written
+
+
+def test_no_route_waits_for_a_thread():
+    """FastAPI runs what is no coroutine in a pool that is shared with everything else."""
+    waiting = [
+        dependency.call
+        for router in ROUTERS
+        for route in router.routes
+        for dependency in _all(route.dependant)
+        if dependency.call is not None and not inspect.iscoroutinefunction(dependency.call)
+    ]
+    assert [call for call in waiting if call.__module__.startswith("users")] == []
+    assert all(inspect.iscoroutinefunction(route.endpoint) for router in ROUTERS for route in router.routes)
+
+
+def _all(dependant):
+    yield dependant
+    for one in dependant.dependencies:
+        yield from _all(one)

@@ -2,8 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Path, Query, Request, Response
-from fastapi.security import OAuth2PasswordRequestForm
+from fastapi import Depends, Form, Header, Path, Query, Request, Response
 
 from shared.identity import ActiveCaller, AdminCaller
 from shared.identity.dependencies import CurrentCaller
@@ -17,7 +16,7 @@ from users.domain import Client, User
 from users.email_tokens import EmailTokenService
 from users.exceptions import SessionRequired
 from users.key_ring import KeyRing
-from users.schemas import AuditSearch
+from users.schemas import AuditSearch, PasswordGrant
 from users.service import AccountService
 from users.sessions import SessionService
 from users.sign_in import SignInService
@@ -44,7 +43,7 @@ EmailTokens = Annotated[EmailTokenService, _resource("email_tokens")]
 Audit = Annotated[AuditService, _resource("audit")]
 Ring = Annotated[KeyRing, _resource("ring")]
 
-PasswordForm = Annotated[OAuth2PasswordRequestForm, Depends()]
+PasswordForm = Annotated[PasswordGrant, Form()]
 InternalSecret = Annotated[str, Header(alias=INTERNAL_HEADER)]
 SessionId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 PresentedKey = Annotated[str, Header(alias="X-API-Key")]

@@ -102,6 +102,14 @@ class TokenPair(AccessToken):
     refresh_token: str
 
 
+class PasswordGrant(BaseModel):
+    """RFC 6749, section 4.3.2; clients may send more than this, which is ignored."""
+
+    grant_type: Literal["password"] | None = None
+    username: str = Field(description="The email.")
+    password: str = Field(json_schema_extra={"format": "password"})
+
+
 class Refresh(_In):
     refresh_token: GivenSecret
 
