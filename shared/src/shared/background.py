@@ -1,4 +1,4 @@
-"""Work that is repeated for as long as a service runs, whatever happens to it."""
+"""Background work that is repeated for as long as a service runs."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The secret that proves that a call comes from another service of ours, and not only from its network."""
+"""A shared secret that proves that an internal call comes from the gateway."""
 
 import hmac
 
@@ -11,13 +11,13 @@ SHORTEST = 16
 
 
 class InternalSettings(BaseModel):
-    """For the two ends of an internal route. Made at the first start, and given to those two alone."""
+    """For both ends of an internal route. The secret is made at the first start."""
 
     internal_secret: SecretStr = Field(min_length=SHORTEST, description="Proves that the gateway is calling.")
 
 
 def require_internal(settings: InternalSettings, given: str) -> None:
-    """Raises NotFound: to everybody else there is no such route."""
+    """Raises NotFound, so that the route is hidden from others."""
     wanted = settings.internal_secret.get_secret_value().encode()
     if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted):
         raise NotFound

@@ -28,7 +28,7 @@ class ApiKeyService:
         self._token_seconds = settings.key_token_seconds
 
     async def create(self, user_id: int, wanted: ApiKeyRequest) -> tuple[ApiKey, str]:
-        """What is stored, and the key itself, which is not. Raises TooManyApiKeys."""
+        """The stored key and its text, which is not stored. Raises TooManyApiKeys."""
         made = NewApiKey.new()
         now = utc_now()
         days = wanted.expires_in_days
@@ -56,7 +56,7 @@ class ApiKeyService:
             return await tx.keys.owned_by(user_id)
 
     async def revoke(self, key_id: int, user_id: int) -> None:
-        """Raises ApiKeyNotFound, for somebody else's too; redis' errors, and then the key goes on."""
+        """Raises ApiKeyNotFound, also for another account's key; redis' errors, and then the key stays."""
         async with self._store.transaction() as tx:
             removed = await tx.keys.remove(key_id, user_id)
             if removed is None:
@@ -67,7 +67,7 @@ class ApiKeyService:
         log.info("api_key_revoked", user_id=user_id, key_id=key_id)
 
     async def exchange(self, given: str) -> Token:
-        """A short token for a key (the phantom-token pattern), indexed look-ups whatever is given.
+        """A short token for a key (the phantom-token pattern).
 
         Never with the admin scope: keys lie in files and scripts, where an administrator's power must not.
         Raises InvalidApiKey.

@@ -9,7 +9,7 @@ from users.clock import utc_now
 from users.domain import AuditEvent, AuditQuery
 from users.store import Store
 
-LOOK = 3600.0  # seconds between two looks for what is too old
+LOOK = 3600.0  # seconds between two looks for old events
 
 
 class AuditService:
@@ -24,7 +24,7 @@ class AuditService:
 
     @contextlib.asynccontextmanager
     async def forgetting(self) -> AsyncIterator[None]:
-        """What is too old is deleted for as long as the block runs."""
+        """Deletes old events for as long as the block runs."""
         async with repeated(self.forget, "forget_audit_events", pause=LOOK):
             yield
 

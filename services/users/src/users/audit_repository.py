@@ -1,4 +1,4 @@
-"""The audit log in Postgres: written with what it records, or not at all."""
+"""The audit log in Postgres. Events are written in the transaction of the change that they record."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ class AuditRepository:
     async def add(
         self, kind: AuditKind, user_id: int | None, *, actor_id: int | None = None, **detail: Any
     ) -> None:
-        """`actor_id` is who did it to `user_id`, where that is somebody else."""
+        """`actor_id` is who did it, if not `user_id` itself."""
         context = CURRENT.get()
         values = {
             "kind": kind,

@@ -37,7 +37,7 @@ async def refresh(given: Refresh, sessions: Sessions) -> TokenPair:
 
 @auth.post("/auth/logout", status_code=204, dependencies=[SIGNED_IN])
 async def sign_out(caller: CurrentCaller, sessions: Sessions) -> None:
-    """Ends the session of this token, also when it has ended already."""
+    """Ends the session of this token. Safe to repeat."""
     await sessions.sign_out(caller)
 
 
@@ -61,7 +61,7 @@ async def verify_email(wanted: EmailRequest, tokens: EmailTokens, client: Callin
 
 @auth.post("/auth/email/confirm", status_code=204)
 async def confirm_email(given: Confirmation, tokens: EmailTokens) -> None:
-    """Verifies an email, or moves the account to it: what the mail was for."""
+    """Verifies an email, or changes the account to it, as the mail said."""
     await tokens.confirm(given.token.get_secret_value())
 
 

@@ -1,4 +1,4 @@
-"""The time."""
+"""The current time, in one place that tests can replace."""
 
 from datetime import UTC, datetime
 

@@ -46,14 +46,14 @@ class RefreshToken:
         return f"{self.family}.{self.secret}"
 
     def successor(self, key: bytes) -> "RefreshToken":
-        """Always the same, and nobody without `key` can tell which: whoever stole this one cannot go on."""
+        """Always the same for one token. It cannot be computed without `key`."""
         made = hmac.digest(key, self.text.encode("utf-8", "surrogatepass"), hashlib.sha256)
         return RefreshToken(self.family, base64.urlsafe_b64encode(made).rstrip(b"=").decode())
 
 
 @dataclass(frozen=True, slots=True)
 class NewApiKey:
-    """`fk_<prefix>_<secret>`: the prefix tells a person which one it is, the start tells a secret scanner."""
+    """`fk_<prefix>_<secret>`: people recognise a key by its prefix, secret scanners by `fk_`."""
 
     prefix: str
     text: str = field(repr=False)

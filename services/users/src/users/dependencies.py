@@ -1,4 +1,4 @@
-"""Named dependencies: who asks, and which rules answer."""
+"""Named dependencies: the caller, the account, the services."""
 
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ LONGEST_ADDRESS = 45  # of an IPv6 address that holds an IPv4 one
 
 
 def _resource(name: str) -> Any:
-    """What the lifespan gave under this name."""
+    """A resource that the lifespan yielded under this name."""
 
     async def find(request: Request) -> Any:
         return getattr(request.state, name)
@@ -50,7 +50,7 @@ PresentedKey = Annotated[str, Header(alias="X-API-Key")]
 
 
 async def gateway_only(request: Request, secret: InternalSecret = "") -> None:
-    """Being on the same network is not enough."""
+    """Refuses callers without the internal secret; the network alone is not trusted."""
     require_internal(request.state.settings, secret)
 
 
@@ -58,7 +58,7 @@ GATEWAY = Depends(gateway_only)
 
 
 async def account(caller: ActiveCaller, accounts: Accounts) -> User:
-    """The caller's own account: a token may outlive it."""
+    """The caller's own account, which may have ended before its token."""
     return await accounts.of(caller)
 
 
@@ -75,7 +75,7 @@ SIGNED_IN = Depends(not_by_key)
 
 
 async def admin(_: AdminCaller, me: Me) -> User:
-    """By the token's scope and by the account as it is now."""
+    """Both the token's scope and the account's current state must say so."""
     if not me.is_admin:
         raise AdminOnly
     return me
@@ -86,7 +86,7 @@ ADMIN = Depends(admin)
 
 
 async def client(request: Request) -> Client:
-    """The address is what the gateway says, which writes the header anew for each request."""
+    """The address comes from the gateway, which replaces the header on each request."""
     forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
     address = forwarded or (request.client.host if request.client else "")
     name = request.headers.get("User-Agent", "").replace("\x00", "")
@@ -98,7 +98,7 @@ CallingClient = Annotated[Client, Depends(client)]
 
 
 async def no_store(response: Response) -> None:
-    """RFC 6749, section 5.1: nobody keeps an answer that holds a credential."""
+    """RFC 6749, section 5.1: an answer with a credential must not be cached."""
     response.headers["Cache-Control"] = "no-store"
 
 

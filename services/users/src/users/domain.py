@@ -1,4 +1,4 @@
-"""What the service is about, as the rules see it: accounts, sessions, keys."""
+"""Domain objects: accounts, sessions, keys, tokens, audit events."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,7 +30,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a request comes from: an address, and what the client calls itself, which proves nothing."""
+    """Where a request comes from: an address, and the User-Agent, which proves nothing."""
 
     address: str
     name: str = ""
@@ -58,7 +58,7 @@ Purpose = Literal["verify", "change", "reset"]
 
 @dataclass(frozen=True, slots=True)
 class EmailToken:
-    """Sent to `email` by mail; good once and for a while. For a change that is the new one."""
+    """Sent to `email`, which for a change is the new one. Valid once, for a limited time."""
 
     digest: bytes = field(repr=False)
     user_id: int
@@ -132,7 +132,7 @@ AuditKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """`actor_id` is who did it: the account itself, an administrator, or nobody for a command."""
+    """`actor_id` is who did it: the account itself, an administrator, or 0 for a command."""
 
     id: int
     at: datetime

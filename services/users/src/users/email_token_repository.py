@@ -15,7 +15,7 @@ class EmailTokenRepository:
         self._connection = connection
 
     async def replace(self, token: EmailToken) -> None:
-        """Earlier tokens of the account for the same purpose are no good any more."""
+        """Also deletes the account's earlier tokens for the same purpose."""
         earlier = delete(email_tokens).where(
             email_tokens.c.user_id == token.user_id, email_tokens.c.purpose == token.purpose
         )
@@ -36,7 +36,7 @@ class EmailTokenRepository:
         return None if row is None else EmailToken(**row._mapping)
 
     async def consume(self, digest: bytes, now: datetime) -> EmailToken | None:
-        """Deletes it, so that of two who use it at once one gets it."""
+        """Deletes and returns it, so that only one of two concurrent uses succeeds."""
         used = delete(email_tokens).where(email_tokens.c.digest == digest, email_tokens.c.expires_at > now)
         row = (await self._connection.execute(used.returning(email_tokens))).one_or_none()
         return None if row is None else EmailToken(**row._mapping)

@@ -52,7 +52,7 @@ class EmailTokenService:
         self._verifies = settings.verify_email != "off"
 
     async def ask(self, purpose: Purpose, email: str, address: str) -> None:
-        """For somebody who is not signed in. Whether there is such an account is not told, not even by time.
+        """For callers who are not signed in. Neither answer nor timing shows if the account exists.
 
         Raises TooManyAttempts, MailUnavailable, or Busy.
         """
@@ -61,13 +61,13 @@ class EmailTokenService:
         self._mailer.later(partial(self._write, purpose, email))
 
     async def welcome(self, user: User) -> None:
-        """After a registration, where emails are verified at all. The account stands whatever happens."""
+        """Sends the verification mail after a registration, if enabled. Never fails the registration."""
         if self._verifies:
             with contextlib.suppress(MailUnavailable, Busy):
                 self._mailer.later(partial(self._write, "verify", user.email))
 
     async def ask_change(self, me: User, password: str, email: str) -> None:
-        """The account moves when the new email is confirmed.
+        """The email changes when the new one is confirmed.
 
         Raises WrongPassword, EmailTaken, MailUnavailable, or Busy.
         """
@@ -90,7 +90,7 @@ class EmailTokenService:
             return await self._mail(tx, "change", me, email)
 
     async def _mail(self, tx: Transaction, purpose: Purpose, user: User, recipient: str) -> Mail | None:
-        """With a new token, which replaces earlier ones; none so soon after the last."""
+        """A mail with a new token, or None if the last one was sent less than a minute ago."""
         now = utc_now()
         if not user.is_active or await tx.email_tokens.is_recent(user.id, purpose, now - AGAIN):
             return None
@@ -107,7 +107,7 @@ class EmailTokenService:
             token = await self._consume(tx, given, "verify", "change")
             user = require_active(await tx.users.lock(token.user_id))
             if token.purpose == "verify" and user.email != token.email:
-                raise InvalidEmailToken  # the account has moved since
+                raise InvalidEmailToken  # the email was changed since
             await tx.users.update(user.id, {"email": token.email, "email_verified": True})
             changed = token.purpose == "change"
             await tx.audit.add("email_changed" if changed else "email_verified", user.id)
@@ -115,7 +115,7 @@ class EmailTokenService:
             self._tell_old_address(user.email)
 
     async def reset(self, given: str, password: str) -> None:
-        """Ends all sessions: whoever knew the old password is out. API keys stay.
+        """Ends all sessions. API keys stay valid.
 
         Raises InvalidEmailToken, PasswordTooCommon, Busy, or redis' errors, and then the old password stays.
         """
@@ -139,7 +139,7 @@ class EmailTokenService:
 
     @contextlib.asynccontextmanager
     async def forgetting(self) -> AsyncIterator[None]:
-        """Expired tokens are deleted for as long as the block runs."""
+        """Deletes expired tokens for as long as the block runs."""
         async with repeated(self._forget, "forget_email_tokens", pause=LOOK):
             yield
 

@@ -25,17 +25,17 @@ class LastAdmin(Conflict):
 
 
 class AccountGone(TokenInvalid):
-    """The token is sound and its account is not: deleted or inactive."""
+    """The token is valid, but its account was deleted or deactivated."""
 
 
 class InvalidCredentials(Unauthenticated):
-    """Unknown email, wrong password or inactive account; which of them is nobody's business."""
+    """Unknown email, wrong password or inactive account; the caller is not told which."""
 
     code, title = "invalid_credentials", "Wrong email or password"
 
 
 class TooManyAttempts(ServiceError):
-    """From this address; others can go on signing in to the account."""
+    """Applies to this address only; the account stays open to others."""
 
     status, code, title = 429, "too_many_attempts", "Too many failed sign-ins: wait a while"
 
@@ -49,13 +49,13 @@ class PasswordTooCommon(Unprocessable):
 
 
 class InvalidEmailToken(Unprocessable):
-    """Unknown, used, expired, replaced or for something else; which of them is nobody's business."""
+    """Unknown, used, expired, replaced or for another purpose; the caller is not told which."""
 
     code, title = "invalid_email_token", "The token from the mail is not valid"
 
 
 class EmailNotVerified(Forbidden):
-    """Said only to somebody who knows the password."""
+    """Only callers who know the password see this."""
 
     code, title = "email_not_verified", "Confirm your email first"
 
@@ -65,7 +65,7 @@ class MailUnavailable(Unavailable):
 
 
 class WrongPassword(Forbidden):
-    """403 and not 401: the token is sound, and a client must not throw it away."""
+    """403 and not 401: the token is valid, and the client should keep it."""
 
     code, title = "wrong_password", "The current password is wrong"
 

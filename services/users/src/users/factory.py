@@ -24,7 +24,7 @@ from users.tokens import TokenSigner
 
 
 class Factory:
-    """What each service needs beside these is for the caller to give."""
+    """Holds the shared resources. Callers pass what only one service needs."""
 
     def __init__(self, settings: UsersSettings, database: Database, redis: Redis) -> None:
         self._settings = settings

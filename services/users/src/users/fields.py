@@ -20,7 +20,7 @@ _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 
 
 def canonical_email(given: str) -> str | None:
-    """As it would be stored, or none for what no account can have."""
+    """The form in which it is stored, or None if it is not a valid email."""
     try:
         return _EMAIL.validate_python(given)
     except ValidationError:

@@ -34,7 +34,7 @@ class ApiKeyRepository:
         return None if row is None else ApiKey(**row._mapping)
 
     async def used(self, key_id: int, now: datetime) -> None:
-        """Written at most once a minute: a key may be used a thousand times a second."""
+        """Records the use of a key, at most once a minute."""
         last = api_keys.c.last_used_at
         stale = update(api_keys).where(api_keys.c.id == key_id, or_(last.is_(None), last < now - ONE_MINUTE))
         await self._connection.execute(stale.values(last_used_at=now))
@@ -55,7 +55,7 @@ class SigningKeyRepository:
         self._connection = connection
 
     async def lock(self) -> None:
-        """Until the transaction ends: one rotation at a time."""
+        """Only one rotation at a time, until the transaction ends."""
         await self._connection.execute(text(f"SELECT pg_advisory_xact_lock({ROTATION_LOCK})"))
 
     async def all(self) -> list[StoredKey]:
@@ -67,11 +67,11 @@ class SigningKeyRepository:
         await self._connection.execute(added.on_conflict_do_nothing())
 
     async def end_all(self, until: datetime) -> None:
-        """None verifies for longer than that."""
+        """Limits how long all keys verify."""
         earlier = func.least(signing_keys.c.verifies_until, until)
         await self._connection.execute(update(signing_keys).values(verifies_until=earlier))
 
     async def forget(self, before: datetime) -> None:
-        """Delete made keys that ended before that. The file's stays on record: it must not sign again."""
+        """Delete generated keys that ended before that. The file's key stays, so it never signs again."""
         over = signing_keys.c.verifies_until < before
         await self._connection.execute(delete(signing_keys).where(over, signing_keys.c.sealed.is_not(None)))

@@ -1,4 +1,4 @@
-"""The keys of access tokens as they are now: one signs, all that may still be met are published."""
+"""The current keys of access tokens: one signs, and all that may have signed a valid token are published."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class KeyRing:
         self._keys: dict[str, RingKey] = {}
 
     def update(self, stored: Sequence[StoredKey]) -> None:
-        """Take over what is stored, which is all that a rotation has ever left."""
+        """Replace the keys by those of the settings and the stored ones."""
         keys = [_ring_key(key, None) for key in self._retired] + [
             _ring_key(self.first.public_key(), self.first)
         ]
@@ -60,7 +60,7 @@ class KeyRing:
             try:
                 pem = Fernet(sealing_key(self.first)).decrypt(stored.sealed).decode()
                 signing = private_key(pem)
-            except InvalidToken:  # the file was replaced: what it had sealed signs no more
+            except InvalidToken:  # the file was replaced, so its sealed keys cannot sign
                 log.warning("signing_key_cannot_be_opened", key_id=stored.key_id)
         return _ring_key(public, signing, stored.signs_from, stored.verifies_until)
 
@@ -81,7 +81,7 @@ class KeyRing:
 
     @property
     def jwks(self) -> dict[str, Any]:
-        """Also those that sign later. Raises KeysUnavailable: half a set would end good tokens elsewhere."""
+        """All published keys, also future ones. Raises KeysUnavailable instead of giving half a set."""
         now = utc_now()
         if not self._keys:
             raise KeysUnavailable

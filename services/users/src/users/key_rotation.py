@@ -1,4 +1,4 @@
-"""The rules of key rotation: a key is known everywhere before it signs, and until its tokens have ended."""
+"""Key rotation: a key is published before it signs, and until its last token has expired."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ class KeyRotation:
 
     @contextlib.asynccontextmanager
     async def followed(self) -> AsyncIterator[KeyRing]:
-        """The ring learns of rotations for as long as the block runs."""
+        """Keeps the ring up to date for as long as the block runs."""
         async with repeated(self.read, "signing_keys", pause=LOOK, wait=START):
             yield self._ring
 
@@ -43,8 +43,8 @@ class KeyRotation:
     async def rotate(self, lead: timedelta = LEAD, *, at_once: bool = False) -> tuple[StoredKey, datetime]:
         """Returns the new key, and when the old ones stop to verify.
 
-        `at_once` is for a key that somebody else may know: it signs and verifies nothing from now on, so that
-        everybody has to refresh. Raises RotationUnderWay while an earlier new key does not sign yet.
+        `at_once` is for a compromised key: it neither signs nor verifies from now on, so all clients have to
+        refresh. Raises RotationUnderWay while an earlier new key does not sign yet.
         """
         now = utc_now()
         signs_from = now if at_once else now + lead

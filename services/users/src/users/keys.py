@@ -69,13 +69,13 @@ def public_pem(key: ec.EllipticCurvePublicKey) -> str:
 
 
 def derived(key: ec.EllipticCurvePrivateKey, purpose: str) -> bytes:
-    """A secret for one purpose, from the key that is in a file: the database alone is no use."""
+    """A secret for one purpose, derived from the key file. It is never stored in the database."""
     secret = private_pem(key).encode()
     return HKDF(hashes.SHA256(), length=32, salt=None, info=f"facet: {purpose}".encode()).derive(secret)
 
 
 def sealing_key(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """What seals other private keys."""
+    """The key that encrypts stored private keys."""
     return base64.urlsafe_b64encode(derived(key, "signing keys at rest"))
 
 

@@ -39,7 +39,7 @@ class Resources(TypedDict):
 
 @asynccontextmanager
 async def resources(settings: UsersSettings) -> AsyncIterator[Resources]:
-    """Connections first, the listener last: it stops first, while what it reads from still stands."""
+    """The listener is opened last, so that it stops before the connections it uses."""
     async with AsyncExitStack() as stack:
         database = Database(settings, settings.service)
         stack.push_async_callback(database.close)

@@ -1,4 +1,4 @@
-"""Sends mail: to the console while developing, by SMTP otherwise, and never while a request waits."""
+"""Sends mail in the background: to the console in development, by SMTP otherwise."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ class Mail:
     text: str = field(repr=False)
 
 
-Write = Callable[[], Awaitable[Mail | None]]  # finds out what to send, if anything
+Write = Callable[[], Awaitable[Mail | None]]  # returns the mail to send, if any
 
 
 class Transport(Protocol):
@@ -61,7 +61,7 @@ class SmtpTransport:
 
 
 class Mailer:
-    """A bounded queue and one thread that sends. What waits when the process stops is lost."""
+    """A bounded queue and one sending thread. Mail still queued when the process stops is lost."""
 
     def __init__(self, transport: Transport | None) -> None:
         self._transport = transport
@@ -73,7 +73,7 @@ class Mailer:
             raise MailUnavailable
 
     def later(self, write: Write) -> None:
-        """Returns at once, so that the time tells nobody whether there was something to send.
+        """Returns at once, so that timing does not show whether there was anything to send.
 
         Raises MailUnavailable, or Busy.
         """
@@ -85,7 +85,7 @@ class Mailer:
 
     @contextlib.asynccontextmanager
     async def sending(self) -> AsyncIterator["Mailer"]:
-        """Mail leaves for as long as the block runs."""
+        """Sends queued mail for as long as the block runs."""
         with ThreadPoolExecutor(1, thread_name_prefix="mail") as executor:
             task = asyncio.create_task(self._drain(executor), name="mailer")
             try:

@@ -1,4 +1,4 @@
-"""Which passwords are refused although they are long enough."""
+"""Refuses common passwords."""
 
 import hashlib
 from functools import cache
@@ -7,7 +7,7 @@ from pathlib import Path
 from users.exceptions import PasswordTooCommon
 
 # The 10,000 most common passwords of eight characters or more in the lists of zxcvbn 4.5.0 (MIT), lower-case:
-# six bytes of SHA-256 each, sorted, because not all of them are words that one wants to read.
+# the first six bytes of the SHA-256 of each, sorted, since many are offensive words.
 LIST = Path(__file__).parent / "common_passwords.bin"
 WIDTH = 6
 
@@ -19,7 +19,7 @@ def _common() -> frozenset[bytes]:
 
 
 def require_uncommon(password: str, email: str, name: str) -> None:
-    """Raises PasswordTooCommon for one that a guesser tries first, or that stands in the account itself."""
+    """Raises PasswordTooCommon for a common password, or one that equals the email or the name."""
     lowered = password.strip().lower()
     own = {email.lower(), email.partition("@")[0].lower(), name.lower()}
     digest = hashlib.sha256(lowered.encode("utf-8", "surrogatepass")).digest()[:WIDTH]

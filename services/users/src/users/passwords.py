@@ -1,4 +1,4 @@
-"""Password hashing that cannot take the service down: bounded threads, a bounded queue, a bounded wait."""
+"""Password hashing with bounded threads, a bounded queue and a bounded wait."""
 
 import asyncio
 import secrets
@@ -33,7 +33,7 @@ class Passwords:
         self._nobodys = self._hasher.hash(secrets.token_urlsafe())
 
     def admit(self) -> None:
-        """Raises Busy when the queue is full: asked before anything else is spent on a request."""
+        """Raises Busy if the queue is full. Called before any other work on a request."""
         if self._free.locked() and self._waiting >= self._queue:
             raise Busy
 
@@ -41,12 +41,12 @@ class Passwords:
         return await self._run(lambda: self._hasher.hash(_bytes(password)))
 
     async def verify(self, password: str, stored: str | None) -> bool:
-        """Whether `password` is the one; without a stored hash it costs the same, and is not."""
+        """True if `password` matches. Without a stored hash it takes the same time and is false."""
         matches = await self._run(lambda: self._hasher.verify(_bytes(password), stored or self._nobodys))
         return matches and stored is not None
 
     async def upgraded(self, password: str, stored: str) -> str | None:
-        """A new hash where the stored one was made with other parameters than today's."""
+        """A new hash if the stored one was made with other parameters, else None."""
         return await self.hash(password) if self._hasher.current_hasher.check_needs_rehash(stored) else None
 
     def close(self) -> None:

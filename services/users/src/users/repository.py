@@ -1,4 +1,4 @@
-"""Accounts in Postgres. No rules here: who may do what is the services'."""
+"""Accounts in Postgres. Permissions are checked by the services."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ class UserRepository:
         return User(**row._mapping)
 
     async def update(self, user_id: int, changes: Mapping[str, Any]) -> User | None:
-        """Changes nothing when nothing is named. Raises EmailTaken."""
+        """With no changes it only reads. Raises EmailTaken."""
         if not changes:
             return await self.by_id(user_id)
         changed = update(users).where(users.c.id == user_id).values(changes).returning(users)
@@ -48,7 +48,7 @@ class UserRepository:
         return None if row is None else User(**row._mapping)
 
     async def lock(self, user_id: int) -> User | None:
-        """Whoever changes an account, or adds a session or a key to it, holds its row until the end."""
+        """Locks the row. Required before changing an account or adding a session or key to it."""
         query = select(users).where(users.c.id == user_id).with_for_update()
         row = (await self._connection.execute(query)).one_or_none()
         return None if row is None else User(**row._mapping)
@@ -61,7 +61,7 @@ class UserRepository:
         return [User(**row._mapping) for row in rows], total or 0
 
     async def other_admins(self, user_id: int) -> int:
-        """How many active ones there are beside this one. No two transactions can count at once.
+        """The number of other active administrators. Only one transaction can count at a time.
 
         No deadlock: nobody who holds this lock waits for a row.
         """

@@ -1,4 +1,4 @@
-"""Keeps the list of ended sessions in Redis complete: what Redis forgets, Postgres still knows."""
+"""Restores the list of ended sessions in Redis from Postgres."""
 
 import contextlib
 import time
@@ -15,12 +15,12 @@ from users.store import Store
 
 LOOK = 1.0  # seconds between two looks at whether Redis still has the list
 INTERVAL = 15.0  # seconds after which it is restored in any case
-KEEP = timedelta(hours=1)  # longer than anybody needs: another worker's clock may differ
+KEEP = timedelta(hours=1)  # a wide margin for clocks that differ
 log = get_logger()
 
 
 class Restorer:
-    """Runs in every worker. To restore a list that is complete changes nothing, so they need not agree."""
+    """Runs in every worker without coordination, because restoring is idempotent."""
 
     def __init__(self, store: Store, redis: Redis) -> None:
         self._store = store

@@ -63,7 +63,7 @@ async def change_me(wanted: AccountChange, me: Me, caller: ActiveCaller, account
 
 @users.post("/me/email", status_code=202, dependencies=[SIGNED_IN])
 async def change_email(wanted: EmailChange, me: Me, tokens: EmailTokens) -> None:
-    """Sends a mail to the new email; the account moves when that is confirmed."""
+    """Sends a mail to the new address; the email changes when it is confirmed."""
     await tokens.ask_change(me, wanted.current_password.get_secret_value(), wanted.email)
 
 
@@ -75,7 +75,7 @@ async def close_me(me: Me, accounts: Accounts) -> None:
 
 @own_sessions.get("", dependencies=[SIGNED_IN])
 async def list_sessions(me: Me, caller: ActiveCaller, sessions: Sessions) -> list[SessionOut]:
-    """Where this account is signed in, the last used first."""
+    """Live sessions of this account, most recently used first."""
     return [SessionOut.of(one, caller.session_id) for one in await sessions.live(me.id)]
 
 

@@ -1,4 +1,4 @@
-"""What stands on the wire. A field that is not known is refused, so that a misspelt one is not lost."""
+"""Wire models. Unknown fields are refused, so that a misspelt one is noticed."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -38,7 +38,7 @@ class _Change(_In):
 
 
 class AccountChange(_Change):
-    """What is given is changed, what is left out stays."""
+    """Fields that are given are changed; fields that are left out stay."""
 
     name: Name | MISSING = MISSING
     password: Password | MISSING = MISSING
@@ -54,7 +54,7 @@ class AccountChange(_Change):
 
 
 class UserChange(_Change):
-    """An administrator's. What is given is changed, what is left out stays."""
+    """By an administrator. Fields that are given are changed; fields that are left out stay."""
 
     name: Name | MISSING = MISSING
     is_active: StrictBool | MISSING = MISSING
@@ -103,7 +103,7 @@ class TokenPair(AccessToken):
 
 
 class PasswordGrant(BaseModel):
-    """RFC 6749, section 4.3.2; clients may send more than this, which is ignored."""
+    """RFC 6749, section 4.3.2; other fields are ignored."""
 
     grant_type: Literal["password"] | None = None
     username: str = Field(description="The email.")
@@ -161,7 +161,7 @@ class AuditEventOut(_Out):
 
 
 class AuditSearch(BaseModel):
-    """Filters, all of which must hold. Unknown parameters are ignored, as is usual on the web."""
+    """Filters; all of them must match. Unknown parameters are ignored."""
 
     limit: Annotated[int, Field(ge=1, le=LARGEST_PAGE)] = 50
     before: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None

@@ -38,7 +38,7 @@ class AccountService:
             return require_active(await tx.users.by_id(caller.id))
 
     async def change(self, me: User, session_id: str, wanted: AccountChange) -> User:
-        """A new password ends all other sessions; API keys stay, they are revoked one by one.
+        """A new password ends all other sessions. API keys stay valid.
 
         Raises WrongPassword, PasswordTooCommon, or Busy.
         """
@@ -59,7 +59,7 @@ class AccountService:
         return user
 
     async def _authorise(self, me: User, wanted: AccountChange) -> str | None:
-        """Verify the current password where one is given; the new one's hash where there is a new one."""
+        """Verifies the current password if given. Returns the hash of the new one, if any."""
         if wanted.current_password is not MISSING:
             await require_password(self._passwords, wanted.current_password.get_secret_value(), me)
         if wanted.password is MISSING:
@@ -78,7 +78,7 @@ class AccountService:
 
 
 def require_active(user: User | None) -> User:
-    """An account that somebody's token stands for. Raises AccountGone when it is deleted or inactive."""
+    """Raises AccountGone if the account was deleted or deactivated."""
     if user is None or not user.is_active:
         raise AccountGone
     return user
@@ -91,7 +91,7 @@ async def require_password(passwords: Passwords, given: str, user: User) -> None
 
 
 async def keep_an_admin(tx: Transaction, user: User) -> None:
-    """Asked before `user`, whose row is locked, stops being an administrator. Raises LastAdmin."""
+    """Call before a locked `user` stops being an administrator. Raises LastAdmin."""
     if user.is_admin and user.is_active and not await tx.users.other_admins(user.id):
         raise LastAdmin
 

@@ -1,4 +1,4 @@
-"""Sessions in Postgres, and which of them have ended lately."""
+"""Sessions in Postgres, and the recently ended ones."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ class SessionRepository:
         await self._connection.execute(update(sessions).where(sessions.c.id == session_id).values(changes))
 
     async def rotate(self, session: Session, successor: bytes, now: datetime) -> None:
-        """The last digest is kept, for a client that asks once more."""
+        """Keeps the previous digest, for a client that retries."""
         changes = {"previous_digest": session.refresh_digest, "rotated_at": now, "used_at": now}
         await self.update(session.id, {**changes, "refresh_digest": successor})
 
@@ -43,7 +43,7 @@ class SessionRepository:
         return None if row is None else Session(**row._mapping)
 
     async def lock(self, family_digest: bytes) -> Session | None:
-        """So that of two refreshes with one token the second sees what the first did."""
+        """Locks the row, so that concurrent refreshes run one after the other."""
         query = select(sessions).where(sessions.c.family_digest == family_digest).with_for_update()
         row = (await self._connection.execute(query)).one_or_none()
         return None if row is None else Session(**row._mapping)

@@ -1,4 +1,4 @@
-"""The rules of sessions: how one begins, goes on and ends."""
+"""The rules of sessions: start, refresh, list, end."""
 
 import hmac
 import uuid
@@ -22,7 +22,7 @@ log = get_logger()
 
 
 class SessionService:
-    """`successor_key` makes the next refresh token from the last one: asked twice, it gives the same."""
+    """The next refresh token is derived from the last one with `successor_key`: a retry gets the same."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class SessionService:
         self._most = settings.most_sessions
 
     async def start(self, tx: Transaction, user: User, client: str) -> tuple[TokenPair, Ended]:
-        """A session of an account whose row is locked, and what to announce: those that made room for it."""
+        """Starts a session for an account whose row is locked. Also returns ended sessions to announce."""
         now = utc_now()
         refresh = RefreshToken.new()
         # A session that ran out stays while its last access token may live, to be revoked with it.
@@ -66,7 +66,7 @@ class SessionService:
         return self._answer(user, session, refresh), ended if oldest else {}
 
     async def announce_quietly(self, ended: Ended) -> None:
-        """For an end that nobody asked for: if Redis is gone, it follows when Redis is back."""
+        """Does not fail if Redis is gone; `restorer` announces them later."""
         try:
             await self._revoker.announce(ended)
         except RedisError as error:
@@ -75,7 +75,7 @@ class SessionService:
     async def refresh(self, given: str) -> TokenPair:
         """Each token works once. One that comes back later ends its session (RFC 9700, section 4.14.2).
 
-        Within a few seconds it gets the same successor again: the client may not have received the answer, or
+        Within a few seconds it gets the same successor again, because the client may have lost the answer, or
         two of its tabs asked at once. Raises InvalidRefreshToken.
         """
         presented = RefreshToken.parse(given)
@@ -104,7 +104,7 @@ class SessionService:
     def _is_repeated(
         self, session: Session, presented: RefreshToken, successor: RefreshToken, now: datetime
     ) -> bool:
-        """True if the token was the last one a moment ago, and its successor was not used yet."""
+        """True if the token was replaced within the grace period and its successor was not used yet."""
         return (
             session.rotated_at is not None
             and now - session.rotated_at < self._grace
@@ -123,7 +123,7 @@ class SessionService:
             return await tx.sessions.live(user_id, utc_now())
 
     async def end(self, session_id: str, user_id: int) -> None:
-        """Raises SessionNotFound, for somebody else's too; redis' errors, and then the session goes on."""
+        """Raises SessionNotFound, also for another account's; redis' errors, and then it stays live."""
         async with self._store.transaction() as tx:
             session = await tx.sessions.by_id(session_id)
             if session is None or session.user_id != user_id:
@@ -134,7 +134,7 @@ class SessionService:
         log.info("session_ended", user_id=user_id, session_id=session_id)
 
     async def end_others(self, caller: Caller) -> None:
-        """All but the caller's. Raises redis' errors, and then they go on."""
+        """All but the caller's. Raises redis' errors, and then they stay live."""
         async with self._store.transaction() as tx:
             ended = await self._revoker.end_sessions(tx, caller.id, caller.session_id)
             await tx.audit.add("session_ended", caller.id, except_session=caller.session_id)
@@ -142,7 +142,7 @@ class SessionService:
         log.info("other_sessions_ended", user_id=caller.id, session_id=caller.session_id)
 
     async def sign_out(self, caller: Caller) -> None:
-        """Safe to repeat. Raises redis' errors, and then the session goes on."""
+        """Safe to repeat. Raises redis' errors, and then the session stays live."""
         async with self._store.transaction() as tx:
             ended = await self._revoker.end_session(tx, caller.id, caller.session_id)
             await tx.audit.add("signed_out", caller.id, session_id=caller.session_id)

@@ -1,4 +1,4 @@
-"""What the service can be told: `USERS_*` in the environment, or files in `USERS_SECRETS_DIR`."""
+"""Settings: `USERS_*` in the environment, or files in `USERS_SECRETS_DIR`."""
 
 from typing import Literal
 
@@ -25,7 +25,7 @@ def hash_threads(workers: int, cpus: int, memory: int) -> int:
 
 
 class MigrationSettings(ServiceSettings, DatabaseSettings):
-    """The step that migrates is trusted with the database and with nothing else."""
+    """For the migration step, which gets the database password and no other secret."""
 
     model_config = SettingsConfigDict(env_prefix="USERS_")
 
@@ -34,7 +34,7 @@ class MigrationSettings(ServiceSettings, DatabaseSettings):
 
 
 class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings, InternalSettings):
-    """Lifetimes are in the unit that their names end with."""
+    """The name of a lifetime ends with its unit."""
 
     body_limit: int = Field(default=65_536, ge=1, description="Largest request body, bytes.")
     signing_key: SecretStr = Field(description="Private EC P-256 key that signs access tokens, PEM.")

@@ -29,7 +29,7 @@ class SignInService:
         self._needs_verified = needs_verified
 
     async def sign_in(self, email: str, password: str, client: Client) -> TokenPair:
-        """One hash is verified whoever asks, so that the time tells nothing.
+        """Verifies exactly one hash, whether or not the account exists, so that timing reveals nothing.
 
         Raises InvalidCredentials, EmailNotVerified, TooManyAttempts, or Busy.
         """
@@ -43,7 +43,7 @@ class SignInService:
             raise InvalidCredentials
         upgraded = await self._passwords.upgraded(password, verified)
         async with self._store.transaction() as tx:
-            # Looked at again: while we hashed it may have been deactivated or given a new password.
+            # Read again: it may have been deactivated or given a new password while we hashed.
             locked = await tx.users.lock(user.id)
             if locked is None or not locked.is_active or locked.password_hash != verified:
                 raise InvalidCredentials
@@ -57,7 +57,7 @@ class SignInService:
         return tokens
 
     async def _note_failure(self, user: User | None) -> None:
-        """Also for an account that does not exist: it must not take less time."""
+        """Also for unknown accounts, so that both take the same time."""
         async with self._store.transaction() as tx:
             await tx.audit.add("sign_in_failed", user.id if user else None)
 

@@ -1,4 +1,4 @@
-"""Slows down whoever guesses passwords, without letting anybody lock somebody else out.
+"""Slows down password guessing without locking owners out.
 
 Attempts count for the pair of account and address, and for the address. An account that is attacked from many
 addresses leaves fewer free attempts to each address that has never signed in to it; it is never closed.
@@ -47,7 +47,7 @@ return 0
 
 
 class SignInThrottle:
-    """While Redis is gone nobody is slowed down; hashing itself stays bounded."""
+    """Without Redis nothing is slowed down; hashing itself stays bounded."""
 
     def __init__(self, redis: Redis, pair_attempts: int, address_attempts: int) -> None:
         self._redis = redis
@@ -55,7 +55,7 @@ class SignInThrottle:
         self._limits = [pair_attempts, address_attempts, MEMORY, LONGEST_WAIT, ATTACKED]
 
     async def admit(self, email: str, address: str) -> None:
-        """Counts an attempt. Raises TooManyAttempts: then nothing else should be spent on it."""
+        """Counts an attempt. Raises TooManyAttempts."""
         try:
             wait = await self._attempt(keys=_keys(email, address), args=[address, *self._limits])
         except RedisError as error:
@@ -65,7 +65,7 @@ class SignInThrottle:
             raise TooManyAttempts(math.ceil(wait / 1000))
 
     async def succeeded(self, email: str, address: str) -> None:
-        """The attempt was no guess, and its address is known from now on."""
+        """Takes the attempt back, and remembers the address for this account."""
         pair, of_address, account, known = _keys(email, address)
         try:
             async with self._redis.pipeline(transaction=True) as pipe:
@@ -82,7 +82,7 @@ class SignInThrottle:
 
 
 def _keys(email: str, address: str) -> list[str]:
-    """Emails as digests: Redis is not for personal data."""
+    """Emails are hashed: Redis holds no personal data."""
     account = hashlib.sha256(email.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     names = (f"pair:{account}:{address}", f"address:{address}", f"account:{account}", f"known:{account}")
     return [f"users:sign-in:{name}" for name in names]

@@ -12,7 +12,7 @@ oauth2 = OAuth2PasswordBearer(tokenUrl="/auth/token", refreshUrl="/auth/refresh"
 
 
 async def current_caller(request: Request, token: Annotated[str | None, Depends(oauth2)]) -> Caller:
-    """Whoever the token stands for; `verifier` is in the lifespan's state."""
+    """The caller that the token identifies; `verifier` is in the lifespan's state."""
     if token is None:
         raise TokenMissing
     caller: Caller = await request.state.verifier.verify(token)

@@ -78,7 +78,7 @@ async def is_complete(redis: Redis) -> bool:
 
 
 def text(value: str | bytes) -> str:
-    """Of a client that decodes, or of one that does not. Bytes that are no UTF-8 are no session of ours."""
+    """Accepts replies of clients with and without decoding. Invalid UTF-8 is replaced."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 

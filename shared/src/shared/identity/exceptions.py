@@ -1,4 +1,4 @@
-"""Why a caller is not let in."""
+"""Reasons for refusing a caller."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ class TokenMissing(Unauthenticated):
 
 
 class TokenInvalid(Unauthenticated):
-    """RFC 6750, section 3.1: expired, revoked, malformed or not ours; which of them is nobody's business."""
+    """RFC 6750, section 3.1: expired, revoked, malformed or not ours; the caller is not told which."""
 
     code, title = "token_invalid", "The access token is not valid"
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -21,7 +21,7 @@ class AdminOnly(Forbidden):
 
 
 class InsufficientScope(Forbidden):
-    """RFC 6750, section 3.1: the token is good, and its key was made for less."""
+    """RFC 6750, section 3.1: the token is valid, but its scopes do not cover the request."""
 
     code, title = "insufficient_scope", "The scopes of this token do not allow it"
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}

@@ -35,7 +35,7 @@ def parse_keys(document: Mapping[str, Any]) -> dict[str, PyJWK]:
 
 
 def _some(keys: dict[str, PyJWK]) -> dict[str, PyJWK]:
-    """An answer without keys is a mistake: what is known already stays."""
+    """An answer without keys is an error; the known keys stay."""
     if not keys:
         raise ValueError("no key with an id")
     return keys
@@ -86,7 +86,7 @@ class RemoteKeys:
 
     @contextlib.asynccontextmanager
     async def renewing(self) -> AsyncIterator["RemoteKeys"]:
-        """Renew the keys for as long as the block runs: kept tokens alone would never ask for them."""
+        """Renews the keys for as long as the block runs. Cache hits alone would never trigger it."""
         async with repeated(self._renew_old, "signing_keys", pause=min(self._max_age, RETRY)):
             yield self
 

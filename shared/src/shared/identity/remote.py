@@ -1,4 +1,4 @@
-"""All that a service needs to know its callers, when another one signs the tokens."""
+"""What a service needs to identify its callers when another service signs the tokens."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +17,7 @@ KEYS_TIMEOUT = 2.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class RemoteIdentity:
-    """`verifier` and `revocations` are for the lifespan; `checks` tell whether callers can be judged."""
+    """`verifier` and `revocations` are for the lifespan; `checks` report whether tokens can be verified."""
 
     verifier: TokenVerifier
     revocations: Revocations

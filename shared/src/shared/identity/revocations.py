@@ -19,7 +19,7 @@ from shared.logging import get_logger
 __all__ = ["CHANNEL", "ENDED", "Revocations", "publish_end"]
 
 RECONNECT = 0.25
-SILENCE = 5.0  # seconds without a word until Redis is asked for one; after as many again it counts as lost
+SILENCE = 5.0  # seconds without a message until a PING; without an answer the connection counts as lost
 START = 1.0  # seconds for which a start waits for the list
 log = get_logger()
 
@@ -46,7 +46,7 @@ class Revocations:
 
     @property
     def check(self) -> Check:
-        """Not ready before the list was read. Later a lost connection is shown, but is no reason to leave."""
+        """Not ready until the list was read. A connection lost later is shown, but does not count."""
         return Check("revocations", self._probe)
 
     async def _probe(self) -> dict[str, bool]:
@@ -74,7 +74,7 @@ class Revocations:
                 await self._follow()
             except (RedisError, OSError) as error:  # OSError includes TimeoutError
                 log.warning("revocations_lost", reason=repr(error))
-            except Exception:  # whatever it is: without a listener no session would end any more
+            except Exception:  # the listener must survive everything: without it no revocation arrives
                 log.exception("revocations_listener_failed")
             finally:
                 self._listening = False
@@ -110,7 +110,7 @@ class Revocations:
             if message is not None:
                 asked = False
                 self._note(message)
-            elif asked:  # a connection can die without a word; nothing would be heard on it ever again
+            elif asked:  # a connection can die silently
                 raise RedisConnectionError("no answer to PING")
             else:
                 asked = True
@@ -118,7 +118,7 @@ class Revocations:
             self._purge()
 
     def _note(self, message: dict[str, Any]) -> None:
-        if message["type"] == "subscribe":  # the connection was replaced, and what was said meanwhile is lost
+        if message["type"] == "subscribe":  # the connection was replaced; messages in between are lost
             raise RedisConnectionError("subscribed anew")
         if message["type"] != "message":
             return
@@ -137,7 +137,7 @@ class Revocations:
 
 
 async def _subscribe(pubsub: PubSub) -> None:
-    """Returns when Redis has confirmed it: what is said from now on will be heard."""
+    """Returns when Redis has confirmed the subscription."""
     await pubsub.subscribe(CHANNEL)
     while (message := await pubsub.get_message(timeout=SILENCE)) is None or message["type"] != "subscribe":
         pass

@@ -49,7 +49,7 @@ class TokenVerifier:
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
 
     async def verify(self, token: str) -> Caller:
-        """The caller that `token` stands for. Raises TokenInvalid, or KeysUnavailable when nobody can say."""
+        """The caller that `token` stands for. Raises TokenInvalid, or KeysUnavailable."""
         kept = self._verified.get(token)
         if kept is None:
             kept = await self._verify(token)
@@ -90,4 +90,4 @@ class TokenVerifier:
                 Caller(int(claims["sub"]), str(claims["sid"]), scopes, int(claims["exp"])), key_id
             )
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise TokenInvalid from error  # the last two: a number beyond all, a header nested beyond all
+            raise TokenInvalid from error  # the last two: a huge number, a deeply nested header
