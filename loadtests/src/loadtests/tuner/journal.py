@@ -129,3 +129,27 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
     path.write_text("".join(whole))
     return [json.loads(line) for line in whole]
+
+
+class Unfinished(Exception):
+    """The journal ends before the decision."""
+
+
+class Absent:
+    """Stands for a target that is not there: a finished run needs none."""
+
+    services: Sequence[str] = ("app",)
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.name, self.limits = name, limits
+
+    def roll_out(self, configuration: Configuration) -> None:
+        raise Unfinished(f"the run is not finished: {configuration.label} was to be measured next")
+
+    def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
+        raise Unfinished(
+            f"the run is not finished: {rate:g} requests/s for {seconds:g} s, seed {seed}, is next"
+        )
+
+    def close(self) -> None:
+        """Nothing was started."""

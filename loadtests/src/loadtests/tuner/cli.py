@@ -1,0 +1,173 @@
+"""`facet-tune`: writes a file, checks it, finds the worker count, reports."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from loadtests.tuner import workers_env
+from loadtests.tuner.candidates import ladder
+from loadtests.tuner.config import ConfigError, load
+from loadtests.tuner.feasible import Feasible
+from loadtests.tuner.journal import Absent, Journal, JournalMismatch, Recorded, Unfinished
+from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.model import Configuration, RollOutFailed, Target
+from loadtests.tuner.outcome import Outcome, Verdict
+from loadtests.tuner.plan import QUICK, Plan
+from loadtests.tuner.report.page import page
+from loadtests.tuner.session import Session
+from loadtests.tuner.summary import About, summary
+
+_FILE = """\
+[app]
+command = {command}
+ready = "/"           # answered with 200 when the application is ready
+
+[slo]
+p99 = "250ms"         # of all requests
+errors = 0.001        # share that may fail
+
+[[request]]           # repeat it; weight says how often
+path = "/"            # may hold {{int:1-1000}}
+
+[limits]              # what a configuration must not exceed
+# cpus = 1            # for the application; the rest is the generator's
+# memory = "1GiB"
+# database_connections = 90
+# connections_per_worker = 10
+"""
+_STATUS = {Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 4}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0: decided; 1: Ctrl-C; 2: the file or the folder is wrong; 3: inconclusive; 4: invalid."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.act(options))
+    except (ConfigError, JournalMismatch, RollOutFailed, Unfinished) as error:
+        _say(f"facet-tune: {error}")
+        return 2
+    except KeyboardInterrupt:
+        _say("stopped; the same command goes on from here")
+        return 1
+
+
+def _init(options: argparse.Namespace) -> int:
+    if options.file.exists():
+        raise ConfigError(f"{options.file} exists already")
+    options.file.write_text(_FILE.format(command=json.dumps(options.command)))
+    load(options.file)
+    _say(f"wrote {options.file}: set the requests and the SLO, then facet-tune check {options.file}")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Boots it with one worker and with the most, and says what will be tried."""
+    app = load(options.file)
+    target, feasible = CommandTarget(app), Feasible(app.limits)
+    counts = ladder(app.limits)
+    try:
+        for count in (1, 2):
+            target.roll_out(Configuration.of(count))
+            taken = target.measure(20, 3, count)
+            feasible.learn(Configuration.of(count), taken)
+            slowest = taken.latencies.percentile(app.slo.percentile) * 1000
+            _say(
+                f"{count} worker(s): p{app.slo.percentile:g} {slowest:.0f} ms when idle, "
+                f"{taken.failed} of {taken.requests} failed, {(taken.resources.pss or 0) // 1024**2} MiB"
+            )
+            for reason in taken.invalid:
+                _say(f"not valid: {reason}")
+    finally:
+        target.close()
+    for count in counts:
+        refusal = feasible.refusal(Configuration.of(count))
+        _say(f"{count}: {f'excluded, {refusal}' if refusal else 'will be tried'}")
+    return 0 if not taken.failed and taken.valid else 4
+
+
+def _run(options: argparse.Namespace) -> int:
+    app = load(options.file)
+    target = CommandTarget(app)
+    try:
+        outcome, about = _tune(target, app, options)
+    finally:
+        target.close()
+    _finish(outcome, about, options)
+    if outcome.choice and options.write and outcome.verdict not in _STATUS:
+        for change in workers_env.changes(options.write, dict(outcome.choice.workers)):
+            _say(f"{options.write}: {change}")
+        workers_env.write(options.write, dict(outcome.choice.workers), about.evidence)
+    return _STATUS.get(outcome.verdict, 0)
+
+
+def _report(options: argparse.Namespace) -> int:
+    app = load(options.file)
+    outcome, about = _tune(Absent(app.name, app.limits), app, options)
+    _finish(outcome, about, options)
+    return _STATUS.get(outcome.verdict, 0)
+
+
+def _tune(target: Target, app: App, options: argparse.Namespace) -> tuple[Outcome, About]:
+    plan = replace(QUICK if options.quick else Plan(), seed=options.seed)
+    journal = Journal(_folder(options), _identity(app, plan))
+    outcome = Session(Recorded(target, journal), app.slo, plan, _say).run()
+    shared = app.target_cpus & app.load_cpus
+    notes = ("The generator ran on the application's CPUs: the capacities are too low.",) if shared else ()
+    command = f"facet-tune run {options.file.name} --seed {options.seed}{' --quick' if options.quick else ''}"
+    return outcome, About(app.name, app.slo, app.limits, journal.evidence, command, notes)
+
+
+def _identity(app: App, plan: Plan) -> dict[str, Any]:
+    """What must be the same for a run to go on; no paths, so that the folder can move."""
+    said = {"command": app.command, "requests": [asdict(request) for request in app.requests]}
+    return json.loads(  # type: ignore[no-any-return] # an object
+        json.dumps({**said, "slo": asdict(app.slo), "limits": asdict(app.limits), "plan": asdict(plan)})
+    )
+
+
+def _finish(outcome: Outcome, about: About, options: argparse.Namespace) -> None:
+    folder = _folder(options)
+    (folder / "report.html").write_text(page(outcome, about))
+    (folder / "summary.json").write_text(json.dumps(summary(outcome, about), indent=2) + "\n")
+    _say(f"{folder / 'report.html'}, evidence {about.evidence}")
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    given: Path | None = options.results
+    return given or options.file.with_suffix(".tuning")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="facet-tune", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    init = commands.add_parser("init", help="write the file for a command")
+    init.add_argument("command", help='such as "gunicorn shop:app -w {workers} -b 127.0.0.1:{port}"')
+    init.add_argument("--file", type=Path, default=Path("tune.toml"))
+    init.set_defaults(act=_init)
+    check = commands.add_parser("check", help="boot it, and say what will be tried")
+    check.add_argument("file", type=Path)
+    check.set_defaults(act=_check)
+    for name, act, about in (
+        ("run", _run, "find the worker count; goes on where it was stopped"),
+        ("report", _report, "write the report of a finished run again"),
+    ):
+        command = commands.add_parser(name, help=about)
+        command.add_argument("file", type=Path)
+        command.add_argument("--results", type=Path, help="folder; by default beside the file")
+        command.add_argument("--quick", action="store_true", help="fewer rounds, shorter measurements")
+        command.add_argument("--seed", type=int, default=1)
+        command.add_argument("--write", type=Path, help="env file that gets WEB_CONCURRENCY")
+        command.set_defaults(act=act)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,130 @@
+"""`facet-tune`'s file: an application, its requests and its SLO, in TOML."""
+
+import math
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from loadtests.tuner.measuring.command import App
+from loadtests.tuner.measuring.requests import Request
+from loadtests.tuner.model import Limits, Slo
+
+_SECTIONS = {
+    "app": {"name", "command", "ready", "env", "cwd"},
+    "slo": {"p50", "p90", "p95", "p99", "errors"},
+    "limits": {"cpus", "memory", "database_connections", "connections_per_worker", "max_workers"},
+    "request": {field.name for field in fields(Request)},
+}
+_MEMORY = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+
+class ConfigError(Exception):
+    """Says in one line what is wrong with the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cpus:
+    """Which CPUs the application and the generator get."""
+
+    target: frozenset[int]
+    load: frozenset[int]
+
+    @property
+    def shared(self) -> bool:
+        return bool(self.target & self.load)
+
+
+def load(path: Path) -> App:
+    """Raises ConfigError."""
+    try:
+        given = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; `facet-tune init` writes one") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    _check_names(given)
+    app, limits = given.get("app", {}), given.get("limits", {})
+    cpus = split(limits.get("cpus"))
+    per_worker = limits.get("connections_per_worker")
+    return App(
+        name=app.get("name", path.stem),
+        command=_command(app),
+        requests=_requests(given.get("request", [])),
+        slo=_slo(given.get("slo", {})),
+        limits=Limits(
+            cpus=len(cpus.target),
+            memory=_memory(limits["memory"]) if "memory" in limits else None,
+            database_connections=limits.get("database_connections"),
+            connections_per_worker={"app": per_worker} if per_worker else {},
+            max_workers=limits.get("max_workers"),
+        ),
+        ready=app.get("ready", "/"),
+        cwd=(path.parent / app.get("cwd", ".")).resolve(),
+        env={name: str(value) for name, value in app.get("env", {}).items()},
+        target_cpus=cpus.target,
+        load_cpus=cpus.load,
+    )
+
+
+def split(wanted: int | None, allowed: Sequence[int] | None = None) -> Cpus:
+    """The last CPU is the generator's, unless the application is to have all. Raises ConfigError."""
+    mine = sorted(os.sched_getaffinity(0) if allowed is None else allowed)
+    count = max(1, len(mine) - 1) if wanted is None else wanted
+    if not 1 <= count <= len(mine):
+        raise ConfigError(f"[limits] cpus = {count}: this machine gives {len(mine)}")
+    return Cpus(frozenset(mine[:count]), frozenset(mine[count:] or mine))
+
+
+def duration(text: str) -> float:
+    """Seconds of `250ms` or `1.5s`. Raises ConfigError."""
+    found = re.fullmatch(r"([\d.]+)\s*(ms|s)", text)
+    if not found:
+        raise ConfigError(f"{text!r} is no duration: it is written 250ms or 1.5s")
+    return float(found[1]) / (1000 if found[2] == "ms" else 1)
+
+
+def _check_names(given: Mapping[str, Any]) -> None:
+    for section, content in given.items():
+        if section not in _SECTIONS:
+            raise ConfigError(f"[{section}] is unknown; there are {', '.join(_SECTIONS)}")
+        for entry in content if isinstance(content, list) else [content]:
+            if unknown := set(entry) - _SECTIONS[section]:
+                raise ConfigError(f"[{section}] has no {', '.join(sorted(unknown))}")
+
+
+def _command(app: Mapping[str, Any]) -> str:
+    command = str(app.get("command", ""))
+    for name in ("workers", "port"):
+        if f"{{{name}}}" not in command:
+            raise ConfigError(
+                f"[app] command holds no {{{name}}}: a count that cannot be set cannot be tuned"
+            )
+    return command
+
+
+def _requests(given: Sequence[Mapping[str, Any]]) -> list[Request]:
+    if not given:
+        raise ConfigError("there is no [[request]]: at least one path is needed")
+    for request in given:
+        if not str(request.get("path", "")).startswith("/"):
+            raise ConfigError("a [[request]] needs a path that begins with /")
+    return [Request(**request) for request in given]
+
+
+def _slo(given: Mapping[str, Any]) -> Slo:
+    percentiles = [name for name in given if name.startswith("p")]
+    if len(percentiles) != 1:
+        raise ConfigError('[slo] needs exactly one percentile, such as p99 = "250ms"')
+    name = percentiles[0]
+    return Slo(duration(str(given[name])), float(name[1:]), float(given.get("errors", 0.001)))
+
+
+def _memory(text: str) -> int:
+    found = re.fullmatch(r"([\d.]+)\s*(KiB|MiB|GiB)", str(text))
+    if not found:
+        raise ConfigError(f"[limits] memory = {text!r}: it is written 512MiB or 2GiB")
+    return math.floor(float(found[1]) * _MEMORY[found[2]])

@@ -1,0 +1,1 @@
+"""Starts applications and puts an open-loop load on them."""

@@ -1,0 +1,64 @@
+"""`facet-tune` as people use it, on a real server."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtests.tuner.cli import main
+from loadtests.tuner.journal import Journal
+from loadtests.tuner.measuring.command import CommandTarget
+
+DIAL = f"{sys.executable} -m loadtests.tuner.dial --workers {{workers}} --port {{port}} --cpu 4"
+
+
+def _file(tmp_path: Path) -> Path:
+    file = tmp_path / "shop.toml"
+    assert main(["init", DIAL, "--file", str(file)]) == 0
+    return file
+
+
+def test_init_does_not_overwrite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = _file(tmp_path)
+    before = file.read_text()
+    assert main(["init", "other {workers} {port}", "--file", str(file)]) == 2
+    assert "exists already" in capsys.readouterr().out
+    assert file.read_text() == before
+
+
+def test_check_boots_it_and_says_what_is_excluded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = _file(tmp_path)
+    file.write_text(file.read_text() + "cpus = 1\ndatabase_connections = 25\nconnections_per_worker = 10\n")
+    main(["check", str(file)])
+    said = capsys.readouterr().out
+    assert "1 worker(s): p99" in said
+    assert "2: will be tried" in said
+    assert "3: excluded, 30 database connections of 25" in said
+
+
+def test_a_report_of_a_run_that_was_not_finished_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(_file(tmp_path))]) == 2
+    assert "1 was to be measured next" in capsys.readouterr().out
+
+
+def test_a_run_that_is_stopped_keeps_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, measure = _file(tmp_path), CommandTarget.measure
+    count = 0
+
+    def stopping(self: CommandTarget, rate: float, seconds: float, seed: int):  # type: ignore[no-untyped-def] # as measure
+        nonlocal count
+        count += 1
+        if count > 2:
+            raise KeyboardInterrupt
+        return measure(self, rate, 0.5, seed)
+
+    monkeypatch.setattr(CommandTarget, "measure", stopping)
+    assert main(["run", str(file), "--quick"]) == 1
+    assert "goes on from here" in capsys.readouterr().out
+    folder = tmp_path / "shop.tuning"
+    assert len(Journal(folder, json.loads((folder / "run.json").read_text())).kept) == 2
