@@ -126,3 +126,31 @@ def test_an_image_holds_no_tests_and_no_tools_to_build_with(system: System) -> N
         assert "tests" not in found.split()
     with pytest.raises(subprocess.CalledProcessError):
         system.run("ml-predict", "python", "-c", "import sklearn")
+
+
+INTERNAL = """
+import urllib.request, urllib.error
+request = urllib.request.Request("http://users:8001/internal/api-keys/exchange", method="POST")
+try: print(urllib.request.urlopen(request).status)
+except urllib.error.HTTPError as error: print(error.code)
+"""
+END_A_SESSION = """
+import asyncio, pathlib, redis.asyncio
+async def run():
+    password = pathlib.Path("/secrets/items_redis_password").read_text().strip()
+    client = redis.asyncio.Redis(host="redis", username="items", password=password)
+    print(await client.ping())
+    await client.zadd("identity:ended", {"session": 1.0})
+asyncio.run(run())
+"""
+
+
+def test_another_service_finds_no_internal_route(healthy: System) -> None:
+    assert healthy.run("items", "python", "-c", INTERNAL).strip() == "404"
+
+
+def test_another_service_cannot_end_a_session(healthy: System) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        healthy.run("items", "python", "-c", END_A_SESSION)
+    assert "no permissions" in refusal.value.stderr.lower()
+    assert "True" in refusal.value.stdout

@@ -1,13 +1,15 @@
 """Guessing is slow, and the guesser alone is slowed down."""
 
+import asyncio
+import contextlib
 import secrets
 
 import pytest
 
 from shared.testing import served
-from users.exceptions import TooManyAttempts
+from users.exceptions import InvalidCredentials, TooManyAttempts
 from users.main import create_app
-from users.throttle import SignInThrottle
+from users.throttle import AT_ONCE, SignInThrottle
 
 
 @pytest.fixture
@@ -25,13 +27,18 @@ def somewhere():
 
 
 async def admitted(throttle, email, address, most=100):
-    """How many attempts are let through before the first has to wait."""
+    """How many wrong passwords are looked at before the first has to wait."""
     for number in range(most):
         try:
-            await throttle.admit(email, address)
+            await throttle.spend(email, address)
         except TooManyAttempts:
             return number
     return most
+
+
+async def succeed(throttle, email, address):
+    async with throttle.attempt(email, address):
+        pass
 
 
 async def test_a_guesser_has_to_wait_and_longer_each_time(throttle, redis):
@@ -40,12 +47,12 @@ async def test_a_guesser_has_to_wait_and_longer_each_time(throttle, redis):
     waits = []
     for _ in range(9):
         with pytest.raises(TooManyAttempts) as refused:
-            await throttle.admit(email, address)
+            await throttle.spend(email, address)
         waits.append(int(refused.value.headers["Retry-After"]))
         [pair] = [key async for key in redis.scan_iter(f"users:sign-in:pair:*:{address}")]
         await redis.hset(pair, "until", 0)  # as if the wait were over
         await redis.hset(f"users:sign-in:address:{address}", "until", 0)
-        await throttle.admit(email, address)
+        await throttle.spend(email, address)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
@@ -59,8 +66,7 @@ async def test_nobody_locks_somebody_else_out(throttle):
 
 async def test_who_has_signed_in_from_an_address_keeps_all_attempts_there(throttle):
     email, home = somebody(), somewhere()
-    await throttle.admit(email, home)
-    await throttle.succeeded(email, home)
+    await succeed(throttle, email, home)
     for _ in range(50):
         await admitted(throttle, email, somewhere())
     assert await admitted(throttle, email, home) == 5
@@ -79,8 +85,7 @@ async def test_an_address_that_tries_many_accounts_has_to_wait(throttle):
 async def test_but_not_for_those_who_are_known_there(throttle):
     """An office behind one address goes on working while one of its machines guesses."""
     email, address = somebody(), somewhere()
-    await throttle.admit(email, address)
-    await throttle.succeeded(email, address)
+    await succeed(throttle, email, address)
     for _ in range(30):
         await admitted(throttle, somebody(), address, 1)
     assert await admitted(throttle, email, address) == 5
@@ -89,15 +94,50 @@ async def test_but_not_for_those_who_are_known_there(throttle):
 async def test_success_clears_what_was_counted(throttle):
     email, address = somebody(), somewhere()
     for _ in range(10):
-        for _ in range(4):
-            await throttle.admit(email, address)
-        await throttle.succeeded(email, address)
+        assert await admitted(throttle, email, address, 4) == 4
+        await succeed(throttle, email, address)
+
+
+async def test_right_passwords_may_come_at_once(throttle):
+    """As from a program that starts sixteen workers."""
+    email, address = somebody(), somewhere()
+
+    async def slow():
+        async with throttle.attempt(email, address):
+            await asyncio.sleep(0.05)
+
+    await asyncio.gather(*(slow() for _ in range(16)))
+    await asyncio.gather(*(slow() for _ in range(16)))
+
+
+async def test_guesses_that_come_at_once_are_few(throttle):
+    email, address = somebody(), somewhere()
+    looked_at = []
+
+    async def guess():
+        with contextlib.suppress(TooManyAttempts, InvalidCredentials):
+            async with throttle.attempt(email, address):
+                looked_at.append(1)
+                await asyncio.sleep(0.05)
+                raise InvalidCredentials
+
+    for _ in range(5):
+        await asyncio.gather(*(guess() for _ in range(100)))
+    assert len(looked_at) == AT_ONCE
+
+
+async def test_an_attempt_that_ends_otherwise_is_neither_right_nor_wrong(throttle):
+    email, address = somebody(), somewhere()
+    for _ in range(50):
+        with contextlib.suppress(ZeroDivisionError):
+            async with throttle.attempt(email, address):
+                raise ZeroDivisionError
+    assert await admitted(throttle, email, address) == 5
 
 
 async def test_no_email_stands_in_redis(throttle, redis):
     email, address = somebody(), somewhere()
-    await throttle.admit(email, address)
-    await throttle.succeeded(email, address)
+    await succeed(throttle, email, address)
     assert [key async for key in redis.scan_iter(f"*{email}*")] == []
 
 

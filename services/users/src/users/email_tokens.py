@@ -57,7 +57,7 @@ class EmailTokenService:
         Raises TooManyAttempts, MailUnavailable, or Busy.
         """
         self._mailer.require()
-        await self._throttle.admit(f"{purpose} {email}", address)
+        await self._throttle.spend(f"{purpose} {email}", address)
         self._mailer.later(partial(self._write, purpose, email))
 
     async def welcome(self, user: User) -> None:

@@ -5,6 +5,7 @@ from users.domain import Client, TokenPair, User
 from users.exceptions import EmailNotVerified, InvalidCredentials
 from users.fields import canonical_email
 from users.passwords import Passwords
+from users.revoker import Ended
 from users.sessions import SessionService
 from users.store import Store
 from users.throttle import SignInThrottle
@@ -35,8 +36,13 @@ class SignInService:
         """
         self._passwords.admit()
         canonical = canonical_email(email)
-        await self._throttle.admit(canonical or "", client.address)
-        user = await self._find(canonical)
+        async with self._throttle.attempt(canonical or "", client.address):
+            tokens, ended = await self._checked(canonical, password, client)
+        await self._sessions.announce_quietly(ended)
+        return tokens
+
+    async def _checked(self, email: str | None, password: str, client: Client) -> tuple[TokenPair, Ended]:
+        user = await self._find(email)
         verified = user.password_hash if user else None
         if not await self._passwords.verify(password, verified) or user is None or verified is None:
             await self._note_failure(user)
@@ -51,10 +57,7 @@ class SignInService:
                 raise EmailNotVerified
             if upgraded is not None:
                 await tx.users.update(user.id, {"password_hash": upgraded})
-            tokens, ended = await self._sessions.start(tx, locked, client.name)
-        await self._throttle.succeeded(user.email, client.address)
-        await self._sessions.announce_quietly(ended)
-        return tokens
+            return await self._sessions.start(tx, locked, client.name)
 
     async def _note_failure(self, user: User | None) -> None:
         """Also for unknown accounts, so that both take the same time."""
