@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from users.routes import ROUTERS
+from users.schemas import Registration
 
 ROUTES = {
     "/users": {"get", "post"},
@@ -123,6 +124,11 @@ async def test_no_credential_reaches_the_log(process, people):
     ]
     for secret in (wanted["password"], wanted["email"], "argon2id", *tokens):
         assert isinstance(secret, int) or secret == "bearer" or secret not in written
+
+
+async def test_examples_are_shown_and_right(client):
+    shown = (await client.get("/openapi.json")).json()["components"]["schemas"]["Registration"]["properties"]
+    Registration.model_validate({name: field["examples"][0] for name, field in shown.items()})
 
 
 def test_no_route_waits_for_a_thread():

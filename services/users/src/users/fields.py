@@ -11,9 +11,11 @@ def _trimmed(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
-Email = Annotated[EmailStr, BeforeValidator(_trimmed), AfterValidator(str.lower)]
-Name = Annotated[Text, Field(min_length=1, max_length=100)]
-Password = Annotated[SecretStr, Field(min_length=8, max_length=128)]
+Email = Annotated[
+    EmailStr, BeforeValidator(_trimmed), AfterValidator(str.lower), Field(examples=["ada@example.com"])
+]
+Name = Annotated[Text, Field(min_length=1, max_length=100, examples=["Ada Lovelace"])]
+Password = Annotated[SecretStr, Field(min_length=8, max_length=128, examples=["correct horse battery"])]
 GivenSecret = Annotated[SecretStr, Field(max_length=512)]
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
