@@ -58,6 +58,10 @@ load: loadtests/.venv/.installed ## load on whatever runs at HOST; USERS, RATE, 
 	$(LOADTESTS)/python -m loadtests.run $(if $(HOST),--host $(HOST)) $(if $(USERS),--users $(USERS)) \
 	  $(if $(RATE),--rate $(RATE)) $(if $(TIME),--time $(TIME))
 
+tune: .venv/.services loadtests/.venv/.installed ## find Facet's worker counts; SERVICE, SLO, BUDGET (CPUs), QUICK=1; writes deploy/workers.env
+	$(LOADTESTS)/facet-tune facet $(if $(SERVICE),--service $(SERVICE)) $(if $(SLO),--slo $(SLO)) \
+	  $(if $(BUDGET),--cpus $(BUDGET)) $(if $(QUICK),--quick) --write deploy/workers.env $(ARGS)
+
 bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside others, one core each; writes docs/figures
 	$(LOADTESTS)/python -m loadtests.bench.gateway $(ARGS)
 
@@ -77,7 +81,7 @@ lock: $(UV) ## pin all versions anew
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo up test slowest check e2e soak load bench-gateway train format lock clean
+.PHONY: help install demo up test slowest check e2e soak load tune bench-gateway train format lock clean
 
 $(UV):
 	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }

@@ -2,18 +2,22 @@
 
 import argparse
 import json
+import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from loadtests.tuner import workers_env
 from loadtests.tuner.candidates import ladder
-from loadtests.tuner.config import ConfigError, load
+from loadtests.tuner.chain import ChainSession
+from loadtests.tuner.config import ConfigError, duration, load, size, split
 from loadtests.tuner.feasible import Feasible
 from loadtests.tuner.journal import Absent, Journal, JournalMismatch, Recorded, Unfinished
 from loadtests.tuner.measuring.command import App, CommandTarget
-from loadtests.tuner.model import Configuration, RollOutFailed, Target
+from loadtests.tuner.measuring.embedded import TUNED, EmbeddedTarget
+from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo, Target
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.report.page import page
@@ -44,6 +48,7 @@ _STATUS = {Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 4}
 def main(arguments: list[str] | None = None) -> int:
     """0: decided; 1: Ctrl-C; 2: the file or the folder is wrong; 3: inconclusive; 4: invalid."""
     options = _parser().parse_args(arguments)
+    options.given = sys.argv[1:] if arguments is None else arguments
     try:
         return int(options.act(options))
     except (ConfigError, JournalMismatch, RollOutFailed, Unfinished) as error:
@@ -90,9 +95,21 @@ def _check(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     app = load(options.file)
-    target = CommandTarget(app)
+    return _decide(Session, CommandTarget(app), app, options)
+
+
+def _facet(options: argparse.Namespace) -> int:
+    cpus = split(options.cpus)
+    memory = size(options.memory) if options.memory else None
+    limits = Limits(len(cpus.target), memory=memory, max_workers=options.max_workers)
+    services = options.service or TUNED
+    target = EmbeddedTarget(services, Slo(duration(options.slo)), limits, cpus)
+    return _decide(ChainSession if len(services) > 1 else Session, target, target.app, options)
+
+
+def _decide(session: type[Session], target: Target, app: App, options: argparse.Namespace) -> int:
     try:
-        outcome, about = _tune(target, app, options)
+        outcome, about = _tune(session, target, app, options)
     finally:
         target.close()
     _finish(outcome, about, options)
@@ -105,18 +122,20 @@ def _run(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     app = load(options.file)
-    outcome, about = _tune(Absent(app.name, app.limits), app, options)
+    outcome, about = _tune(Session, Absent(app.name, app.limits), app, options)
     _finish(outcome, about, options)
     return _STATUS.get(outcome.verdict, 0)
 
 
-def _tune(target: Target, app: App, options: argparse.Namespace) -> tuple[Outcome, About]:
+def _tune(
+    session: type[Session], target: Target, app: App, options: argparse.Namespace
+) -> tuple[Outcome, About]:
     plan = replace(QUICK if options.quick else Plan(), seed=options.seed)
     journal = Journal(_folder(options), _identity(app, plan))
-    outcome = Session(Recorded(target, journal), app.slo, plan, _say).run()
+    outcome = session(Recorded(target, journal), app.slo, plan, _say).run()
     shared = app.target_cpus & app.load_cpus
     notes = ("The generator ran on the application's CPUs: the capacities are too low.",) if shared else ()
-    command = f"facet-tune run {options.file.name} --seed {options.seed}{' --quick' if options.quick else ''}"
+    command = f"facet-tune {shlex.join(options.given)}"
     return outcome, About(app.name, app.slo, app.limits, journal.evidence, command, notes)
 
 
@@ -137,6 +156,8 @@ def _finish(outcome: Outcome, about: About, options: argparse.Namespace) -> None
 
 def _folder(options: argparse.Namespace) -> Path:
     given: Path | None = options.results
+    if given is None and not hasattr(options, "file"):
+        return Path("reports/tuning") / "-".join(options.service or TUNED)
     return given or options.file.with_suffix(".tuning")
 
 
@@ -161,12 +182,23 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=about)
         command.add_argument("file", type=Path)
-        command.add_argument("--results", type=Path, help="folder; by default beside the file")
-        command.add_argument("--quick", action="store_true", help="fewer rounds, shorter measurements")
-        command.add_argument("--seed", type=int, default=1)
-        command.add_argument("--write", type=Path, help="env file that gets WEB_CONCURRENCY")
-        command.set_defaults(act=act)
+        _common(command, act)
+    facet = commands.add_parser("facet", help="tune Facet's own services in the embedded stack")
+    facet.add_argument("--service", action="append", choices=TUNED, help="by default all of these together")
+    facet.add_argument("--slo", default="250ms", help="p99")
+    facet.add_argument("--cpus", type=int, help="of the stack; the rest is the generator's")
+    facet.add_argument("--memory", help="of all services together, such as 1GiB")
+    facet.add_argument("--max-workers", type=int, help="of each service")
+    _common(facet, _facet)
     return parser
+
+
+def _common(command: argparse.ArgumentParser, act: Callable[[argparse.Namespace], int]) -> None:
+    command.add_argument("--results", type=Path, help="folder of the measurements and the report")
+    command.add_argument("--quick", action="store_true", help="fewer rounds, shorter measurements")
+    command.add_argument("--seed", type=int, default=1)
+    command.add_argument("--write", type=Path, help="env file that gets the counts")
+    command.set_defaults(act=act)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def load(path: Path) -> App:
         slo=_slo(given.get("slo", {})),
         limits=Limits(
             cpus=len(cpus.target),
-            memory=_memory(limits["memory"]) if "memory" in limits else None,
+            memory=size(limits["memory"]) if "memory" in limits else None,
             database_connections=limits.get("database_connections"),
             connections_per_worker={"app": per_worker} if per_worker else {},
             max_workers=limits.get("max_workers"),
@@ -123,8 +123,9 @@ def _slo(given: Mapping[str, Any]) -> Slo:
     return Slo(duration(str(given[name])), float(name[1:]), float(given.get("errors", 0.001)))
 
 
-def _memory(text: str) -> int:
+def size(text: str) -> int:
+    """Bytes of `512MiB` or `2GiB`. Raises ConfigError."""
     found = re.fullmatch(r"([\d.]+)\s*(KiB|MiB|GiB)", str(text))
     if not found:
-        raise ConfigError(f"[limits] memory = {text!r}: it is written 512MiB or 2GiB")
+        raise ConfigError(f"{text!r} is no size: it is written 512MiB or 2GiB")
     return math.floor(float(found[1]) * _MEMORY[found[2]])

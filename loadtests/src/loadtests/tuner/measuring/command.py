@@ -67,19 +67,17 @@ class CommandTarget:
     def roll_out(self, configuration: Configuration) -> None:
         self._stop()
         self._port, self._workers = free_port(), configuration.total_workers
-        values = {**dict(configuration.knobs), "workers": self._workers, "port": self._port}
         self._log.truncate(0)
         self._process = subprocess.Popen(  # noqa: S603 - the user's own command
-            shlex.split(self.app.command.format(**values)),
+            self._arguments(configuration),
             cwd=self.app.cwd,
-            env={**os.environ, **self.app.env},
+            env={**os.environ, **self.app.env, **self._environment(configuration)},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=self._pin_target if self.app.target_cpus else None,  # noqa: PLW1509 - no threads here
         )
-        if self.app.target_cpus:
-            os.sched_setaffinity(self._process.pid, self.app.target_cpus)
         self._wait()
         self._warm_up()
 
@@ -100,13 +98,32 @@ class CommandTarget:
             errors=done.errors,
             unsent=done.due - done.started,
             unfinished=done.unfinished,
-            resources=_resources(before, after, done.elapsed, done.cpus, lost),
+            resources=self._resources(before, after, done, lost),
             invalid=tuple(self._objections(done, lost)),
         )
 
     def close(self) -> None:
         self._stop()
         self._log.close()
+
+    def _resources(self, before: Use, after: Use, done: Result, lost: float) -> Resources:
+        """A worker's share is that of its service's CPU time, which needs no help from the application."""
+        by_service: dict[str, list[float]] = {}
+        for pid, cpu in after.workers.items():
+            service = self._service(after.modules[pid])
+            if service is not None:
+                by_service.setdefault(service, []).append(cpu - before.workers.get(pid, 0.0))
+        return Resources(
+            app_cpus=max(0.0, after.cpu - before.cpu) / done.elapsed,
+            database_cpus=max(0.0, after.database - before.database) / done.elapsed,
+            generator_cpus=done.cpus,
+            steal=lost,
+            pss=after.pss,
+            worker_pss=after.largest,
+            worker_shares={
+                name: [cpu / sum(used) for cpu in used] for name, used in by_service.items() if sum(used) > 0
+            },
+        )
 
     def _objections(self, done: Result, lost: float) -> Sequence[str]:
         checks = {
@@ -118,7 +135,7 @@ class CommandTarget:
         return [what for what, wrong in checks.items() if wrong]
 
     def _use(self) -> Use:
-        return use(self._process.pid) if self._process else Use(0, 0, 0, {})
+        return use(self._process.pid) if self._process else Use()
 
     def _generate(self, load: Load) -> Result:
         done = subprocess.run(
@@ -131,6 +148,20 @@ class CommandTarget:
             preexec_fn=self._pin if self.app.load_cpus else None,
         )
         return Result(**json.loads(done.stdout))
+
+    def _arguments(self, configuration: Configuration) -> list[str]:
+        values = {**dict(configuration.knobs), "workers": self._workers, "port": self._port}
+        return shlex.split(self.app.command.format(**values))
+
+    def _environment(self, _configuration: Configuration) -> dict[str, str]:
+        return {}
+
+    def _service(self, _module: str) -> str | None:
+        """The service whose worker runs this module; None if it is none."""
+        return "app"
+
+    def _pin_target(self) -> None:
+        os.sched_setaffinity(0, self.app.target_cpus)
 
     def _pin(self) -> None:
         os.sched_setaffinity(0, self.app.load_cpus)
@@ -179,17 +210,3 @@ class CommandTarget:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
-
-
-def _resources(before: Use, after: Use, seconds: float, generator: float, lost: float) -> Resources:
-    """A worker's share is that of the CPU time, which needs no help from the application."""
-    used = {pid: cpu - before.workers.get(pid, 0.0) for pid, cpu in after.workers.items()}
-    total = sum(used.values())
-    return Resources(
-        app_cpus=max(0.0, after.cpu - before.cpu) / seconds,
-        generator_cpus=generator,
-        steal=lost,
-        pss=after.pss,
-        worker_pss=after.largest,
-        worker_shares={"app": [cpu / total for cpu in used.values()]} if total > 0 else {},
-    )

@@ -1,26 +1,32 @@
 """What the processes of an application use."""
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+_SERVERS = ("postgres", "valkey-server", "redis-server")  # beside the application, not of it
+
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """`workers` maps a worker's process id to its seconds of CPU."""
+    """`workers` maps a worker's process id to its seconds of CPU, `modules` to what follows its `-m`."""
 
-    cpu: float
-    pss: int
-    largest: int
-    workers: Mapping[int, float]
+    cpu: float = 0.0
+    database: float = 0.0  # seconds of CPU of Postgres
+    pss: int = 0
+    largest: int = 0
+    workers: Mapping[int, float] = field(default_factory=dict)
+    modules: Mapping[int, str] = field(default_factory=dict)
 
 
 def use(root: int) -> Use:
-    """Of the process, and everything that it started."""
-    cpu, sizes, workers = 0.0, [0], {}
+    """Of the process and all that it started; databases apart from the rest."""
+    cpu, database, sizes = 0.0, 0.0, [0]
+    workers: dict[int, float] = {}
+    modules: dict[int, str] = {}
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(root)
         family = [process, *process.children(recursive=True)]
@@ -28,11 +34,20 @@ def use(root: int) -> Use:
         for member in family:
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 times = member.cpu_times()
-                cpu += times.user + times.system
+                used = times.user + times.system
+                if member.name().startswith(_SERVERS):
+                    database += used if member.name().startswith("postgres") else 0.0
+                    continue
+                cpu += used
                 sizes.append(int(member.memory_full_info().pss))
                 if member.pid not in parents and not _helper(member):
-                    workers[member.pid] = times.user + times.system
-    return Use(cpu, sum(sizes), max(sizes), workers)
+                    workers[member.pid] = used
+                    modules[member.pid] = _module(member.cmdline())
+    return Use(cpu, database, sum(sizes), max(sizes), workers, modules)
+
+
+def _module(command: Sequence[str]) -> str:
+    return command[command.index("-m") + 1] if "-m" in command[:-1] else ""
 
 
 def _helper(process: psutil.Process) -> bool:

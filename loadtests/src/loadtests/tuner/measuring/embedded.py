@@ -1,0 +1,65 @@
+"""Facet's embedded stack as a target: all services on this machine, the workers of some of them tuned."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from loadtests.bench.environment import ROOT
+from loadtests.bench.rig import free_port
+from loadtests.tuner.config import Cpus
+from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.measuring.requests import Request
+from loadtests.tuner.model import Configuration, Limits, Slo
+
+SERVICES = ("gateway", "users", "items", "ml-predict")
+TUNED = ("gateway", "items")  # those that the public requests below pass
+# What everybody may read: half pages of listings, half single ones of the sixty that the stack begins with.
+PUBLIC = (Request("/items?skip={int:0-40}&limit=20"), Request("/items/{int:1-60}"))
+
+
+class EmbeddedTarget(CommandTarget):
+    def __init__(self, services: Sequence[str], slo: Slo, limits: Limits, cpus: Cpus) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="facet-tune-"))
+        self._folder.chmod(0o755)  # Postgres is another user when root runs this
+        self.services = tuple(services)
+        super().__init__(
+            App(
+                name=f"Facet's {' and '.join(services)}",
+                command=".venv/bin/python -m deploy.embedded",
+                requests=PUBLIC,
+                slo=slo,
+                limits=limits,
+                ready="/items/60",
+                cwd=ROOT,
+                target_cpus=cpus.target,
+                load_cpus=cpus.load,
+            )
+        )
+
+    def close(self) -> None:
+        super().close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _arguments(self, _configuration: Configuration) -> list[str]:
+        return [
+            str(ROOT / ".venv/bin/python"),
+            "-m",
+            "deploy.embedded",
+            "--folder",
+            str(self._folder / "data"),
+        ]
+
+    def _environment(self, configuration: Configuration) -> dict[str, str]:
+        counts = {**dict.fromkeys(SERVICES, 1), **dict(configuration.workers)}
+        given = {"GATEWAY_PORT": str(self._port)}
+        for service in SERVICES:
+            prefix = service.upper().replace("-", "_")
+            given[f"{prefix}_WORKERS"] = str(counts[service])
+            given[f"{prefix}_METRICS_PORT"] = str(free_port())
+            given.setdefault(f"{prefix}_PORT", str(free_port()))
+        return given
+
+    def _service(self, module: str) -> str | None:
+        name = module.replace("_", "-")
+        return name if name in self.services else None
