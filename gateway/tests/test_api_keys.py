@@ -304,6 +304,24 @@ async def test_a_kept_token_of_an_ended_session_is_refused(
     assert len(users.requests) == 1
 
 
+async def test_a_key_whose_kept_token_was_revoked_is_exchanged_again(
+    door: LiveApp, users, identity: TestIdentity, exchange, redis, eventually, key: str, monkeypatch
+) -> None:
+    """Its owner was deactivated and reactivated: the key is good, and its earlier tokens are not."""
+    monkeypatch.setattr(api_keys, "FRESH", 0.0)
+    session = uuid.uuid4().hex
+    exchange(identity.token(sid=session))
+    assert (await door.client.get("/mine", headers={"X-API-Key": key})).status_code == 200
+    exchange(identity.token(sid=uuid.uuid4().hex))
+    await publish_end(redis, [session], 60)
+
+    async def exchanged() -> bool:
+        assert (await door.client.get("/mine", headers={"X-API-Key": key})).status_code == 200
+        return len(users.requests) == 2
+
+    await eventually(exchanged)
+
+
 async def test_a_token_that_users_should_not_have_given_opens_nothing(
     door: LiveApp, items, identity: TestIdentity, exchange, key: str
 ) -> None:

@@ -32,26 +32,31 @@ class Authenticator:
                 return None
             raise TokenMissing
         if bearer is not None:
-            token, caller = bearer, await self._verifier.verify(bearer)
+            token, caller = bearer, await self._live(bearer)
         else:
             token, caller = await self._exchange(api_key or "")
         self._permit(route, caller)
         return b"Bearer " + token.encode()
 
     async def _exchange(self, key: str) -> tuple[str, Caller]:
-        """A kept token that no longer verifies is dropped, and the key is exchanged once more."""
+        """A kept token that no longer verifies or was revoked is dropped; the key is exchanged once more."""
         token = await self._api_keys.token_for(key)
         try:
-            return token, await self._verifier.verify(token)
+            return token, await self._live(token)
         except TokenInvalid:
             if not self._api_keys.drop(key, token):
                 raise
         token = await self._api_keys.token_for(key)
-        return token, await self._verifier.verify(token)
+        return token, await self._live(token)
 
-    def _permit(self, route: Route, caller: Caller) -> None:
+    async def _live(self, token: str) -> Caller:
+        """Raises TokenInvalid, also for a token of an ended session."""
+        caller = await self._verifier.verify(token)
         if caller.session_id in self._revocations:
             raise TokenInvalid
+        return caller
+
+    def _permit(self, route: Route, caller: Caller) -> None:
         if route.auth == "role:admin" and not caller.is_admin:
             raise AdminOnly
 

@@ -129,7 +129,8 @@ async def test_a_reactivated_account_can_sign_in_and_use_its_keys(admin, person)
         assert (answer.status_code, answer.json()["is_active"]) == (200, active)
     assert (await person.refresh()).status_code == 401, "the old sessions stay over"
     assert (await person.sign_in()).status_code == 200
-    assert (await person.exchange(key["key"])).status_code == 200
+    with_key = person._with(await person.exchange(key["key"]))
+    assert (await with_key.ask("GET", "/users/me")).status_code == 200, "its old tokens alone are refused"
 
 
 async def test_an_administrator_can_make_another(admin, person):

@@ -79,11 +79,12 @@ class ApiKey:
     expires_at: datetime | None
     scopes: list[str]
     last_used_at: datetime | None
+    generation: int
 
     @property
     def session_id(self) -> str:
-        """The `sid` of the tokens that stand for this key."""
-        return f"{KEY_SESSION}{self.id}"
+        """The `sid` of the tokens that stand for this key. A reactivated account gets new ones."""
+        return f"{KEY_SESSION}{self.id}" + (f".{self.generation}" if self.generation else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ class ApiKeyRepository:
         stale = update(api_keys).where(api_keys.c.id == key_id, or_(last.is_(None), last < now - ONE_MINUTE))
         await self._connection.execute(stale.values(last_used_at=now))
 
+    async def renew(self, user_id: int) -> None:
+        """Their tokens belong to other sessions from now on."""
+        renewed = update(api_keys).where(api_keys.c.user_id == user_id)
+        await self._connection.execute(renewed.values(generation=api_keys.c.generation + 1))
+
     async def remove(self, key_id: int, user_id: int) -> ApiKey | None:
         gone = delete(api_keys).where(api_keys.c.id == key_id, api_keys.c.user_id == user_id)
         row = (await self._connection.execute(gone.returning(api_keys))).one_or_none()

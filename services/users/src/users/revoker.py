@@ -51,13 +51,13 @@ class Revoker:
         return await self.end(tx, user_id, [session_id])
 
     async def end_access(self, tx: Transaction, user_id: int) -> Ended:
-        """All sessions of an account, and all tokens that stand for its API keys.
+        """All sessions of an account, and all current tokens of its API keys.
 
-        Those are refused for one token lifetime, even if the account is reactivated sooner.
         Raises redis' errors, and then nothing must be committed.
         """
         await self._require_redis()
         keys = [key.session_id for key in await tx.keys.owned_by(user_id)]
+        await tx.keys.renew(user_id)
         return await self.end(tx, user_id, [*await tx.sessions.end_all(user_id, utc_now()), *keys])
 
     async def _require_redis(self) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     Table,
@@ -90,6 +91,7 @@ api_keys = Table(
     Column("expires_at", TIME),
     Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{read,write}'::text[]")),
     Column("last_used_at", TIME),
+    Column("generation", Integer, nullable=False, server_default="0"),
 )
 
 signing_keys = Table(
