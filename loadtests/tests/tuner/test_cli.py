@@ -1,9 +1,13 @@
 """`facet-tune` as people use it, on a real server."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from loadtests.tuner.cli import main
@@ -62,3 +66,18 @@ def test_a_run_that_is_stopped_keeps_what_was_measured(
     assert "goes on from here" in capsys.readouterr().out
     folder = tmp_path / "shop.tuning"
     assert len(Journal(folder, json.loads((folder / "run.json").read_text())).kept) == 2
+
+
+def test_sigterm_leaves_nothing_running(tmp_path: Path) -> None:
+    file = _file(tmp_path)
+    command = [sys.executable, "-m", "loadtests.tuner.cli", "run", str(file), "--quick"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    assert running.stdout is not None
+    assert "a first look" in running.stdout.readline()
+    children = psutil.Process(running.pid).children(recursive=True)
+    while not children:
+        children = psutil.Process(running.pid).children(recursive=True)
+    os.kill(running.pid, signal.SIGTERM)
+    assert running.wait(20) == 1
+    running.stdout.close()
+    assert not [child for child in children if child.is_running() and child.status() != "zombie"]

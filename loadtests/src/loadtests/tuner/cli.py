@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -48,6 +49,7 @@ _STATUS = {Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 4}
 def main(arguments: list[str] | None = None) -> int:
     """0: decided; 1: Ctrl-C; 2: the file or the folder is wrong; 3: inconclusive; 4: invalid."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
     options.given = sys.argv[1:] if arguments is None else arguments
     try:
         return int(options.act(options))
@@ -57,6 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("stopped; the same command goes on from here")
         return 1
+
+
+def _interrupt(*_: object) -> None:
+    """SIGTERM stops what was started, as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _init(options: argparse.Namespace) -> int:
