@@ -1,6 +1,7 @@
 """Sessions that commit before the caller hears, and errors told apart: gone, in conflict, or our mistake."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -350,3 +351,58 @@ async def test_raw_asyncpg_errors_are_known_by_their_class() -> None:
     assert not is_unavailable(asyncpg.DataError("invalid input: 'closed'"))
     assert not is_unavailable(asyncpg.DeadlockDetectedError("deadlock"))
     assert not is_unavailable(None)
+
+
+async def test_a_transaction_commits_at_its_end_and_takes_everything_back_on_an_error(
+    settings: Callable[..., Any],
+) -> None:
+    async with database(settings()) as mine:
+        async with mine.transaction() as connection:
+            await connection.execute(text("CREATE TABLE IF NOT EXISTS kept (n int)"))
+            await connection.execute(text("TRUNCATE kept"))
+            await connection.execute(text("INSERT INTO kept VALUES (1)"))
+        with contextlib.suppress(ZeroDivisionError):
+            async with mine.transaction() as connection:
+                await connection.execute(text("INSERT INTO kept VALUES (2)"))
+                raise ZeroDivisionError
+        async with mine.transaction() as connection:
+            assert (await connection.scalars(text("SELECT n FROM kept"))).all() == [1]
+
+
+async def test_a_transaction_says_when_there_is_no_database(settings: Callable[..., Any]) -> None:
+    gone = settings(database_url="postgresql+asyncpg://x@/x?host=/nowhere")
+    slow = settings(database_command_timeout=0.1)
+    narrow = settings(database_pool_size=1, database_timeout=0.1)
+    async with database(gone) as mine:
+        with pytest.raises(DatabaseUnavailable):
+            await slept(mine, 0)
+    async with database(slow) as mine:
+        with pytest.raises(DatabaseUnavailable):
+            await slept(mine, 30)
+        await slept(mine, 0)
+    async with database(narrow) as mine, mine.transaction():
+        with pytest.raises(DatabaseUnavailable):
+            await slept(mine, 0)
+
+
+async def slept(database: Database, seconds: float) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+
+
+async def test_a_connection_that_a_transaction_used_wrongly_is_not_used_again(
+    settings: Callable[..., Any],
+) -> None:
+    async with database(settings(database_pool_size=1)) as mine:
+        for _ in range(3):
+            with pytest.raises(asyncpg.InterfaceError):
+                await overlap(mine)
+            await slept(mine, 0)
+
+
+async def overlap(database: Database) -> None:
+    async with database.transaction() as connection:
+        raw_connection = (await connection.get_raw_connection()).driver_connection
+        assert raw_connection is not None
+        both = raw_connection.execute("SELECT pg_sleep(0.2)"), raw_connection.execute("SELECT 1")
+        await asyncio.gather(*both)

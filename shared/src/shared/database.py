@@ -1,7 +1,7 @@
 """Postgres through async SQLAlchemy: one bounded pool a worker, one session a request."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any
 
 import asyncpg
@@ -11,7 +11,13 @@ from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 
 from shared.exceptions import DatabaseUnavailable
 from shared.settings import DatabaseSettings
@@ -47,7 +53,7 @@ class Database:
 
         Raises DatabaseUnavailable when Postgres cannot be reached, went away or did not answer in time.
         """
-        try:
+        with _unavailable():
             async with self._sessions() as session, session.begin():
                 try:
                     yield session
@@ -55,16 +61,21 @@ class Database:
                     if _is_confused(error):
                         await session.invalidate()
                     raise
-        except PoolTimeoutError as error:
-            raise DatabaseUnavailable from error
-        except (
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ) as error:  # from raw asyncpg
-            if is_unavailable(error):
-                raise DatabaseUnavailable from error
-            raise
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for statements of SQLAlchemy Core; commits at the end and rolls back on an error.
+
+        Raises DatabaseUnavailable when Postgres cannot be reached, went away or did not answer in time.
+        """
+        with _unavailable():
+            async with self._engine.begin() as connection:
+                try:
+                    yield connection
+                except Exception as error:
+                    if _is_confused(error):
+                        await connection.invalidate()
+                    raise
 
     async def ping(self) -> None:
         async with self._engine.connect() as connection:
@@ -72,6 +83,19 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """Turns what says that there is no database into DatabaseUnavailable, also from raw asyncpg."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise DatabaseUnavailable from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        if is_unavailable(error):
+            raise DatabaseUnavailable from error
+        raise
 
 
 _PASSING = (

@@ -34,8 +34,7 @@ class Store:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commits at the end of the block, rolls back on an error."""
-        async with self._database.session() as session:
-            connection = await session.connection()
+        async with self._database.transaction() as connection:
             yield Transaction(
                 users=UserRepository(connection),
                 sessions=SessionRepository(connection),
