@@ -51,6 +51,8 @@ def test_a_whole_file(tmp_path: Path) -> None:
         ("1.5GiB", "lots", "512MiB or 2GiB"),
         ("cpus = 1", "cpus = 4096", "this machine gives"),
         ("[slo]", "[slo", "line"),
+        ("-p {port}", "-p {port} -t {threads}", "threads: must stand in the command"),
+        ("[slo]", "[tune]\nthreads = [1, 2]\n[slo]", "threads: must stand in the command"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_reason(
@@ -76,3 +78,8 @@ def test_the_generator_has_a_cpu_of_its_own_unless_the_application_is_to_have_al
 
 def test_durations() -> None:
     assert (duration("250ms"), duration("1.5 s")) == (0.25, 1.5)
+
+
+def test_other_settings_are_placeholders_with_values(tmp_path: Path) -> None:
+    text = GOOD.replace("{port}", "{port} --threads {threads}") + "[tune]\nthreads = [1, 4]\n"
+    assert load(_file(tmp_path, text)).knobs == {"threads": ("1", "4")}

@@ -94,3 +94,17 @@ def test_noise_that_hides_every_difference_is_admitted() -> None:
     equal = replace(TWO, cores=8, contention=0.3, noise=storm, limits=Limits(4, max_workers=4))
     verdicts = {_tune(equal, seed)[0].verdict for seed in range(4)}
     assert Verdict.INCONCLUSIVE in verdicts
+
+
+def test_a_setting_that_helps_is_chosen_with_the_count() -> None:
+    class Tunable(SimulatedTarget):
+        """With pool=20 the same workers do 30 % more."""
+
+        def roll_out(self, configuration: Configuration) -> None:
+            super().roll_out(configuration)
+            self._boot += 0.26 if dict(configuration.knobs)["pool"] == "20" else 0.0
+
+    knobs = {"pool": ("5", "20")}
+    outcome = Session(Tunable(TWO, 1), SLO, Plan(), knobs=knobs).run()
+    assert outcome.choice is not None
+    assert dict(outcome.choice.knobs) == {"pool": "20"}

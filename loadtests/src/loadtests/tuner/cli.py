@@ -80,9 +80,10 @@ def _check(options: argparse.Namespace) -> int:
     app = load(options.file)
     target, feasible = CommandTarget(app), Feasible(app.limits)
     counts = ladder(app.limits)
+    usual = {name: values[0] for name, values in app.knobs.items()}
     try:
         for count in (1, 2):
-            target.roll_out(Configuration.of(count))
+            target.roll_out(Configuration.of(count, **usual))
             taken = target.measure(20, 3, count)
             feasible.learn(Configuration.of(count), taken)
             slowest = taken.latencies.percentile(app.slo.percentile) * 1000
@@ -139,7 +140,7 @@ def _tune(
 ) -> tuple[Outcome, About]:
     plan = replace(QUICK if options.quick else Plan(), seed=options.seed)
     journal = Journal(_folder(options), _identity(app, plan))
-    outcome = session(Recorded(target, journal), app.slo, plan, _say).run()
+    outcome = session(Recorded(target, journal), app.slo, plan, _say, app.knobs).run()
     shared = app.target_cpus & app.load_cpus
     notes = ("The generator ran on the application's CPUs: the capacities are too low.",) if shared else ()
     command = f"facet-tune {shlex.join(options.given)}"
@@ -148,7 +149,8 @@ def _tune(
 
 def _identity(app: App, plan: Plan) -> dict[str, Any]:
     """What must be the same for a run to go on; no paths, so that the folder can move."""
-    said = {"command": app.command, "requests": [asdict(request) for request in app.requests]}
+    said: dict[str, Any] = {"command": app.command, "knobs": dict(app.knobs)}
+    said["requests"] = [asdict(request) for request in app.requests]
     return json.loads(  # type: ignore[no-any-return] # an object
         json.dumps({**said, "slo": asdict(app.slo), "limits": asdict(app.limits), "plan": asdict(plan)})
     )

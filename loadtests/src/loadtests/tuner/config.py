@@ -17,6 +17,7 @@ _SECTIONS = {
     "app": {"name", "command", "ready", "env", "cwd"},
     "slo": {"p50", "p90", "p95", "p99", "errors"},
     "limits": {"cpus", "memory", "database_connections", "connections_per_worker", "max_workers"},
+    "tune": None,  # any names: they are those of the command's placeholders
     "request": {field.name for field in fields(Request)},
 }
 _MEMORY = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -49,10 +50,12 @@ def load(path: Path) -> App:
     _check_names(given)
     app, limits = given.get("app", {}), given.get("limits", {})
     cpus = split(limits.get("cpus"))
+    knobs = {name: tuple(map(str, values)) for name, values in given.get("tune", {}).items()}
     per_worker = limits.get("connections_per_worker")
     return App(
         name=app.get("name", path.stem),
-        command=_command(app),
+        command=_command(app, knobs),
+        knobs=knobs,
         requests=_requests(given.get("request", [])),
         slo=_slo(given.get("slo", {})),
         limits=Limits(
@@ -92,17 +95,23 @@ def _check_names(given: Mapping[str, Any]) -> None:
         if section not in _SECTIONS:
             raise ConfigError(f"[{section}] is unknown; there are {', '.join(_SECTIONS)}")
         for entry in content if isinstance(content, list) else [content]:
-            if unknown := set(entry) - _SECTIONS[section]:
+            known = _SECTIONS[section]
+            if known is not None and (unknown := set(entry) - known):
                 raise ConfigError(f"[{section}] has no {', '.join(sorted(unknown))}")
 
 
-def _command(app: Mapping[str, Any]) -> str:
+def _command(app: Mapping[str, Any], knobs: Mapping[str, Sequence[str]]) -> str:
     command = str(app.get("command", ""))
     for name in ("workers", "port"):
         if f"{{{name}}}" not in command:
             raise ConfigError(
                 f"[app] command holds no {{{name}}}: a count that cannot be set cannot be tuned"
             )
+    named = set(re.findall(r"\{(\w+)\}", command)) - {"workers", "port"}
+    if missing := named ^ {name for name, values in knobs.items() if values}:
+        raise ConfigError(
+            f"{', '.join(sorted(missing))}: must stand in the command as {{name}} and in [tune]"
+        )
     return command
 
 

@@ -1,6 +1,6 @@
 """One run: screens many configurations, races the promising ones, confirms the choice, stresses it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from loadtests.tuner import bottleneck
 from loadtests.tuner.capacity import NothingValid
@@ -9,8 +9,10 @@ from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import Plan
 from loadtests.tuner.race import Race
 from loadtests.tuner.runner import Runner, Say
-from loadtests.tuner.screening import Screened, screen, some_behind, survivors
+from loadtests.tuner.screening import RESOLUTION, STEP, Screened, screen, some_behind, survivors
 from loadtests.tuner.stress import stress
+
+Knobs = Mapping[str, Sequence[str]]
 
 _CONFIRM_STEP = 1.05
 _CONFIRM_RESOLUTION = 1.11
@@ -22,9 +24,16 @@ def _silent(_: str) -> None:
 
 
 class Session:
-    """Tunes the workers of one service. `say` hears what is tried and why."""
+    """Tunes the workers of one service. `say` hears what is tried and why.
 
-    def __init__(self, target: Target, slo: Slo, plan: Plan, say: Say = _silent) -> None:
+    `knobs` are further settings with their values. Worker counts are screened with the first value of each;
+    the other values are then tried on the best count, and meet it in the rounds if they come close.
+    """
+
+    def __init__(
+        self, target: Target, slo: Slo, plan: Plan, say: Say = _silent, knobs: Knobs | None = None
+    ) -> None:
+        self.knobs = knobs or {}
         self.runner = Runner(target, slo, plan, say)
         self.outcome = Outcome(rejected=self.runner.rejected)
 
@@ -41,7 +50,23 @@ class Session:
         return self.outcome
 
     def screen(self) -> Screened:
-        return screen(self.runner, self.runner.target.services[0])
+        usual = {name: values[0] for name, values in self.knobs.items()}
+        found = screen(self.runner, self.runner.target.services[0], usual)
+        if found:
+            self._turn(found, usual)
+        return found
+
+    def _turn(self, found: Screened, usual: Mapping[str, str]) -> None:
+        """Each other value of each knob, on the best count."""
+        best = max(found, key=lambda key: found[key].rate)
+        for name, values in self.knobs.items():
+            for value in values[1:]:
+                other = Configuration.of(dict(best.workers), **{**usual, name: value})
+                capacity = self.runner.capacity(
+                    other, found[best].rate, step=STEP, resolution=RESOLUTION, why=f"another {name}"
+                )
+                if capacity is not None:
+                    found[other] = capacity
 
     def _decide(self) -> None:
         found, runner = self.outcome, self.runner

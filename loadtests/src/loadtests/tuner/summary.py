@@ -34,7 +34,9 @@ class Regret:
 
 def regrets(outcome: Outcome, limits: Limits) -> list[Regret]:
     """Of the rules 1, n, n + 1, 2n and 2n + 1, where one service was tuned."""
-    rates = {key.total_workers: rate for key, rate in outcome.capacities().items()}
+    rates: dict[int, float] = {}
+    for key, rate in outcome.capacities().items():
+        rates[key.total_workers] = max(rate, rates.get(key.total_workers, 0.0))
     refused = {key.total_workers: why for key, why in outcome.rejected.items()}
     best = outcome.capacities()[outcome.choice] if outcome.choice else 0.0
     found = []

@@ -42,6 +42,7 @@ class App:
     ready: str = "/"
     cwd: Path = Path()
     env: Mapping[str, str] = field(default_factory=dict)
+    knobs: Mapping[str, Sequence[str]] = field(default_factory=dict)  # values of the other settings
     target_cpus: frozenset[int] = frozenset()  # empty: wherever the generator may run too
     load_cpus: frozenset[int] = frozenset()
 
