@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ _WARM_UPS = 6
 _LAG = 0.05  # of the SLO; a generator later than this is not trusted
 _BUSY = 0.8  # of a CPU
 _STEAL = 0.1
+_STOPPING = {signal.SIGINT, signal.SIGTERM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +70,17 @@ class CommandTarget:
         self._stop()
         self._port, self._workers = free_port(), configuration.total_workers
         self._log.truncate(0)
-        self._process = subprocess.Popen(  # noqa: S603 - the user's own command
-            self._arguments(configuration),
-            cwd=self.app.cwd,
-            env={**os.environ, **self.app.env, **self._environment(configuration)},
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=self._pin_target if self.app.target_cpus else None,  # noqa: PLW1509 - no threads here
-        )
+        with _uninterrupted():
+            self._process = subprocess.Popen(  # noqa: S603 - the user's own command
+                self._arguments(configuration),
+                cwd=self.app.cwd,
+                env={**os.environ, **self.app.env, **self._environment(configuration)},
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=self._prepare,  # noqa: PLW1509 - no threads here
+            )
         self._wait()
         self._warm_up()
 
@@ -161,8 +163,11 @@ class CommandTarget:
         """The service whose worker runs this module; None if it is none."""
         return "app"
 
-    def _pin_target(self) -> None:
-        os.sched_setaffinity(0, self.app.target_cpus)
+    def _prepare(self) -> None:
+        """In the new process, before its command."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        if self.app.target_cpus:
+            os.sched_setaffinity(0, self.app.target_cpus)
 
     def _pin(self) -> None:
         os.sched_setaffinity(0, self.app.load_cpus)
@@ -211,3 +216,13 @@ class CommandTarget:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A signal that arrives meanwhile is handled afterwards, when the process is known and can be stopped."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
