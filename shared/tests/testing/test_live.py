@@ -48,7 +48,7 @@ def test_a_token_can_be_changed_claim_by_claim() -> None:
     identity = TestIdentity()
     token = identity.token(7, admin=True, lifetime=60, jti=None, extra="x")
     claims = jwt.decode(token, options={"verify_signature": False})
-    assert (claims["sub"], claims["scope"], claims["extra"]) == ("7", "admin", "x")
+    assert (claims["sub"], claims["scope"], claims["extra"]) == ("7", "read write admin", "x")
     assert "jti" not in claims
     assert 0 < claims["exp"] - time.time() <= 60
 
