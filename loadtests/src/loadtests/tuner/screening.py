@@ -88,6 +88,8 @@ def survivors(screened: Screened, most: int) -> tuple[list[Configuration], dict[
     best = max(rates.values())
     near = sorted((key for key in rates if rates[key] >= _NEAR * best), key=lambda key: key.total_workers)
     kept = near
+    if len(near) == 1:  # one alone would show neither its noise nor that it is the best
+        kept = sorted((key for key in rates if rates[key] >= _FAR * best), key=lambda key: -rates[key])[:2]
     if len(near) > most:
         fast = sorted(near, key=lambda key: -rates[key])[: most - most // 2]
         small = [key for key in near if rates[key] >= _GOOD * best and key not in fast]
