@@ -36,7 +36,7 @@ test: .venv/.services .venv/.development loadtests/.venv/.installed ## all tests
 	$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(ARGS),,--fail-under=95)
-	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml
+	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml -n $(TEST_PROCESSES) --dist loadfile
 
 slowest: ## the tests again, and the 20 slowest of them
 	@$(MAKE) test ARGS="--durations=20 $(ARGS)"
