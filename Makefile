@@ -9,11 +9,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 UV := .uv/bin/uv
 BIN := .venv/bin
-MEMBERS := -e 'shared[embedded]' -e gateway -e services/users -e services/items -e services/ml-predict
+# The services' folders, from the one list of them.
+SERVICES := $(shell sed -n 's/^folder *= *"\(.*\)"/\1/p' services.toml)
+MEMBERS := -e 'shared[embedded]' $(addprefix -e ,$(SERVICES)) -e 'deploy/stack[embedded]'
 LOADTESTS := loadtests/.venv/bin
 # Tests mostly wait for servers, so two processes a core; each has a Postgres and a Valkey of its own.
 TEST_PROCESSES ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-PYPROJECTS := pyproject.toml shared/pyproject.toml gateway/pyproject.toml $(wildcard services/*/pyproject.toml)
+PYPROJECTS := pyproject.toml shared/pyproject.toml $(addsuffix /pyproject.toml,$(SERVICES)) deploy/stack/pyproject.toml
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 # Every version, build tools included, comes from the lock and is checked against its hashes.
@@ -26,7 +28,7 @@ help: ## list the targets
 install: .venv/.services .venv/.development loadtests/.venv/.installed ## install everything into .venv and loadtests/.venv
 
 demo: .venv/.services ## run the whole system without Docker and try it; EXIT=1 stops afterwards
-	@exec $(BIN)/python -m deploy.embedded $(if $(EXIT),--exit)
+	@exec $(BIN)/python -m stack $(if $(EXIT),--exit)
 
 up: ## run the whole system with Docker Compose, until it is healthy
 	docker compose up --build --wait
@@ -44,7 +46,7 @@ slowest: ## the tests again, and the 20 slowest of them
 check: .venv/.services .venv/.development loadtests/.venv/.installed ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy shared/src gateway/src services/users/src services/items/src services/ml-predict/src deploy
+	$(BIN)/mypy shared/src $(addsuffix /src,$(SERVICES)) deploy/stack/src deploy/healthy.py deploy/requirements.py
 	$(LOADTESTS)/mypy --config-file loadtests/pyproject.toml loadtests/src
 
 e2e: .venv/.services .venv/.development ## journeys and faults against the Compose system

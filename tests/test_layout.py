@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from stack.catalogue import services
+
 ROOT = Path(__file__).parent.parent
-SERVICES = {
-    "users": ROOT / "services/users/src/users",
-    "items": ROOT / "services/items/src/items",
-    "ml_predict": ROOT / "services/ml-predict/src/ml_predict",
+APPLICATIONS = {
+    service.package: ROOT / service.folder / "src" / service.package for service in services().values()
 }
-GATEWAY = ROOT / "gateway/src/gateway"
+GATEWAY = APPLICATIONS["gateway"]
+SERVICES = {name: folder for name, folder in APPLICATIONS.items() if name != "gateway"}
 SHARED = ROOT / "shared/src/shared"
 LOADTESTS = ROOT / "loadtests/src/loadtests"
-PACKAGES = {**SERVICES, "gateway": GATEWAY, "shared": SHARED, "loadtests": LOADTESTS}
-APPLICATIONS = {**SERVICES, "gateway": GATEWAY}
+STACK = ROOT / "deploy/stack/src/stack"
+PACKAGES = {**APPLICATIONS, "shared": SHARED, "loadtests": LOADTESTS, "stack": STACK}
 
 ROOMS = ("main", "settings", "dependencies", "routes", "schemas", "service", "exceptions", "__main__")
 GATEWAY_ROOMS = ("main", "settings", "dependencies", "routes", "exceptions", "__main__")
@@ -56,7 +57,15 @@ def named(path: Path) -> str:
 
 def test_the_top_level_is_the_house() -> None:
     folders = {"gateway", "services", "shared", "loadtests", "deploy", "tests", "docs"}
-    files = {"README.md", "Makefile", "docker-compose.yml", "pyproject.toml", "requirements.lock", "LICENSE"}
+    files = {
+        "README.md",
+        "Makefile",
+        "services.toml",
+        "docker-compose.yml",
+        "pyproject.toml",
+        "requirements.lock",
+        "LICENSE",
+    }
     assert folders <= {path.name for path in ROOT.iterdir() if path.is_dir()}
     assert files <= {path.name for path in ROOT.iterdir() if path.is_file()}
 
@@ -80,18 +89,18 @@ def test_main_is_a_table_of_contents(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_services_know_neither_each_other_nor_the_gateway(name: str) -> None:
-    others = (set(PACKAGES) | {"deploy"}) - {name, "shared"}
+    others = set(PACKAGES) - {name, "shared"}
     offenders = {named(path): top_level(path) & others for path in modules(SERVICES[name])}
     assert {path: names for path, names in offenders.items() if names} == {}
 
 
 def test_the_gateway_knows_no_service() -> None:
-    others = set(SERVICES) | {"loadtests", "deploy"}
+    others = set(SERVICES) | {"loadtests", "stack"}
     assert {named(path) for path in modules(GATEWAY) if top_level(path) & others} == set()
 
 
 def test_shared_knows_nobody() -> None:
-    others = set(PACKAGES) - {"shared"} | {"deploy"}
+    others = set(PACKAGES) - {"shared"}
     assert {named(path) for path in modules(SHARED) if top_level(path) & others} == set()
 
 
@@ -225,7 +234,7 @@ def test_no_file_records_download_addresses() -> None:
 
 def test_worker_counts_live_in_one_file() -> None:
     counts = dict(line.split("=") for line in _settings_lines(ROOT / "deploy/workers.env"))
-    assert set(counts) == {"GATEWAY_WORKERS", "USERS_WORKERS", "ITEMS_WORKERS", "ML_PREDICT_WORKERS"}
+    assert set(counts) == {f"{service.variable}_WORKERS" for service in services().values()}
     assert all(int(count) >= 1 for count in counts.values())
 
 

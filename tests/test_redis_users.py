@@ -13,13 +13,13 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from deploy.embedded.folder import PLAN, redis_users
 from shared.cache import request_client, subscriber_client
 from shared.embedded import EmbeddedValkey
 from shared.identity import Revocations
 from shared.identity.ended_sessions import CHANNEL, ENDED, publish_end, restore
 from shared.secrets import make_secrets
 from shared.settings import RedisSettings
+from stack.folder import PLAN, redis_users
 
 OTHERS = ("gateway", "items", "ml-predict")
 Settings = Callable[[str], RedisSettings]

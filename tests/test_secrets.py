@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded.service import for_migrations
+from stack.catalogue import services
+from stack.processes import for_migrations
 
 ROOT = Path(__file__).parent.parent
 PLAN = tomllib.loads((ROOT / "deploy/secrets.toml").read_text())
@@ -39,11 +40,11 @@ def test_only_the_two_ends_know_the_internal_secret() -> None:
     assert PLAN["users"]["users_internal_secret"] == PLAN["gateway"]["gateway_internal_secret"]
 
 
-@pytest.mark.parametrize("service", ["users", "items"])
+@pytest.mark.parametrize("service", [name for name, service in services().items() if service.database])
 def test_migrations_are_given_the_database_password_alone(service: str, tmp_path: Path) -> None:
     assert set(PLAN[f"{service}-database"]) == {f"{service}_database_password"}
     assert mounts()[f"{service}-migrate"] == {f"{service}-database"}
-    given = for_migrations(service, {}, tmp_path)
+    given = for_migrations(services()[service], {}, tmp_path)
     assert given == {f"{service.upper()}_SECRETS_DIR": str(tmp_path / f"{service}-database")}
     job = (ROOT / "deploy/cluster/migrate.yaml").read_text()
     assert f"secretName: facet-{service}-database," in job

@@ -2,15 +2,12 @@
 
 import os
 import socket
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # deploy.journey is no installed package
-
-from tests.e2e.system import ROOT, System, eventually
+from shared.testing.waiting import eventually
+from tests.e2e.system import ROOT, System
 
 PROJECT = f"facet-e2e-{os.getpid()}"
 

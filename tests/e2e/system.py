@@ -3,15 +3,12 @@
 import json
 import secrets
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
 
 
 class System:
@@ -65,10 +62,3 @@ class System:
         answer = self.client.post("/auth/token", data=form)
         assert answer.status_code == httpx2.codes.OK, answer.text
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
-
-
-def eventually(holds: Callable[[], bool], within: float = PATIENCE) -> None:
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline, f"did not come true within {within:g} s"
-        time.sleep(0.02)

@@ -9,7 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.system import System, eventually
+from shared.testing.waiting import eventually
+from tests.e2e.system import System
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

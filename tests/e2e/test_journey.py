@@ -4,16 +4,16 @@ import io
 
 import pytest
 
-from tests.e2e.system import System, eventually
+from shared.testing.waiting import eventually
+from stack.journey.__main__ import make_journey
+from stack.terminal import Terminal
+from tests.e2e.system import System
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 async def test_the_journey_works(healthy: System) -> None:
     """The same journey as `make demo` makes."""
-    from deploy.journey.__main__ import make_journey  # noqa: PLC0415 - conftest has made it importable
-    from deploy.terminal import Terminal  # noqa: PLC0415
-
     shown = io.StringIO()
     await make_journey(healthy.gateway, Terminal(shown), sample=10)
     assert "really sold for" in shown.getvalue()

@@ -26,7 +26,7 @@ class EmbeddedTarget(CommandTarget):
         super().__init__(
             App(
                 name=f"Facet's {' and '.join(services)}",
-                command=".venv/bin/python -m deploy.embedded",
+                command=".venv/bin/python -m stack",
                 requests=PUBLIC,
                 slo=slo,
                 limits=limits,
@@ -45,7 +45,7 @@ class EmbeddedTarget(CommandTarget):
         return [
             str(ROOT / ".venv/bin/python"),
             "-m",
-            "deploy.embedded",
+            "stack",
             "--folder",
             str(self._folder / "data"),
         ]

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx2
 
-from deploy.journey.curl import curl
-from deploy.terminal import Terminal
+from stack.journey.curl import curl
+from stack.terminal import Terminal
 
 # Pasted once, it lets a person take a field out of an answer without further tools.
 FIELD = """field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }"""
@@ -68,7 +68,7 @@ class Traveller:
             raise StepFailed(f"{title}: {otherwise}")
 
     def remark(self, text: str) -> None:
-        self._terminal.line(f"  {text}", "1")
+        self._terminal.line(f"  {text}", "bold")
 
     def bearer(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.variables['TOKEN']}"}

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HELD_OUT = Path(__file__).parents[1] / "diamonds.csv"
+from stack.catalogue import ROOT
+
+HELD_OUT = ROOT / "deploy" / "diamonds.csv"
 CURRENCY = "USD"
 _GRADES = frozenset({"cut", "color", "clarity"})
 

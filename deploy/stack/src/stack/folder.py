@@ -10,9 +10,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from deploy.embedded.exceptions import StackFailed
-from deploy.embedded.settings import ROOT
 from shared.secrets import make_secrets
+from stack.catalogue import ROOT
+from stack.exceptions import StackFailed
 
 PLAN = ROOT / "deploy" / "secrets.toml"
 REDIS_USERS = ROOT / "deploy" / "redis.acl"

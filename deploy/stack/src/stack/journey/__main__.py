@@ -1,15 +1,15 @@
-"""The journey against a system that runs: `python -m deploy.journey [--sample N] [URL]`."""
+"""The journey against a system that runs: `python -m stack.journey [--sample N] [URL]`."""
 
 import argparse
 import asyncio
 
 import httpx2
 
-from deploy.journey.diamonds import diamonds
-from deploy.journey.sample import load_sample
-from deploy.journey.steps import travel
-from deploy.journey.traveller import FIELD, StepFailed, Traveller
-from deploy.terminal import Terminal
+from stack.journey.diamonds import diamonds
+from stack.journey.sample import load_sample
+from stack.journey.steps import travel
+from stack.journey.traveller import FIELD, StepFailed, Traveller
+from stack.terminal import Terminal
 
 GATEWAY = "http://127.0.0.1:8000"
 TIMEOUT = 15.0
@@ -31,7 +31,7 @@ async def make_journey(url: str, terminal: Terminal, sample: int = 0) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m deploy.journey", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m stack.journey", description=__doc__)
     parser.add_argument("url", nargs="?", default=GATEWAY, help="the gateway's address")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="list N real diamonds first")
     given = parser.parse_args()

@@ -7,14 +7,14 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from deploy.embedded.exceptions import StackFailed
-from deploy.embedded.leftovers import Children, kill_group
 from shared.embedded.child import ChildServer
+from stack.exceptions import StackFailed
+from stack.leftovers import Children, kill_group
 
 LOOK = 0.1  # seconds between two looks at a child
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
 SETTLED = 30.0  # a child that ran this long may be restarted at once again
-PATIENCE = 30.0  # seconds to stop in: a service lets requests in flight finish
+STOP_TIMEOUT = 30.0  # seconds to stop in: a service lets requests in flight finish
 
 
 class Supervisor:
@@ -73,7 +73,7 @@ class Supervisor:
 
     async def _end(self, child: ChildServer) -> None:
         process = child.process
-        await asyncio.to_thread(child.stop, PATIENCE)
+        await asyncio.to_thread(child.stop, STOP_TIMEOUT)
         if process is not None:
             kill_group(process.pid)
             self._children.forget(process.pid)

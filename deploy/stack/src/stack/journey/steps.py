@@ -3,8 +3,8 @@
 from decimal import Decimal
 from http import HTTPStatus
 
-from deploy.journey.diamonds import Diamond
-from deploy.journey.traveller import Traveller
+from stack.journey.diamonds import Diamond
+from stack.journey.traveller import Traveller
 
 REVOCATION = 2.0  # seconds; an ended session is known everywhere within one
 PLAUSIBLE = Decimal(2)  # an estimate further from the real price than this factor is no appraisal

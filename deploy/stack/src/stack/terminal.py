@@ -1,10 +1,11 @@
-"""What the commands in here show: plain lines, with colour where a person looks at a terminal."""
+"""What the commands print: plain lines, coloured where a person looks at a terminal."""
 
 import json
-import os
 import sys
 import textwrap
 from typing import Any, TextIO
+
+from rich.console import Console
 
 WIDTH = 100
 LONGEST_TEXT = 72
@@ -12,40 +13,37 @@ MOST_ENTRIES = 2
 
 
 class Terminal:
-    """Writes to `out`; colours follow https://no-color.org."""
+    """Writes lines as they are, never wrapped, so that a command can be copied from it."""
 
     def __init__(self, out: TextIO | None = None) -> None:
-        self._out = out or sys.stdout
-        self._colours = self._out.isatty() and "NO_COLOR" not in os.environ
+        self._console = Console(file=out or sys.stdout, highlight=False, soft_wrap=True)
 
     def line(self, text: str = "", style: str = "") -> None:
-        painted = f"\x1b[{style}m{text}\x1b[0m" if style and self._colours else text
-        self._out.write(painted + "\n")
-        self._out.flush()
+        self._console.print(text, style=style or None, markup=False, emoji=False)
 
     def heading(self, text: str) -> None:
         self.line()
-        self.line(f"# {text}", "1;36")
+        self.line(f"# {text}", "bold cyan")
 
     def command(self, text: str) -> None:
-        self.line(text, "33")
+        self.line(text, "yellow")
 
     def answer(self, status: str, headers: dict[str, str], body: Any) -> None:
-        self.line(f"  {status}", "32" if status.startswith("2") else "35")
+        self.line(f"  {status}", "green" if status.startswith("2") else "magenta")
         for name, value in headers.items():
             self.line(f"  {name}: {value}")
         if body is not None:
-            self.line(textwrap.indent(pretty(shorten(body)), "  "), "2")
+            self.line(textwrap.indent(pretty(shorten(body)), "  "), "dim")
 
     def good(self, text: str) -> None:
-        self.line(text, "1;32")
+        self.line(text, "bold green")
 
     def bad(self, text: str) -> None:
-        self.line(text, "1;31")
+        self.line(text, "bold red")
 
 
 def shorten(value: Any) -> Any:
-    """The same JSON with long tokens cut and long lists of objects ended by a note of what is left out."""
+    """The same JSON with long tokens cut, and long lists of objects ended by the number left out."""
     if isinstance(value, str) and len(value) > LONGEST_TEXT and " " not in value:
         return f"{value[:24]}… ({len(value)} characters)"
     if isinstance(value, dict):

@@ -2,28 +2,37 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
 import asyncpg
 import httpx2
 
-from deploy.embedded.exceptions import StackFailed
-from deploy.embedded.folder import redis_users
-from deploy.embedded.leftovers import Children
-from deploy.embedded.service import WITH_DATABASE, ServiceProcess, environment, for_migrations, migrate
-from deploy.embedded.settings import SERVICES, StackSettings
-from deploy.embedded.supervisor import Supervisor
-from deploy.terminal import Terminal
 from shared.embedded import EmbeddedPostgres, EmbeddedValkey
 from shared.embedded.child import ChildServer
 from shared.provision import provision
+from stack.catalogue import Service
+from stack.exceptions import StackFailed
+from stack.folder import redis_users
+from stack.leftovers import Children
+from stack.processes import (
+    ModuleProcess,
+    ServiceProcess,
+    environment,
+    for_further,
+    for_migrations,
+    migrate,
+)
+from stack.settings import StackSettings
+from stack.supervisor import Supervisor
+from stack.terminal import Terminal
 
 READY_WITHIN = 30.0
 
 
 class Stack:
-    """Postgres, Valkey and the four services. `secrets` and `logs` are folders that exist."""
+    """Postgres, Valkey and all processes of the services. `secrets` and `logs` are folders that exist."""
 
     def __init__(
         self, settings: StackSettings, secrets: Path, logs: Path, children: Children, terminal: Terminal
@@ -35,21 +44,15 @@ class Stack:
         self._born = time.monotonic()
         self._supervisor = Supervisor(terminal.line, children)
         self._postgres = EmbeddedPostgres(
-            settings.facet_folder / "postgres", self._secret("postgres", "postgres"), logs / "postgres.log"
+            settings.folder / "postgres", self._secret("postgres", "postgres"), logs / "postgres.log"
         )
         self._valkey = EmbeddedValkey(
-            settings.facet_folder / "valkey",
+            settings.folder / "valkey",
             self._secret("redis", "redis"),
             logs / "valkey.log",
             redis_users(secrets),
         )
-        self._environments = {
-            name: environment(name, settings, secrets, self._postgres, self._valkey) for name in SERVICES
-        }
-        self._services: dict[str, ChildServer] = {
-            name: ServiceProcess(name, settings.port(name), self._environments[name], logs / f"{name}.log")
-            for name in SERVICES
-        }
+        self._processes = {name: list(self._of(service)) for name, service in settings.services.items()}
 
     async def up(self) -> None:
         """Raises StackFailed as soon as one part fails."""
@@ -57,36 +60,56 @@ class Stack:
             async with asyncio.TaskGroup() as group:
                 cache = group.create_task(self._start(self._valkey))
                 databases = group.create_task(self._databases())
-                for name in SERVICES:
-                    needs = [cache, databases] if name in WITH_DATABASE else [cache]
-                    group.create_task(self._service(name, needs))
+                for service in self._settings.services.values():
+                    needs = [cache, databases] if service.database else [cache]
+                    group.create_task(self._service(service, needs))
         except* StackFailed as failures:
             raise failures.exceptions[0] from None
         await self._ready()
 
     async def down(self) -> None:
-        """The door closes first, then the services, then what they stand on."""
-        gateway = self._services["gateway"]
-        others = [service for service in self._services.values() if service is not gateway]
-        await self._supervisor.stop([gateway], others, [self._valkey, self._postgres])
+        """Stops the gateway first, then the services, then what they need."""
+        first: list[ChildServer] = list(self._processes["gateway"])
+        others: list[ChildServer] = [
+            process
+            for name, processes in self._processes.items()
+            if name != "gateway"
+            for process in processes
+        ]
+        await self._supervisor.stop(first, others, [self._valkey, self._postgres])
 
     def kill(self) -> None:
         self._supervisor.kill()
 
+    def _of(self, service: Service) -> Iterator[ModuleProcess]:
+        """The service's web server and its further processes."""
+        given = self._environment(service)
+        yield ServiceProcess(
+            service, self._settings.port(service.name), given, self._logs / f"{service.name}.log"
+        )
+        for name, further in service.processes.items():
+            log = self._logs / f"{name}.log"
+            yield ModuleProcess(name, further.module, for_further(service, further, given), log)
+
+    def _environment(self, service: Service) -> dict[str, str]:
+        return environment(service, self._settings, self._secrets, self._postgres, self._valkey)
+
     async def _databases(self) -> None:
         await self._start(self._postgres)
-        passwords = {name: self._secret(f"{name}-database", f"{name}_database") for name in WITH_DATABASE}
+        owners = [service.name for service in self._settings.services.values() if service.database]
+        passwords = {name: self._secret(f"{name}-database", f"{name}_database") for name in owners}
         try:
             await provision(self._postgres.admin_url, passwords)
         except (asyncpg.PostgresError, OSError) as error:
             raise StackFailed(f"the databases could not be prepared: {error}") from error
 
-    async def _service(self, name: str, needs: list[asyncio.Task[None]]) -> None:
+    async def _service(self, service: Service, needs: list[asyncio.Task[None]]) -> None:
         await asyncio.gather(*needs)
-        if name in WITH_DATABASE:
-            log = self._logs / f"{name}-migrations.log"
-            await migrate(name, for_migrations(name, self._environments[name], self._secrets), log)
-        await self._start(self._services[name])
+        if service.database:
+            log = self._logs / f"{service.name}-migrations.log"
+            given = for_migrations(service, self._environment(service), self._secrets)
+            await migrate(service, given, log)
+        await asyncio.gather(*map(self._start, self._processes[service.name]))
 
     async def _start(self, child: ChildServer) -> None:
         await self._supervisor.start(child)

@@ -6,21 +6,22 @@ import signal
 import time
 from collections.abc import Callable
 
-from deploy.embedded.exceptions import StackFailed
-from deploy.embedded.folder import emptied, locked, secrets_in
-from deploy.embedded.leftovers import Children
-from deploy.embedded.settings import INTERRUPTED, SERVICES, StackSettings, check_ports
-from deploy.embedded.stack import Stack
-from deploy.journey.__main__ import make_journey
-from deploy.journey.traveller import StepFailed
-from deploy.terminal import Terminal
+from stack.exceptions import StackFailed
+from stack.folder import emptied, locked, secrets_in
+from stack.journey.__main__ import make_journey
+from stack.journey.traveller import StepFailed
+from stack.leftovers import Children
+from stack.ports import check_ports
+from stack.settings import INTERRUPTED, StackSettings
+from stack.system import Stack
+from stack.terminal import Terminal
 
 SAMPLE = 60
 
 
 def run(settings: StackSettings, terminal: Terminal, *, leave: bool) -> int:
     """The exit status; `leave` ends it after the journey. Raises StackFailed when it cannot begin."""
-    folder = settings.facet_folder
+    folder = settings.folder
     with locked(folder):
         children = Children(folder / "children.json")
         if ended := children.end_leftovers():
@@ -55,7 +56,7 @@ async def _live(
         stack = build()
     except RuntimeError as error:
         raise StackFailed(str(error)) from error
-    terminal.line(f"Facet, embedded: data, secrets and logs in {settings.facet_folder}")
+    terminal.line(f"Facet, embedded: data, secrets and logs in {settings.folder}")
     life = asyncio.create_task(_until_told(stack, settings, terminal, leave=leave))
     try:
         return await life
@@ -83,7 +84,7 @@ async def _until_told(stack: Stack, settings: StackSettings, terminal: Terminal,
 
 async def _journey(settings: StackSettings, terminal: Terminal) -> int:
     """The sample is loaded once for each data folder."""
-    loaded = settings.facet_folder / "sample-loaded"
+    loaded = settings.folder / "sample-loaded"
     try:
         await make_journey(settings.url("gateway"), terminal, 0 if loaded.exists() else SAMPLE)
     except StepFailed as error:
@@ -96,14 +97,14 @@ async def _journey(settings: StackSettings, terminal: Terminal) -> int:
 
 def _show_around(settings: StackSettings, terminal: Terminal) -> None:
     gateway = settings.url("gateway")
-    metrics = " ".join(str(settings.metrics_port(name)) for name in reversed(SERVICES))
+    metrics = " ".join(str(settings.metrics_port(name)) for name in settings.services)
     terminal.heading("Where to look")
     for what, where in (
         ("try it out", f"{gateway}/docs"),
         ("what is ready", f"{gateway}/ready"),
         ("metrics", f"http://127.0.0.1:PORT/metrics, PORT one of {metrics}"),
-        ("logs", f"{settings.facet_folder / 'logs'}/*.log"),
-        ("start afresh", f"stop it, then delete {settings.facet_folder}"),
+        ("logs", f"{settings.folder / 'logs'}/*.log"),
+        ("start afresh", f"stop it, then delete {settings.folder}"),
         ("stop", "Ctrl-C"),
     ):
         terminal.line(f"  {what:<14} {where}")

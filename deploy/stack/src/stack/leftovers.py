@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-PATIENCE = 5.0  # seconds
+STOP_TIMEOUT = 5.0  # seconds
 
 
 class Children:
@@ -45,7 +45,7 @@ class Children:
             os.kill(
                 process_id, signal.SIGINT
             )  # a quick and clean stop to Postgres, Valkey and gunicorn alike
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + STOP_TIMEOUT
         while any(_birth(number) == birth for number, birth in left.items()) and time.monotonic() < deadline:
             time.sleep(0.02)
         for process_id in left:

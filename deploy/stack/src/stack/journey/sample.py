@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 import httpx2
 
-from deploy.journey.diamonds import Diamond
-from deploy.journey.traveller import StepFailed
+from stack.journey.diamonds import Diamond
+from stack.journey.traveller import StepFailed
 
 AT_ONCE = 8
 TRIES = 5

@@ -1,1 +1,0 @@
-"""The whole system on one machine without Docker: `python -m deploy.embedded [--exit]`."""

@@ -1,0 +1,81 @@
+"""One run of the embedded stack, started as `make demo` starts it."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from shared.testing.waiting import eventually
+from stack.catalogue import ROOT, services
+
+PORTS = [f"{service.variable}_{kind}" for service in services().values() for kind in ("PORT", "METRICS_PORT")]
+TIMEOUT = 60.0  # seconds
+
+
+class Demo:
+    """One run of the stack. Its output goes to a file, which can be waited on."""
+
+    def __init__(
+        self, folder: Path, *options: str, ports: dict[str, str] | None = None, **changed: str
+    ) -> None:
+        self.folder = folder
+        self.ports = ports or free_ports()
+        self.gateway = f"http://127.0.0.1:{self.ports['GATEWAY_PORT']}"
+        handle, name = tempfile.mkstemp(prefix="facet-demo-")
+        self._output = Path(name)
+        self.process = subprocess.Popen(  # noqa: S603 - the command is ours
+            [sys.executable, "-m", "stack", "--folder", str(folder), *options],
+            cwd=ROOT,
+            env={**os.environ, **self.ports, **changed},
+            stdin=subprocess.DEVNULL,
+            stdout=handle,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+        os.close(handle)
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def says(self, text: str) -> None:
+        """Wait until it has said `text`."""
+        eventually(lambda: text in self.output or self.process.poll() is not None)
+        assert text in self.output, self.output  # noqa: S101 - for tests
+
+    def status(self) -> int:
+        """Wait until it has ended."""
+        return self.process.wait(TIMEOUT)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(TIMEOUT)
+        self._output.unlink(missing_ok=True)
+
+    def processes(self) -> dict[int, str]:
+        """Whatever runs for this folder: it names it in its command line or environment, or works in it."""
+        mark = str(self.folder).encode()
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                command = (entry / "cmdline").read_bytes()
+                signs = (command, (entry / "environ").read_bytes(), os.fsencode((entry / "cwd").readlink()))
+                if any(mark in sign for sign in signs):
+                    found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
+        return found
+
+    def process_of(self, command: str) -> int:
+        """The oldest process whose command line has `command` in it: a server, not its workers."""
+        return min(number for number, found in self.processes().items() if command in found)
+
+
+def free_ports() -> dict[str, str]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in PORTS]
+        for taken in sockets:
+            taken.bind(("127.0.0.1", 0))
+        return {name: str(taken.getsockname()[1]) for name, taken in zip(PORTS, sockets, strict=True)}

