@@ -5,21 +5,27 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from loadtests.tuner import cli
 from loadtests.tuner.cli import main
 from loadtests.tuner.journal import Journal
+from loadtests.tuner.measuring.calibration import Calibration, stored
 from loadtests.tuner.measuring.command import CommandTarget
 
+FIT = Calibration(1000, "", 0.0, 250, 250, 1.0)  # so that the tests need not wait for a real one
 DIAL = f"{sys.executable} -m loadtests.tuner.dial --workers {{workers}} --port {{port}} --cpu 4"
 
 
 def _file(tmp_path: Path) -> Path:
     file = tmp_path / "shop.toml"
     assert main(["init", DIAL, "--file", str(file)]) == 0
+    (tmp_path / "shop.tuning").mkdir()
+    stored(tmp_path / "shop.tuning/calibration.json", lambda: FIT)
     return file
 
 
@@ -31,7 +37,10 @@ def test_init_does_not_overwrite(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert file.read_text() == before
 
 
-def test_check_boots_it_and_says_what_is_excluded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_boots_it_and_says_what_is_excluded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "calibrate", lambda *_: FIT)
     file = _file(tmp_path)
     file.write_text(file.read_text() + "cpus = 1\ndatabase_connections = 25\nconnections_per_worker = 10\n")
     main(["check", str(file)])
@@ -73,7 +82,7 @@ def test_sigterm_leaves_nothing_running(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "loadtests.tuner.cli", "run", str(file), "--quick"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
     assert running.stdout is not None
-    assert "a first look" in running.stdout.readline()
+    assert any("a first look" in line for line in running.stdout)
     children = psutil.Process(running.pid).children(recursive=True)
     while not children:
         children = psutil.Process(running.pid).children(recursive=True)
@@ -81,3 +90,15 @@ def test_sigterm_leaves_nothing_running(tmp_path: Path) -> None:
     assert running.wait(20) == 1
     running.stdout.close()
     assert not [child for child in children if child.is_running() and child.status() != "zombie"]
+
+
+def test_a_generator_that_fails_its_test_measures_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = _file(tmp_path)
+    kept = tmp_path / "shop.tuning/calibration.json"
+    kept.unlink()
+    stored(kept, lambda: replace(FIT, found=200))
+    assert main(["run", str(file), "--quick"]) == 4
+    assert "measured 200 requests/s of a stub that does 250" in capsys.readouterr().out
+    assert not (tmp_path / "shop.tuning/measurements.jsonl").exists()

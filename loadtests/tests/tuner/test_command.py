@@ -1,7 +1,9 @@
 """Real processes under a real load: the demonstration server, stalled, broken and overloaded."""
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,6 +15,7 @@ import psutil
 import pytest
 
 from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.measuring.processes import stop
 from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
 
@@ -107,6 +110,23 @@ def test_a_rate_limit_makes_the_measurement_invalid(tmp_path: Path) -> None:
         assert any("429" in reason for reason in target.measure(30, 1, 1).invalid)
     finally:
         target.close()
+
+
+def test_what_does_not_stop_is_killed_with_its_children_in_other_groups(tmp_path: Path) -> None:
+    script = tmp_path / "stubborn.py"
+    script.write_text(
+        "import signal, subprocess, sys\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "subprocess.Popen(['sleep', '60'], process_group=0)\nprint('up', flush=True)\nsignal.pause()\n"
+    )
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, start_new_session=True)  # noqa: S603
+    assert process.stdout is not None
+    process.stdout.readline()
+    [child] = psutil.Process(process.pid).children()
+    stop(process, 0.2)
+    process.stdout.close()
+    assert process.returncode == -signal.SIGKILL
+    with contextlib.suppress(psutil.NoSuchProcess):
+        assert child.status() == psutil.STATUS_ZOMBIE  # until init takes note
 
 
 def test_a_command_that_ends_says_its_last_words() -> None:

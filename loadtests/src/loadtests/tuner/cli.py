@@ -5,7 +5,7 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from loadtests.tuner.chain import ChainSession
 from loadtests.tuner.config import ConfigError, duration, load, size, split
 from loadtests.tuner.feasible import Feasible
 from loadtests.tuner.journal import Absent, Journal, JournalMismatch, Recorded, Unfinished
+from loadtests.tuner.measuring.calibration import Calibration, calibrate, stored
 from loadtests.tuner.measuring.command import App, CommandTarget
 from loadtests.tuner.measuring.embedded import TUNED, EmbeddedTarget
 from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo, Target
+from loadtests.tuner.notes import machine_notes
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.report.page import page
@@ -43,6 +45,12 @@ path = "/"            # may hold {{int:1-1000}}
 # database_connections = 90
 # connections_per_worker = 10
 """
+
+
+class GeneratorUnfit(Exception):
+    """The generator failed its own test; says how."""
+
+
 _STATUS = {Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 4}
 
 
@@ -56,6 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigError, JournalMismatch, RollOutFailed, Unfinished) as error:
         _say(f"facet-tune: {error}")
         return 2
+    except GeneratorUnfit as error:
+        _say(f"facet-tune: {error}")
+        return _STATUS[Verdict.INVALID]
     except KeyboardInterrupt:
         _say("stopped; the same command goes on from here")
         return 1
@@ -79,6 +90,7 @@ def _check(options: argparse.Namespace) -> int:
     """Boots it with one worker and with the most, and says what will be tried."""
     app = load(options.file)
     target, feasible = CommandTarget(app), Feasible(app.limits)
+    target.limit = _trusted(calibrate(app.slo, app.load_cpus, app.target_cpus)).limit
     counts = ladder(app.limits)
     usual = {name: values[0] for name, values in app.knobs.items()}
     try:
@@ -115,8 +127,13 @@ def _facet(options: argparse.Namespace) -> int:
     return _decide(ChainSession if len(services) > 1 else Session, target, target.app, options)
 
 
-def _decide(session: type[Session], target: Target, app: App, options: argparse.Namespace) -> int:
+def _decide(session: type[Session], target: CommandTarget, app: App, options: argparse.Namespace) -> int:
+    folder = _folder(options)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
+        _say("testing the load generator")
+        made = stored(folder / "calibration.json", lambda: calibrate(app.slo, app.load_cpus, app.target_cpus))
+        target.limit = _trusted(made).limit
         outcome, about = _tune(session, target, app, options)
     finally:
         target.close()
@@ -126,6 +143,14 @@ def _decide(session: type[Session], target: Target, app: App, options: argparse.
             _say(f"{options.write}: {change}")
         workers_env.write(options.write, dict(outcome.choice.workers), about.evidence)
     return _STATUS.get(outcome.verdict, 0)
+
+
+def _trusted(made: Calibration) -> Calibration:
+    """Raises GeneratorUnfit."""
+    if made.objection:
+        raise GeneratorUnfit(made.objection)
+    _say(made.line)
+    return made
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -144,7 +169,16 @@ def _tune(
     shared = app.target_cpus & app.load_cpus
     notes = ("The generator ran on the application's CPUs: the capacities are too low.",) if shared else ()
     command = f"facet-tune {shlex.join(options.given)}"
-    return outcome, About(app.name, app.slo, app.limits, journal.evidence, command, notes)
+    facts = (*_calibration_facts(journal.folder), *machine_notes(outcome))
+    return outcome, About(app.name, app.slo, app.limits, journal.evidence, command, notes, facts)
+
+
+def _calibration_facts(folder: Path) -> Sequence[str]:
+    file = folder / "calibration.json"
+    if not file.exists():
+        return ()
+    line = Calibration(**json.loads(file.read_text())).line
+    return (f"{line[0].upper()}{line[1:]}.",)
 
 
 def _identity(app: App, plan: Plan) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.tuner.measuring.command import App
-from loadtests.tuner.measuring.requests import Request
+from loadtests.tuner.measuring.requests import Request, named
 from loadtests.tuner.model import Limits, Slo
 
 _SECTIONS = {
@@ -18,6 +18,7 @@ _SECTIONS = {
     "slo": {"p50", "p90", "p95", "p99", "errors"},
     "limits": {"cpus", "memory", "database_connections", "connections_per_worker", "max_workers"},
     "tune": None,  # any names: they are those of the command's placeholders
+    "values": None,  # any names: they are those of the requests' placeholders
     "request": {field.name for field in fields(Request)},
 }
 _MEMORY = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -52,11 +53,13 @@ def load(path: Path) -> App:
     cpus = split(limits.get("cpus"))
     knobs = {name: tuple(map(str, values)) for name, values in given.get("tune", {}).items()}
     per_worker = limits.get("connections_per_worker")
+    values = {name: tuple(map(str, listed)) for name, listed in given.get("values", {}).items()}
     return App(
         name=app.get("name", path.stem),
         command=_command(app, knobs),
         knobs=knobs,
-        requests=_requests(given.get("request", [])),
+        requests=_requests(given.get("request", []), values),
+        values=values,
         slo=_slo(given.get("slo", {})),
         limits=Limits(
             cpus=len(cpus.target),
@@ -115,13 +118,17 @@ def _command(app: Mapping[str, Any], knobs: Mapping[str, Sequence[str]]) -> str:
     return command
 
 
-def _requests(given: Sequence[Mapping[str, Any]]) -> list[Request]:
+def _requests(given: Sequence[Mapping[str, Any]], values: Mapping[str, Sequence[str]]) -> list[Request]:
     if not given:
         raise ConfigError("there is no [[request]]: at least one path is needed")
     for request in given:
         if not str(request.get("path", "")).startswith("/"):
             raise ConfigError("a [[request]] needs a path that begins with /")
-    return [Request(**request) for request in given]
+    requests = [Request(**request) for request in given]
+    used = {name for request in requests for text in request.texts for name in named(text)}
+    if missing := used - {name for name, listed in values.items() if listed}:
+        raise ConfigError(f"{', '.join(sorted(missing))}: a request uses it, but [values] does not give any")
+    return requests
 
 
 def _slo(given: Mapping[str, Any]) -> Slo:

@@ -54,6 +54,13 @@ class Recorded:
         self._replay = list(reversed(journal.kept))
         self._wanted: Configuration | None = None
         self._running = False
+        self._begun = target.spent
+        self._replayed = 0.0
+
+    @property
+    def spent(self) -> float:
+        """What was replayed took as long as it did when it was measured."""
+        return self._replayed + self._target.spent - self._begun
 
     @property
     def name(self) -> str:
@@ -73,6 +80,7 @@ class Recorded:
         if kept and kept["configuration"] == _listed(configuration):
             if "failed" in kept:
                 self._replay.pop()
+                self._replayed = kept["spent"]
                 raise RollOutFailed(kept["failed"])
             return
         self._start()
@@ -82,16 +90,22 @@ class Recorded:
         if self._replay:
             kept = self._replay.pop()
             if all(kept.get(name) == value for name, value in key.items()):
+                self._replayed = kept["spent"]
                 return measurement(kept["measurement"])
             raise JournalMismatch(f"{self._journal.folder} was measured in another order: remove it")
         if not self._running:
             self._start()
         taken = self._target.measure(rate, seconds, seed)
-        self._journal.add({**key, "measurement": document(taken)})
+        self._journal.add({**key, "spent": self._keep_spent(), "measurement": document(taken)})
         return taken
 
     def close(self) -> None:
         self._target.close()
+
+    def _keep_spent(self) -> float:
+        """As it is written, so that a replay decides alike."""
+        self._replayed, self._begun = round(self.spent, 2), self._target.spent
+        return self._replayed
 
     def _start(self) -> None:
         if self._wanted is None:
@@ -101,7 +115,8 @@ class Recorded:
         try:
             self._target.roll_out(self._wanted)
         except RollOutFailed as error:
-            self._journal.add({"configuration": _listed(self._wanted), "failed": str(error)})
+            failed = {"configuration": _listed(self._wanted), "failed": str(error)}
+            self._journal.add({**failed, "spent": self._keep_spent()})
             raise
         self._running = True
 
@@ -139,6 +154,7 @@ class Absent:
     """Stands for a target that is not there: a finished run needs none."""
 
     services: Sequence[str] = ("app",)
+    spent = 0.0
 
     def __init__(self, name: str, limits: Limits) -> None:
         self.name, self.limits = name, limits

@@ -71,6 +71,7 @@ class Resources:
     generator_cpus: float | None = None
     throttled: float | None = None  # share of the time in which the cgroup was held back
     steal: float | None = None  # share of the time in which the hypervisor took the CPU
+    mhz: float | None = None  # clock frequency, mean of the CPUs
     pss: int | None = None  # bytes, all processes of the application together
     worker_pss: int | None = None  # bytes, the largest worker process: what one more may add
     database_connections: int | None = None  # the most seen at once
@@ -134,6 +135,11 @@ class Target(Protocol):
     @property
     def services(self) -> Sequence[str]:
         """Those whose workers are tuned."""
+        ...
+
+    @property
+    def spent(self) -> float:
+        """Seconds that all roll-outs and measurements took so far."""
         ...
 
     def roll_out(self, configuration: Configuration) -> None:

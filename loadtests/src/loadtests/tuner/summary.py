@@ -19,7 +19,8 @@ class About:
     limits: Limits
     evidence: str
     command: str
-    notes: tuple[str, ...] = ()  # such as: the generator shared cores with the target
+    notes: tuple[str, ...] = ()  # warnings, such as: the generator shared cores with the target
+    facts: tuple[str, ...] = ()  # about the machine and the generator
 
 
 @dataclass(frozen=True, slots=True)

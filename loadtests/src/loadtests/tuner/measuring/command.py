@@ -1,33 +1,32 @@
 """Any command as a target: started with a worker count and a port, asked until it is ready, measured."""
 
 import contextlib
-import json
+import math
 import os
 import shlex
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtests.bench.rig import free_port
 from loadtests.tuner.histogram import Histogram
+from loadtests.tuner.measuring import guards, machine
+from loadtests.tuner.measuring.generate import generate
 from loadtests.tuner.measuring.load import Load, Result
-from loadtests.tuner.measuring.processes import Use, steal, use
+from loadtests.tuner.measuring.processes import Use, stop, use
 from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, RollOutFailed, Slo
 
 _START = 30.0  # seconds until it is ready
-_STOP = 5.0
+_STOP = 20.0  # seconds that it may take to end by itself
 _WARM_UP = 1.0  # seconds of one step
 _WARM_UPS = 6
-_LAG = 0.05  # of the SLO; a generator later than this is not trusted
-_BUSY = 0.8  # of a CPU
-_STEAL = 0.1
+_TURNS = 20  # connections per worker that take turns
 _STOPPING = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -46,13 +45,19 @@ class App:
     knobs: Mapping[str, Sequence[str]] = field(default_factory=dict)  # values of the other settings
     target_cpus: frozenset[int] = frozenset()  # empty: wherever the generator may run too
     load_cpus: frozenset[int] = frozenset()
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)  # for `{name}` in the requests
 
 
 class CommandTarget:
+    """`limit` is the generator's calibrated rate, above which nothing is measured."""
+
     services: Sequence[str] = ("app",)
 
     def __init__(self, app: App) -> None:
         self.app = app
+        self.limit: float | None = None
+        self.spent = 0.0
+        self.values = dict(app.values)
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
         self._workers = 1
@@ -67,6 +72,13 @@ class CommandTarget:
         return self.app.limits
 
     def roll_out(self, configuration: Configuration) -> None:
+        begun = time.perf_counter()
+        try:
+            self._roll_out(configuration)
+        finally:
+            self.spent += time.perf_counter() - begun
+
+    def _roll_out(self, configuration: Configuration) -> None:
         self._stop()
         self._port, self._workers = free_port(), configuration.total_workers
         self._log.truncate(0)
@@ -85,42 +97,59 @@ class CommandTarget:
         self._warm_up()
 
     def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
-        before, stolen, ticks = self._use(), *steal()
-        load = Load(self._port, rate, seconds, seed, list(self.app.requests), max(256, 20 * self._workers))
-        done = self._generate(load)
-        after, stolen_after, ticks_after = self._use(), *steal()
-        lost = (stolen_after - stolen) / max(1.0, ticks_after - ticks)
-        answers = Histogram({int(bucket): count for bucket, count in done.latencies.items()})
+        load = self._load(rate, seconds, seed)
+        if refused := tuple(guards.before(load, self.limit)):
+            return Measurement(rate, 0, 0, seconds, seed, Histogram(), invalid=refused)
+        begun, before, first = time.perf_counter(), self._use(), machine.moment(self.app.target_cpus)
+        done = generate(load, self.app.load_cpus)
+        after, during = self._use(), machine.between(first, machine.moment(self.app.target_cpus))
+        self.spent += time.perf_counter() - begun
         return Measurement(
             offered=rate,
-            sent=done.started / seconds,
+            sent=done.sent / seconds,
             answered=done.answered_in_time / seconds,
             seconds=seconds,
             seed=seed,
-            latencies=answers,
+            latencies=Histogram({int(bucket): count for bucket, count in done.latencies.items()}),
             errors=done.errors,
             unsent=done.due - done.started,
             unfinished=done.unfinished,
-            resources=self._resources(before, after, done, lost),
-            invalid=tuple(self._objections(done, lost)),
+            resources=self._resources(before, after, done, during),
+            invalid=tuple(guards.after(done, self.app.slo, during.steal)),
         )
 
     def close(self) -> None:
         self._stop()
         self._log.close()
 
-    def _resources(self, before: Use, after: Use, done: Result, lost: float) -> Resources:
+    def _load(self, rate: float, seconds: float, seed: int) -> Load:
+        turns = _TURNS * self._workers
+        return Load(
+            self._port,
+            rate,
+            seconds,
+            seed,
+            list(self.app.requests),
+            connections=max(256, turns),
+            spread=min(turns, 16 + math.ceil(3 * rate)),  # servers close connections that are idle for long
+            values=self.values,
+        )
+
+    def _resources(self, before: Use, after: Use, done: Result, during: machine.During) -> Resources:
         """A worker's share is that of its service's CPU time, which needs no help from the application."""
         by_service: dict[str, list[float]] = {}
         for pid, cpu in after.workers.items():
             service = self._service(after.modules[pid])
             if service is not None:
                 by_service.setdefault(service, []).append(cpu - before.workers.get(pid, 0.0))
+        cpu, database = max(0.0, after.cpu - before.cpu), max(0.0, after.database - before.database)
         return Resources(
-            app_cpus=max(0.0, after.cpu - before.cpu) / done.elapsed,
-            database_cpus=max(0.0, after.database - before.database) / done.elapsed,
+            app_cpus=cpu / done.elapsed,
+            database_cpus=database / done.elapsed,
             generator_cpus=done.cpus,
-            steal=lost,
+            throttled=during.throttled,
+            steal=during.steal,
+            mhz=during.mhz,
             pss=after.pss,
             worker_pss=after.largest,
             worker_shares={
@@ -128,29 +157,8 @@ class CommandTarget:
             },
         )
 
-    def _objections(self, done: Result, lost: float) -> Sequence[str]:
-        checks = {
-            f"the generator used {done.cpus:.0%} of a CPU": done.cpus > _BUSY,
-            f"the generator was {done.lag * 1000:.0f} ms late": done.lag > _LAG * self.app.slo.latency,
-            f"{done.refused} answers were 429: switch the rate limit off": done.refused > 0,
-            f"the hypervisor took {lost:.0%} of the CPU": lost > _STEAL,
-        }
-        return [what for what, wrong in checks.items() if wrong]
-
     def _use(self) -> Use:
         return use(self._process.pid) if self._process else Use()
-
-    def _generate(self, load: Load) -> Result:
-        done = subprocess.run(
-            [sys.executable, "-m", "loadtests.tuner.measuring.load"],
-            input=json.dumps(asdict(load)),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=load.seconds + load.patience + 30,
-            preexec_fn=self._pin if self.app.load_cpus else None,
-        )
-        return Result(**json.loads(done.stdout))
 
     def _arguments(self, configuration: Configuration) -> list[str]:
         values = {**dict(configuration.knobs), "workers": self._workers, "port": self._port}
@@ -168,9 +176,6 @@ class CommandTarget:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         if self.app.target_cpus:
             os.sched_setaffinity(0, self.app.target_cpus)
-
-    def _pin(self) -> None:
-        os.sched_setaffinity(0, self.app.load_cpus)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _START
@@ -192,8 +197,7 @@ class CommandTarget:
         """Until every worker has used CPU for answers, or long enough: the report shows uneven shares."""
         first = self._use().workers
         for step in range(_WARM_UPS):
-            load = Load(self._port, 30.0 * self._workers, _WARM_UP, step, list(self.app.requests))
-            self._generate(load)
+            generate(self._load(30.0 * self._workers, _WARM_UP, step), self.app.load_cpus)
             now = self._use().workers
             if sum(now[pid] > first.get(pid, 0.0) for pid in now) >= self._workers and step > 0:
                 return
@@ -206,16 +210,9 @@ class CommandTarget:
         return " | ".join(text[-1000:].splitlines()[-3:]) or "it said nothing"
 
     def _stop(self) -> None:
-        if self._process is None:
-            return
-        if self._process.poll() is None:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._process = None
+        if self._process is not None:
+            stop(self._process, _STOP)
+            self._process = None
 
 
 @contextlib.contextmanager

@@ -1,48 +1,60 @@
 """One open-loop load, in a process of its own: reads what to do as JSON, writes what happened as JSON.
 
-Requests start on a Poisson schedule, however late the answers are, and their latency counts from the intended
-start. Connections are given up after some requests, so that keep-alive pins no worker.
+Requests start on a schedule, however late the answers are, and their latency counts from the intended start.
 """
 
+import gc
 import json
 import random
 import resource
 import sys
 import time
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import gevent
-import gevent.pool
 from geventhttpclient import HTTPClient
 
 from loadtests.tuner.histogram import Histogram
-from loadtests.tuner.measuring.requests import Request, filled, pick
+from loadtests.tuner.measuring.requests import Filler, Request
+from loadtests.tuner.measuring.schedule import schedule
 
-_RECYCLE = 0.05  # of the requests close their connection
+_RECYCLE = 0.05  # of the requests close their connection, so that keep-alive pins no worker
 _TOO_MANY = 429
 _SLACK = 0.1  # seconds; what is due at the very end may start a little later
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`patience` is how long an answer is waited for after the last request was due."""
+    """`connections` is the most at once, `spread` how many take turns; `patience` is how long an answer is
+    waited for after the last request was due. `values` fill the placeholders of the requests by name.
+    """
 
     port: int
     rate: float
     seconds: float
     seed: int
-    requests: list[Request]
+    requests: Sequence[Request]
     connections: int = 256
+    spread: int = 64
     patience: float = 2.0
+    even: bool = False  # constant gaps instead of a Poisson process
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Result:
-    """`lag` is by how much the generator itself was late, 99th percentile, in seconds."""
+    """`due` is the whole schedule; the generator handled `sent` of it in time; `started` had a connection.
+
+    `lag` is by how much the generator itself was late, 99th percentile, in seconds. A request that waits for
+    a connection is late because of the target, and that wait is in its latency.
+    """
 
     latencies: dict[str, int] = field(default_factory=dict)
     due: int = 0
+    sent: int = 0
     started: int = 0
     errors: int = 0
     refused: int = 0  # 429: a rate limit, which says nothing about capacity
@@ -51,75 +63,109 @@ class Result:
     cpus: float = 0.0
     elapsed: float = 0.0  # seconds until nothing was open any more
     answered_in_time: int = 0  # before the load ended
+    opened: int = 0  # connections
+    wrong: dict[str, int] = field(default_factory=dict)  # how often each wrong status came
 
 
 class Generator:
     def __init__(self, load: Load) -> None:
-        self.load = load
-        self.result = Result()
+        self.load, self.result = load, Result()
+        self._filler = Filler(load.requests, load.values, random.Random(load.seed))  # noqa: S311 - load
+        self._idle: deque[HTTPClient] = deque()
+        self._waiting: deque[float] = deque()
         self._latencies: list[float] = []
-        self._lags: list[float] = []
+        self._open: set[gevent.Greenlet] = set()
+        self._clients: list[HTTPClient] = []
         self._end = 0.0
-        self._client = HTTPClient(
-            "127.0.0.1",
-            load.port,
-            concurrency=load.connections,
-            connection_timeout=load.seconds + load.patience,
-            network_timeout=load.seconds + load.patience,
-        )
 
     def run(self) -> Result:
         load, result = self.load, self.result
-        source = random.Random(load.seed)  # noqa: S311 - load, not secrets
-        pool = gevent.pool.Pool(load.connections)
-        used = time.process_time()
-        begun = due = time.perf_counter() + 0.02
+        due_times = schedule(load.rate, load.seconds, load.seed, even=load.even)
+        result.due = len(due_times)
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # a collection is a pause of the generator
+        used, begun = time.process_time(), time.perf_counter() + 0.02
         self._end = begun + load.seconds
-        while (due := due + source.expovariate(load.rate)) < self._end:
-            result.due += 1
-            request = pick(load.requests, source)
-            path, body = filled(request.path, source), filled(request.body, source)
-            close = source.random() < _RECYCLE
-            self._wait_until(due)
-            if time.perf_counter() > self._end + _SLACK:  # all connections were taken: never sent
-                continue
-            result.started += 1
-            pool.spawn(self._send, due, request, path, body, close)
+        lags = self._send_all([begun + due for due in due_times])
         gevent.sleep(max(0.0, self._end - time.perf_counter()))
         result.cpus = (time.process_time() - used) / (time.perf_counter() - begun)
-        pool.join(timeout=load.patience)
+        self._waiting.clear()
+        gevent.joinall(list(self._open), timeout=load.patience)
         result.unfinished = result.started - len(self._latencies) - result.errors
-        pool.kill(block=False)
+        gevent.killall(list(self._open), block=False)
         result.elapsed = time.perf_counter() - begun
-        result.lag = sorted(self._lags)[int(0.99 * len(self._lags))] if self._lags else 0.0
+        result.lag = sorted(lags)[int(0.99 * len(lags))] if lags else 0.0
         result.latencies = {str(k): n for k, n in Histogram.of(self._latencies).counts.items()}
         return result
 
-    def _wait_until(self, due: float) -> None:
-        early = due - time.perf_counter()
-        if early > 0:
-            gevent.sleep(early)
-            self._lags.append(time.perf_counter() - due)
-        else:
-            gevent.sleep(0)  # late: the others still get their turn
+    def _send_all(self, due_times: Sequence[float]) -> list[float]:
+        """Returns by how much each request was late through the generator's own fault."""
+        lags = []
+        for due in due_times:
+            early = due - time.perf_counter()
+            gevent.sleep(max(0.0, early))  # also when late: the others still get their turn
+            now = time.perf_counter()
+            if now > self._end + _SLACK:
+                break
+            lags.append(now - due)
+            self.result.sent += 1
+            self._dispatch(due)
+        return lags
 
-    def _send(self, due: float, request: Request, path: str, body: str, close: bool) -> None:
-        headers = {"content-type": request.content_type} if body else {}
-        if close:
-            headers["connection"] = "close"
+    def _dispatch(self, due: float) -> None:
+        client = self._free_client()
+        if client is None:
+            self._waiting.append(due)
+            return
+        self.result.started += 1
+        greenlet = gevent.spawn(self._exchange, client, due)
+        self._open.add(greenlet)
+        greenlet.link(self._open.discard)
+
+    def _free_client(self) -> HTTPClient | None:
+        """Connections take turns, so that every worker keeps being asked."""
+        load, made = self.load, len(self._clients)
+        if made < min(load.spread, load.connections) or (not self._idle and made < load.connections):
+            patience = load.seconds + load.patience
+            client = HTTPClient(
+                "127.0.0.1", load.port, connection_timeout=patience, network_timeout=patience, concurrency=1
+            )
+            self._clients.append(client)
+            return client
+        return self._idle.popleft() if self._idle else None
+
+    def _exchange(self, client: HTTPClient, due: float) -> None:
+        while True:
+            self._ask(client, due)
+            if not self._waiting or time.perf_counter() > self._end:
+                break
+            due = self._waiting.popleft()
+            self.result.started += 1
+        self._idle.append(client)
+
+    def _ask(self, client: HTTPClient, due: float) -> None:
+        request, path, body, headers = self._filler.next()
+        if self._filler.source.random() < _RECYCLE:
+            headers = {**headers, "connection": "close"}
         try:
-            answer = self._client.request(request.method, path, body.encode() or None, headers)
-            answer.read()
+            answer = client.request(request.method, path, body, headers)
+            content = answer.read()
             status = answer.status_code
         except (OSError, ValueError, gevent.Timeout, RuntimeError):
-            status = 0
-        self.result.refused += status == _TOO_MANY
-        if status != request.status:
-            self.result.errors += 1
+            status, content = 0, b""
+        self._count(request, status, content, due)
+
+    def _count(self, request: Request, status: int, content: bytes, due: float) -> None:
+        result = self.result
+        if status != request.status or request.contains.encode() not in content:
+            result.errors += 1
+            result.refused += status == _TOO_MANY
+            result.wrong[str(status)] = result.wrong.get(str(status), 0) + 1
             return
         now = time.perf_counter()
         self._latencies.append(now - due)
-        self.result.answered_in_time += now <= self._end
+        result.answered_in_time += now <= self._end
 
 
 def main() -> None:
@@ -127,7 +173,8 @@ def main() -> None:
     load = Load(**{**given, "requests": [Request(**request) for request in given["requests"]]})
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
-    json.dump(asdict(Generator(load).run()), sys.stdout)
+    generator = Generator(load)
+    json.dump(asdict(generator.run()), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """What the processes of an application use."""
 
 import contextlib
+import os
+import signal
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
@@ -58,7 +60,19 @@ def _helper(process: psutil.Process) -> bool:
         return False
 
 
-def steal(stat: Path = Path("/proc/stat")) -> tuple[float, float]:
-    """Ticks that the hypervisor took, and all ticks."""
-    ticks = [float(part) for part in stat.read_text().splitlines()[0].split()[1:9]]
-    return ticks[7], sum(ticks)
+def stop(process: "subprocess.Popen[bytes]", patience: float) -> None:
+    """SIGTERM, and SIGKILL for what is left of it, in whatever process group."""
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = psutil.Process(process.pid).children(recursive=True)
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):  # psutil never kills another process of the same id
+            member.kill()
+    process.wait()
+    psutil.wait_procs(family, timeout=patience)

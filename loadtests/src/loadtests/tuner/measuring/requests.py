@@ -1,27 +1,85 @@
-"""The requests of a load: weighted, with generators such as `{int:1-1000}` in paths and bodies."""
+"""The requests of a load: weighted, with placeholders in paths, bodies and headers."""
 
+import bisect
+import itertools
 import random
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-_GENERATOR = re.compile(r"\{int:(\d+)-(\d+)\}")
+_PLACEHOLDER = re.compile(r"\{(int|zipf):(\d+)-(\d+)\}|\{([a-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """`contains` is text that a good answer's body must hold."""
+
     path: str
     method: str = "GET"
     body: str = ""
     content_type: str = "application/json"
     weight: float = 1.0
     status: int = 200
+    contains: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """Everything that may hold placeholders."""
+        return (self.path, self.body, *self.headers.values())
 
 
-def filled(text: str, source: random.Random) -> str:
-    """With a number from the range in place of each generator."""
-    return _GENERATOR.sub(lambda found: str(source.randint(int(found[1]), int(found[2]))), text)
+def named(text: str) -> set[str]:
+    """The placeholders of a text that stand for given values."""
+    return {found[4] for found in _PLACEHOLDER.finditer(text) if found[4]}
 
 
-def pick(requests: Sequence[Request], source: random.Random) -> Request:
-    return source.choices(requests, [request.weight for request in requests])[0]
+def zipf(low: int, high: int, source: random.Random) -> int:
+    """A number of which the first is asked for twice as often as the second, three times as the third …"""
+    weights = _harmonic(high - low + 1)
+    return low + bisect.bisect(weights, source.random() * weights[-1])
+
+
+@lru_cache(maxsize=16)
+def _harmonic(count: int) -> Sequence[float]:
+    return list(itertools.accumulate(1 / rank for rank in range(1, count + 1)))
+
+
+class Filler:
+    """Chooses the requests one by one, and fills their placeholders.
+
+    `{int:1-9}` is any number of the range, `{zipf:1-9}` one by Zipf's law, and `{name}` one of the values of
+    that name. All the values of one request have the same place in their lists: an email and its password.
+    """
+
+    def __init__(
+        self, requests: Sequence[Request], values: Mapping[str, Sequence[str]], source: random.Random
+    ) -> None:
+        self.source = source
+        self._requests, self._values = requests, values
+        self._weights = list(itertools.accumulate(request.weight for request in requests))
+
+    def next(self) -> tuple[Request, str, bytes | None, Mapping[str, str]]:
+        """The request, its path, body and headers."""
+        request = self._requests[bisect.bisect(self._weights, self.source.random() * self._weights[-1])]
+        fill = self._fill()
+        body = fill(request.body).encode() if request.body else None
+        headers = {name: fill(value) for name, value in request.headers.items()}
+        if body is not None:
+            headers.setdefault("content-type", request.content_type)
+        return request, fill(request.path), body, headers
+
+    def _fill(self) -> Callable[[str], str]:
+        place = self.source.random()
+
+        def value(found: re.Match[str]) -> str:
+            kind, low, high, name = found.groups()
+            if name:
+                listed = self._values.get(name)
+                return listed[int(place * len(listed))] if listed else found[0]
+            if kind == "zipf":
+                return str(zipf(int(low), int(high), self.source))
+            return str(self.source.randint(int(low), int(high)))
+
+        return lambda text: _PLACEHOLDER.sub(value, text) if "{" in text else text

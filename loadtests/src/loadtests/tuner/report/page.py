@@ -60,6 +60,7 @@ def _head(outcome: Outcome, about: About) -> str:
         f"<p>SLO: {slo.percentile:g} % of the requests within {slo.latency * 1000:g} ms, at most "
         f"{slo.errors:.1%} errors. Open loop: latency counts from the intended start.{noise} "
         f"Evidence {escape(about.evidence)}.</p>"
+        + (f"<p>{escape(' '.join(about.facts))}</p>" if about.facts else "")
     )
 
 

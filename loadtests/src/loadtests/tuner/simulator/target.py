@@ -34,6 +34,10 @@ class SimulatedTarget:
     def limits(self) -> Limits:
         return self.system.limits
 
+    @property
+    def spent(self) -> float:
+        return self.clock
+
     def roll_out(self, configuration: Configuration) -> None:
         self._pass(_BOOT)
         self._workers = configuration.total_workers

@@ -1,0 +1,38 @@
+"""What a reader of a report has to know about the machine and the generator."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from loadtests.tuner.model import Resources
+from loadtests.tuner.outcome import Outcome
+
+_WORTH_A_NOTE = 0.01  # of the time
+
+
+def machine_notes(outcome: Outcome) -> Sequence[str]:
+    """Steal, throttling and the clock over all measurements; the most of the generator's CPU."""
+    seen = list(_resources(outcome))
+    found = []
+    for what, shares in (
+        ("The hypervisor took", [used.steal for used in seen]),
+        ("The cgroup was throttled for", [used.throttled for used in seen]),
+    ):
+        known = [share for share in shares if share is not None]
+        if known and max(known) > _WORTH_A_NOTE:
+            found.append(
+                f"{what} up to {max(known):.0%} of the time, {sum(known) / len(known):.1%} on average."
+            )
+    clocks = [used.mhz for used in seen if used.mhz is not None]
+    if clocks:
+        found.append(f"The clock was at {min(clocks):,.0f} to {max(clocks):,.0f} MHz.")
+    busiest = max((used.generator_cpus for used in seen if used.generator_cpus is not None), default=None)
+    if busiest is not None:
+        found.append(f"The generator used at most {busiest:.0%} of a CPU.")
+    return found
+
+
+def _resources(outcome: Outcome) -> Iterable[Resources]:
+    found = [*outcome.screened.values(), *outcome.confirmed.values(), *chain(*outcome.rounds.values())]
+    for capacity in found:
+        for trial in capacity.trials:
+            yield from (taken.resources for taken in trial.measurements)
