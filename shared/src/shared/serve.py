@@ -17,6 +17,7 @@ from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.errors import HaltServer
 
+from shared.descriptors import raise_descriptor_limit
 from shared.logging import configure_logging, get_logger
 from shared.settings import DatabaseSettings, ServiceSettings, load_settings
 
@@ -24,8 +25,10 @@ METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 log = get_logger()
 
 
-def serve(application: str, settings_class: str) -> None:
+def serve(application: str, settings_class: str, protocol: str = "shared.wire:Protocol") -> None:
     """Serve `package.module:create_app` with the settings class at `package.module:Class`.
+
+    `protocol` names the class of client connections, a subclass of `shared.wire.Protocol`.
 
     SIGHUP reads the settings again and replaces the workers; settings that are wrong change nothing.
     Raises SystemExit with one line when the service must not start.
@@ -40,7 +43,8 @@ def serve(application: str, settings_class: str) -> None:
         configure_logging(settings)
         _check_database(settings, settings.worker_count)
         _check_ports(settings)
-        Server(_resolve(application), settings).run()
+        raise_descriptor_limit(settings.max_connections)
+        Server(_resolve(application), settings, _resolve(protocol)).run()
     except HaltServer as halted:  # gunicorn lets it out when a second worker fails to boot while it halts
         raise SystemExit(halted.exit_status) from None
     finally:
@@ -84,27 +88,30 @@ def _listen(host: str, port: int, opened: contextlib.ExitStack) -> None:
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn, told in Python what it has to know."""
 
-    def __init__(self, create_app: Callable[[Any], Any], settings: ServiceSettings) -> None:
+    def __init__(
+        self, create_app: Callable[[Any], Any], settings: ServiceSettings, protocol: type[Any]
+    ) -> None:
         self._create_app = create_app
-        self._settings = settings
+        self.settings = settings
+        self.protocol = protocol
         super().__init__()
 
     def load_config(self) -> None:
-        for name, value in gunicorn_options(self._settings).items():
+        for name, value in gunicorn_options(self.settings).items():
             self.cfg.set(name, value)
         self.cfg.set("child_exit", _forget_worker)
         self.cfg.set("when_ready", _share_memory)
 
     def load(self) -> Any:
         """Called in each worker, after the fork."""
-        return self._create_app(self._settings)
+        return self._create_app(self.settings)
 
     def reload(self) -> None:
         """SIGHUP: new settings if they are right, the old ones if not."""
         try:
-            settings = load_settings(type(self._settings))
+            settings = load_settings(type(self.settings))
             _check_database(settings, settings.worker_count)
-            self._settings = settings
+            self.settings = settings
         except SystemExit as error:
             log.error("reload_refused", reason=str(error))  # noqa: TRY400 - the reason is the whole story
         super().reload()
@@ -122,7 +129,6 @@ def gunicorn_options(settings: ServiceSettings) -> dict[str, Any]:
         "proc_name": settings.service,
         "timeout": 60,  # a worker whose event loop has stood still for a minute is replaced
         "graceful_timeout": settings.graceful_timeout,
-        "keepalive": settings.keep_alive,
         "backlog": 2048,
         "worker_tmp_dir": "/dev/shm" if sys.platform == "linux" else None,  # noqa: S108 - a heartbeat that never waits for a disk
         "control_socket_disable": True,

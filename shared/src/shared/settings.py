@@ -13,7 +13,36 @@ from shared.cpus import usable_cpus
 LARGEST_PORT = 65_535
 
 
-class ServiceSettings(BaseSettings):
+class WireSettings(BaseModel):
+    """Limits of the HTTP server itself; a request that breaks one never reaches the application."""
+
+    head_limit: int = Field(
+        default=32_768, ge=1024, description="Largest request line with its headers and trailers, bytes."
+    )
+    pipeline_limit: int = Field(
+        default=8, ge=0, description="Pipelined requests that may wait on one connection."
+    )
+    max_connections: int = Field(
+        default=4096, ge=1, description="Connections of each worker; 503 above it, and above the descriptors."
+    )
+    head_timeout: float = Field(
+        default=10.0, gt=0, description="Seconds for a request's head, from its first byte to its last."
+    )
+    keep_alive: float = Field(default=75.0, gt=0, description="Idle seconds before a connection is closed.")
+    body_timeout: float = Field(
+        default=20.0, gt=0, description="Seconds without a byte of a request body that is still to come."
+    )
+    answer_timeout: float = Field(
+        default=30.0, gt=0, description="Seconds in which a client reads nothing of an answer."
+    )
+    drain_grace: float = Field(
+        default=2.0,
+        ge=0,
+        description="Seconds in which a stopping worker still answers requests on idle connections.",
+    )
+
+
+class ServiceSettings(WireSettings, BaseSettings):
     """What each service can be told. A service subclasses this with its own prefix (`ITEMS_PORT`, …)."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
@@ -30,7 +59,6 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
     body_limit: int = Field(default=1_048_576, ge=1, description="Largest request body, bytes.")
-    keep_alive: int = Field(default=75, ge=1, description="Idle seconds before a connection is closed.")
     graceful_timeout: int = Field(
         default=25, ge=2, description="Seconds that requests in flight get after SIGTERM."
     )

@@ -5,12 +5,15 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
 import uvicorn
 
-from shared.worker import Protocol
+from shared.settings import WireSettings
+from shared.wire import Connections, Protocol
+from shared.worker import DrainingServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,9 @@ class LiveApp:
 
 
 @contextlib.asynccontextmanager
-async def served(app: Any) -> AsyncIterator[LiveApp]:
+async def served(
+    app: Any, *, limits: WireSettings | None = None, protocol: type[Protocol] = Protocol
+) -> AsyncIterator[LiveApp]:
     """Serve `app` with its lifespan, real sockets and the protocol that workers use.
 
     Raises RuntimeError when its lifespan fails.
@@ -30,9 +35,10 @@ async def served(app: Any) -> AsyncIterator[LiveApp]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
+    peers = Connections(limits or WireSettings(drain_grace=0))
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=partial(protocol, peers=peers),  # type: ignore[arg-type]  # it is called, like a class
         ws="none",
         lifespan="on",
         proxy_headers=False,
@@ -41,7 +47,7 @@ async def served(app: Any) -> AsyncIterator[LiveApp]:
         server_header=False,
     )
     config.timeout_graceful_shutdown = 3
-    server = _Server(config)
+    server = _Server(config, peers)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started:
@@ -58,11 +64,11 @@ async def served(app: Any) -> AsyncIterator[LiveApp]:
         listener.close()
 
 
-class _Server(uvicorn.Server):
+class _Server(DrainingServer):
     """Signals are the test runner's, and so is the exit; nothing is polled for."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, peers: Connections) -> None:
+        super().__init__(config, peers)
         self.leave = asyncio.Event()
 
     async def main_loop(self) -> None:

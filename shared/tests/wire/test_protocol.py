@@ -1,4 +1,4 @@
-"""What the worker's protocol makes of bytes on a raw socket: ours, and httptools' pinned."""
+"""What the protocol makes of bytes on a raw socket: ours, and httptools' pinned."""
 
 import asyncio
 import json
@@ -10,11 +10,12 @@ import pytest_asyncio
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
+from shared.settings import WireSettings
 from shared.testing import LiveApp, served
-from shared.worker import LONGEST_HEAD
 
 router = APIRouter()
 Talk = Callable[..., Any]
+LONGEST_HEAD = WireSettings().head_limit
 
 
 @router.api_route("/echo", methods=["GET", "POST"])
@@ -22,12 +23,21 @@ async def echo(request: Request) -> str:
     return (await request.body()).decode("latin-1")
 
 
-@router.get("/endless")
-async def answer_endlessly(request: Request) -> StreamingResponse:
+told = asyncio.Event()
+
+
+@router.get("/tell")
+async def tell() -> None:
+    told.set()
+
+
+@router.api_route("/until-told", methods=["GET", "POST"])
+async def answer_until_told() -> StreamingResponse:
     async def parts() -> AsyncIterator[bytes]:
         yield b"begun"
-        while not await request.is_disconnected():
-            yield b"."
+        await told.wait()
+        told.clear()
+        yield b"ended"
 
     return StreamingResponse(parts())
 
@@ -48,8 +58,11 @@ def problem(answer: bytes) -> tuple[int, str]:
     assert b"content-type: application/problem+json" in head.lower()
     assert b"connection: close" in head.lower()
     status = int(head.split(b" ")[1])
-    assert json.loads(body)["status"] == status
-    return status, json.loads(body)["code"]
+    members = json.loads(body)
+    assert members["status"] == status
+    assert {"type", "title", "instance", "request_id"} <= members.keys()
+    assert f"x-request-id: {members['request_id']}".encode() in head
+    return status, members["code"]
 
 
 REFUSED = {
@@ -70,6 +83,7 @@ REFUSED = {
     "two equal lengths": request("Content-Length: 2", "Content-Length: 2", body="ab"),
     "two lengths": request("Content-Length: 2", "Content-Length: 3", body="abc"),
     "list of lengths": request("Content-Length: 2, 2", body="ab"),
+    "length of 5,000 digits": request("Content-Length: " + "0" * 4999 + "2", body="ab"),
     "length beyond 64 bits": request("Content-Length: 99999999999999999999999", body="ab"),
     "TE before CL": request("Transfer-Encoding: chunked", "Content-Length: 2", body="0\r\n\r\n"),
     "CL before TE": request("Content-Length: 2", "Transfer-Encoding: chunked", body="0\r\n\r\n"),
@@ -120,9 +134,25 @@ async def test_the_rest_after_a_refusal_is_not_read(live: LiveApp, talk: Talk) -
 
 async def test_garbage_does_not_end_up_in_an_answer_that_is_under_way(live: LiveApp, talk: Talk) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
-    writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /until-told HTTP/1.1\r\nHost: x\r\n\r\n")
     received = await reader.readuntil(b"begun")
     writer.write(b"\x00garbage\r\n\r\n")
+    await live.client.get("/tell")
+    async with asyncio.timeout(10):
+        received += await reader.read(-1)
+    writer.close()
+    answer, _, refusal = received.partition(b"0\r\n\r\n")
+    assert answer.endswith(b"ended\r\n")
+    assert problem(refusal) == (400, "malformed_request")
+
+
+async def test_garbage_in_the_body_of_an_answer_that_has_begun_closes_without_a_word(
+    live: LiveApp, talk: Talk
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
+    writer.write(b"POST /until-told HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    received = await reader.readuntil(b"begun")
+    writer.write(b"zz\r\n")
     async with asyncio.timeout(10):
         received += await reader.read(-1)
     writer.close()
