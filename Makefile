@@ -68,7 +68,7 @@ bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside 
 	$(LOADTESTS)/python -m loadtests.bench.gateway $(ARGS)
 
 train: .venv/.services .venv/.development ## rebuild the price model from the diamonds table
-	$(BIN)/python -m ml_predict.training
+	$(BIN)/python -m ml_training
 
 format: .venv/.services .venv/.development ## format and mend what can be mended
 	$(BIN)/ruff check --fix --quiet . || true

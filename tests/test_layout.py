@@ -18,7 +18,14 @@ SERVICES = {name: folder for name, folder in APPLICATIONS.items() if name != "ga
 SHARED = ROOT / "shared/src/shared"
 LOADTESTS = ROOT / "loadtests/src/loadtests"
 STACK = ROOT / "deploy/stack/src/stack"
-PACKAGES = {**APPLICATIONS, "shared": SHARED, "loadtests": LOADTESTS, "stack": STACK}
+TRAINING = ROOT / "services/ml-predict/src/ml_training"
+PACKAGES = {
+    **APPLICATIONS,
+    "shared": SHARED,
+    "loadtests": LOADTESTS,
+    "stack": STACK,
+    "ml_training": TRAINING,
+}
 
 ROOMS = ("main", "settings", "dependencies", "routes", "schemas", "service", "exceptions", "__main__")
 GATEWAY_ROOMS = ("main", "settings", "dependencies", "routes", "exceptions", "__main__")

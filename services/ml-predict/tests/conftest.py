@@ -12,7 +12,7 @@ from ml_predict.card import ModelCard
 from ml_predict.main import create_app
 from ml_predict.model import PriceModel, read_card
 from ml_predict.settings import MlPredictSettings
-from ml_predict.training.data import Split, clean, read_table, split
+from ml_training.data import Split, clean, read_table, split
 from shared.testing import LiveApp, TestIdentity, served
 
 MEMBER = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ from ml_predict.card import ModelCard
 from ml_predict.exceptions import FeaturesDiffer, ModelFileCorrupt, ModelMissing
 from ml_predict.model import PriceModel
 from ml_predict.schemas import DiamondFeatures
-from ml_predict.training.data import Split
+from ml_training.data import Split
 
 THREADS = Path("/proc/self/task")
 
@@ -134,7 +134,7 @@ def test_serving_needs_nothing_that_only_training_needs() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own program
     loaded = set(done.stdout.split())
     assert "onnxruntime" in loaded
-    assert not {"onnx", "pandas", "plotnine", "skl2onnx", "sklearn"} & loaded
+    assert not {"ml_training", "onnx", "pandas", "plotnine", "skl2onnx", "sklearn"} & loaded
 
 
 @pytest.mark.skipif(not THREADS.is_dir(), reason="threads are counted as Linux shows them")

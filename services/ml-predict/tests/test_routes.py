@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from ml_predict.model import PriceModel
 from ml_predict.settings import MlPredictSettings
-from ml_predict.training.data import Split
+from ml_training.data import Split
 from shared.cache import request_client
 from shared.identity.revocations import publish_end
 from shared.testing import LiveApp, TestIdentity

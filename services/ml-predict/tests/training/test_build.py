@@ -7,9 +7,9 @@ import pytest
 
 from ml_predict.card import ModelCard
 from ml_predict.model import PriceModel
-from ml_predict.training.build import Build, ModelTooWeak, build
-from ml_predict.training.document import document
-from ml_predict.training.fit import Recipe
+from ml_training.build import Build, ModelTooWeak, build
+from ml_training.document import document
+from ml_training.fit import Recipe
 
 FEW_TREES = Recipe(n_estimators=10, learning_rate=0.3)
 

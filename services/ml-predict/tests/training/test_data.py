@@ -8,7 +8,7 @@ import pytest
 
 from ml_predict.card import ModelCard
 from ml_predict.schemas import DiamondFeatures
-from ml_predict.training.data import Split, clean, digest, sample, split, stones
+from ml_training.data import Split, clean, digest, sample, split, stones
 
 SAMPLE = Path(__file__).parents[4] / "deploy" / "diamonds.csv"
 

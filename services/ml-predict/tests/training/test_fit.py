@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ml_predict.training.data import SEED, Split, arrays
-from ml_predict.training.fit import ConversionDiffers, Recipe, convert, fit, largest_difference
+from ml_training.data import SEED, Split, arrays
+from ml_training.fit import ConversionDiffers, Recipe, convert, fit, largest_difference
 
 SMALL = Recipe(n_estimators=5)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ml_predict.training import __main__ as command
-from ml_predict.training.build import Build, build
-from ml_predict.training.fit import Recipe
+from ml_training import __main__ as command
+from ml_training.build import Build, build
+from ml_training.fit import Recipe
 
 
 def test_the_command_writes_the_model_and_the_sample(

@@ -7,8 +7,8 @@ import pytest
 
 from ml_predict.card import ModelCard
 from ml_predict.model import PriceModel, open_session
-from ml_predict.training.data import Split
-from ml_predict.training.measure import CalibrationTooSmall, calibrate, measure
+from ml_training.data import Split
+from ml_training.measure import CalibrationTooSmall, calibrate, measure
 
 
 def test_the_cards_figures_can_be_measured_again(model: PriceModel, parts: Split, card: ModelCard) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ml_predict.card import IntervalFacts, Metrics
 from ml_predict.features import CLARITY_COLUMN, Clarity
 from ml_predict.model import Float32s, Float64s, PriceModel, log_usd
-from ml_predict.training.data import arrays
+from ml_training.data import arrays
 
 LEVEL: Final = 0.9
 METHOD: Final = "Mondrian split conformal prediction by clarity grade, on absolute errors in log USD"

@@ -11,10 +11,10 @@ import pandas as pd
 from ml_predict.card import Metrics, ModelCard, TargetFacts
 from ml_predict.model import PriceModel, open_session
 from ml_predict.schemas import ModelRef
-from ml_predict.training import data, fit
-from ml_predict.training.document import document
-from ml_predict.training.facts import artefact_facts, data_facts, feature_facts
-from ml_predict.training.measure import calibrate, measure
+from ml_training import data, fit
+from ml_training.document import document
+from ml_training.facts import artefact_facts, data_facts, feature_facts
+from ml_training.measure import calibrate, measure
 
 NAME: Final = "diamond-price"
 VERSION: Final = "1"

@@ -8,7 +8,7 @@ from sklearn.ensemble import GradientBoostingRegressor
 
 from ml_predict.card import ArtefactFacts, DataFacts, FeatureFacts
 from ml_predict.features import FEATURES, Feature
-from ml_predict.training import data, fit
+from ml_training import data, fit
 
 
 def artefact_facts(

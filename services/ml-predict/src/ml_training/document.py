@@ -126,7 +126,7 @@ def _remake(card: ModelCard) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in card.libraries.items())
     return f"""## Making it again
 
-`python -m ml_predict.training` with the extra `train` gives the same bytes under the same versions on the
+`python -m ml_training` with the extra `train` gives the same bytes under the same versions on the
 same kind of processor, and refuses to write a model that is worse than it should be.
 
 - Recipe: {recipe}; seed {card.seed}

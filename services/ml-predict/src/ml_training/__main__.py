@@ -1,21 +1,21 @@
-"""`python -m ml_predict.training`: rebuild the price model, its card and the sample of held-out diamonds."""
+"""`python -m ml_training`: rebuild the price model, its card and the sample of held-out diamonds."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from ml_predict.training.build import ModelTooWeak, build
-from ml_predict.training.data import read_table, sample
-from ml_predict.training.fit import ConversionDiffers
-from ml_predict.training.measure import CalibrationTooSmall
+from ml_training.build import ModelTooWeak, build
+from ml_training.data import read_table, sample
+from ml_training.fit import ConversionDiffers
+from ml_training.measure import CalibrationTooSmall
 
-MEMBER = Path(__file__).parents[3]
+MEMBER = Path(__file__).parents[2]
 DEPLOY = MEMBER.parents[1] / "deploy"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0, or 1 with one line when the model is not good enough to be written."""
-    parser = argparse.ArgumentParser(prog="python -m ml_predict.training", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ml_training", description=__doc__)
     parser.add_argument("--repository", type=Path, default=MEMBER / "models", help="model repository")
     parser.add_argument("--sample", type=Path, default=DEPLOY / "diamonds.csv", help="held-out rows as CSV")
     options = parser.parse_args(arguments)

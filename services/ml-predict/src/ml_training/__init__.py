@@ -1,0 +1,1 @@
+"""Builds the models of the repository. The service needs neither this package nor its libraries."""
