@@ -51,6 +51,13 @@ def test_a_service_has_secrets_and_a_database_where_it_owns_one(service: Service
     assert migrations.is_dir() == service.database
 
 
+@SERVICES
+def test_one_variable_switches_every_service_to_production(service: Service) -> None:
+    assert re.search(
+        rf"{service.variable}_ENVIRONMENT: (&environment \$|\*environment)", compose()[service.name]
+    )
+
+
 def test_no_two_processes_share_a_port() -> None:
     ports = [port for service in services().values() for port in (service.port, service.metrics_port)]
     further = [

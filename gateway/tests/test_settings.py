@@ -23,12 +23,28 @@ def start(monkeypatch: pytest.MonkeyPatch):
     return start
 
 
-def test_without_more_than_it_needs_it_has_the_shipped_routes_and_no_cors(start) -> None:
+def test_without_more_than_it_needs_it_has_the_shipped_routes(start) -> None:
     settings = start()
     assert settings.port == 8000
-    assert settings.cors_origins == ()
     assert settings.routes.match("GET", "/items") is not None
     assert set(settings.upstreams) == {"users", "items", "ml-predict"}
+
+
+LOCAL = {
+    *("http://localhost:3000", "http://localhost:5173", "http://localhost:8080"),
+    *("http://127.0.0.1:3000", "http://127.0.0.1:5173", "http://127.0.0.1:8080"),
+}
+
+
+def test_local_front_ends_are_allowed_in_development_only(start) -> None:
+    assert set(start().allowed_origins) == LOCAL
+    assert set(start(GATEWAY_CORS_ORIGINS="").allowed_origins) == LOCAL
+    assert start(GATEWAY_ENVIRONMENT="production").allowed_origins == ()
+
+
+def test_origins_that_are_given_are_the_only_ones(start) -> None:
+    assert start(GATEWAY_CORS_ORIGINS="https://shop.example").allowed_origins == ("https://shop.example",)
+    assert start(GATEWAY_CORS_ORIGINS="none").allowed_origins == ()
 
 
 def test_origins_are_separated_by_commas(start) -> None:

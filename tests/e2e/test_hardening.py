@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 SERVICES = ("gateway", "users", "items", "ml-predict")
 SERVERS = (*SERVICES, "postgres", "redis")
-STEPS = ("secrets", "provision", "users-migrate", "items-migrate")
+STEPS = ("secrets", "provision", "users-migrate", "items-migrate", "sample")
 PLAN = tomllib.loads((ROOT / "deploy" / "secrets.toml").read_text())
 HOLDERS = {name: files for name, files in PLAN.items() if name in SERVERS}  # the others are steps
 

@@ -15,6 +15,10 @@ from shared.settings import RemoteIdentitySettings, ServiceSettings
 
 DEFAULT_ROUTES = Path(__file__).parent / "routes.toml"
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
+# Where the development servers of the usual front-end tools listen.
+LOCAL_FRONT_ENDS = tuple(
+    f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (3000, 5173, 8080)
+)
 UPSTREAM = re.compile(r"http://[^\s/?#@]+/?")
 
 
@@ -29,9 +33,10 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
     ml_predict_url: str = "http://127.0.0.1:8003"
     routes_file: Path = DEFAULT_ROUTES
 
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
-        description="Exact origins, separated by commas: https://shop.example,http://localhost:3000",
+    cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        default=None,
+        description="Exact origins, separated by commas: https://shop.example,http://localhost:3000. "
+        "Unset: the usual local front ends in development, none in production. `none`: none.",
     )
     connect_timeout: float = Field(default=1.0, gt=0, description="Seconds for a connection to an upstream.")
     upstream_connections: int = Field(default=256, ge=1, description="Of each worker to each upstream.")
@@ -40,13 +45,15 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return () if value == "none" else tuple(filter(None, map(str.strip, value.split(","))))
 
     @field_validator("cors_origins")
     @classmethod
-    def _exact(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+    def _exact(cls, origins: tuple[str, ...] | None) -> tuple[str, ...] | None:
         """An origin is scheme, host and port as browsers write them; `*` would trust every site."""
-        for origin in origins:
+        for origin in origins or ():
             if not ORIGIN.fullmatch(origin):
                 raise ValueError("each origin must be exact, like https://shop.example")
         return origins
@@ -58,6 +65,12 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
         if not UPSTREAM.fullmatch(url) or not parts.hostname or parts.port == 0:  # above 65535 it raises
             raise ValueError("an upstream is http://host:port")
         return url.rstrip("/")
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        if self.cors_origins is not None:
+            return self.cors_origins
+        return LOCAL_FRONT_ENDS if self.environment == "development" else ()
 
     @property
     def upstreams(self) -> dict[str, str]:

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from stack.exceptions import StackFailed
 from stack.folder import emptied, locked, secrets_in
 from stack.journey.__main__ import make_journey
+from stack.journey.sample import SampleSettings
 from stack.journey.traveller import StepFailed
 from stack.leftovers import Children
 from stack.ports import check_ports
 from stack.settings import INTERRUPTED, StackSettings
 from stack.system import Stack
 from stack.terminal import Terminal
-
-SAMPLE = 60
 
 
 def run(settings: StackSettings, terminal: Terminal, *, leave: bool) -> int:
@@ -86,7 +85,7 @@ async def _journey(settings: StackSettings, terminal: Terminal) -> int:
     """The sample is loaded once for each data folder."""
     loaded = settings.folder / "sample-loaded"
     try:
-        await make_journey(settings.url("gateway"), terminal, 0 if loaded.exists() else SAMPLE)
+        await make_journey(settings.url("gateway"), terminal, 0 if loaded.exists() else SampleSettings().size)
     except StepFailed as error:
         terminal.bad(f"\nfailed: {error}")
         return 1

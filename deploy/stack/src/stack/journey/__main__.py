@@ -6,7 +6,7 @@ import asyncio
 import httpx2
 
 from stack.journey.diamonds import diamonds
-from stack.journey.sample import load_sample
+from stack.journey.sample import Market, load_sample
 from stack.journey.steps import travel
 from stack.journey.traveller import FIELD, StepFailed, Traveller
 from stack.terminal import Terminal
@@ -23,7 +23,7 @@ async def make_journey(url: str, terminal: Terminal, sample: int = 0) -> None:
     known = diamonds()
     async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=TIMEOUT) as client:
         if sample:
-            await load_sample(client, known[:sample])
+            await load_sample(Market(client), known[:sample])
             terminal.line(f"{sample} real diamonds listed")
         terminal.heading("The journey. Each line can be pasted into a shell; this one comes first")
         terminal.command(FIELD)

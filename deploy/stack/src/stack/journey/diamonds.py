@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stack.catalogue import ROOT
-
-HELD_OUT = ROOT / "deploy" / "diamonds.csv"
 CURRENCY = "USD"
 _GRADES = frozenset({"cut", "color", "clarity"})
 
@@ -32,8 +29,9 @@ class Diamond:
         }
 
 
-def diamonds(path: Path = HELD_OUT) -> list[Diamond]:
-    with path.open(newline="") as rows:
+def diamonds(path: Path | None = None) -> list[Diamond]:
+    """`path`: else the repository's file."""
+    with (path or Path(__file__).parents[4] / "diamonds.csv").open(newline="") as rows:
         return [_diamond(row) for row in csv.DictReader(rows)]
 
 
