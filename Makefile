@@ -30,6 +30,15 @@ install: .venv/.services .venv/.development loadtests/.venv/.installed ## instal
 demo: .venv/.services ## run the whole system without Docker and try it; EXIT=1 stops afterwards
 	@exec $(BIN)/python -m stack $(if $(EXIT),--exit)
 
+dev: .venv/.services ## one service with reload beside the running demo: SERVICE=items
+	@exec $(BIN)/python -m stack.dev $(SERVICE)
+
+logs: .venv/.services ## one request's way through all services: ID=<X-Request-ID>; without it the newest lines
+	@$(BIN)/python -m stack.logs $(ID)
+
+admin: .venv/.services ## make an account an administrator: EMAIL=ada@example.com
+	@$(BIN)/python -m stack.inside users users.admin grant $(EMAIL)
+
 up: ## run the whole system with Docker Compose, until it is healthy
 	docker compose up --build --wait
 
@@ -56,9 +65,9 @@ soak: .venv/.services .venv/.development loadtests/.venv/.installed ## the long 
 	$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
 	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml -m soak --timeout 7200 $(ARGS)
 
-load: loadtests/.venv/.installed ## load on whatever runs at HOST; USERS, RATE, TIME
+load: loadtests/.venv/.installed ## load on whatever runs at HOST; USERS, RATE, TIME, ARGS=--help for all options
 	$(LOADTESTS)/python -m loadtests.run $(if $(HOST),--host $(HOST)) $(if $(USERS),--users $(USERS)) \
-	  $(if $(RATE),--rate $(RATE)) $(if $(TIME),--time $(TIME))
+	  $(if $(RATE),--rate $(RATE)) $(if $(TIME),--time $(TIME)) $(ARGS)
 
 tune: .venv/.services loadtests/.venv/.installed ## find Facet's worker counts; SERVICE, SLO, BUDGET (CPUs), QUICK=1; writes deploy/workers.env
 	$(LOADTESTS)/facet-tune facet $(if $(SERVICE),--service $(SERVICE)) $(if $(SLO),--slo $(SLO)) \
@@ -83,7 +92,7 @@ lock: $(UV) ## pin all versions anew
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo up test slowest check e2e soak load tune bench-gateway train format lock clean
+.PHONY: help install demo dev logs admin up test slowest check e2e soak load tune bench-gateway train format lock clean
 
 $(UV):
 	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from stack.catalogue import ROOT
@@ -45,6 +46,34 @@ def test_the_commands_work_twice_on_the_readers_own_item(demo: Demo) -> None:
     for printed in (first, second):
         assert printed.count('"name":"Round diamond, 0.71 ct"') >= 2  # the one read, and in the list
         assert '"estimate"' in printed
+
+
+def test_one_command_shows_a_request_in_every_service_that_saw_it(demo: Demo) -> None:
+    account = {"username": "ada@example.com", "password": "correct horse battery"}
+    token = httpx2.post(f"{demo.gateway}/auth/token", data=account).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    listing = {"name": "seen", "price": "1.00"}
+    answer = httpx2.post(f"{demo.gateway}/items", json=listing, headers=headers)
+    shown = made(demo, "logs", ID=answer.headers["X-Request-ID"])
+    lines = [line for line in shown.splitlines() if "path=/items" in line]
+    assert {line.split()[1] for line in lines} == {"gateway", "items"}
+    assert all("method=POST" in line and "status=201" in line for line in lines)
+
+
+def test_one_command_makes_an_administrator(demo: Demo) -> None:
+    assert "make admin EMAIL=" in demo.output
+    assert "ada@example.com is an administrator now" in made(demo, "admin", EMAIL="ada@example.com")
+
+
+def made(demo: Demo, target: str, **given: str) -> str:
+    """What `make TARGET NAME=VALUE …` prints."""
+    words = ["make", "--no-print-directory", "-o", ".venv/.services", target]
+    words += [f"{name}={value}" for name, value in given.items()]
+    run = subprocess.run(  # noqa: S603 - ours
+        words, cwd=ROOT, env=demo.environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 def test_a_setting_turns_the_sample_off(demo: Demo) -> None:

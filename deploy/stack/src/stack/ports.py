@@ -13,11 +13,11 @@ def check_ports(settings: StackSettings) -> None:
         if port in seen:
             raise StackFailed(f"{name} and {seen[port]} are both {port}")
         seen[port] = name
-        if not _free(port):
+        if not is_free(port):
             raise StackFailed(f"port {port} is in use: stop what uses it, or set {name} to a free one")
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections do not block a port
         try:

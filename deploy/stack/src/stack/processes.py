@@ -53,14 +53,14 @@ class ServiceProcess(ModuleProcess):
             connection.close()
 
 
-def environment(
+def own_environment(
     service: Service,
     settings: StackSettings,
     secrets: Path,
     postgres: EmbeddedPostgres,
     valkey: EmbeddedValkey,
 ) -> dict[str, str]:
-    """The whole environment, then what the stack decides; TMPDIR so that nothing is left in /tmp."""
+    """What the stack decides, without a secret; TMPDIR so that nothing is left in /tmp."""
     own = {
         "HOST": HOST,
         "PORT": str(settings.port(service.name)),
@@ -74,7 +74,12 @@ def environment(
     if service.database:
         own["DATABASE_URL"] = postgres.url(service.name, service.name)
     prefixed = {f"{service.variable}_{key}": value for key, value in own.items()}
-    return {**worker_counts(), **os.environ, **prefixed, "TMPDIR": str(settings.folder / "tmp")}
+    return {**prefixed, "TMPDIR": str(settings.folder / "tmp")}
+
+
+def completed(own: dict[str, str]) -> dict[str, str]:
+    """The whole environment of a process: the caller's, the worker counts, and what the stack decides."""
+    return {**worker_counts(), **os.environ, **own}
 
 
 def for_further(service: Service, process: FurtherProcess, environment: dict[str, str]) -> dict[str, str]:

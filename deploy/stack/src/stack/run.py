@@ -13,6 +13,7 @@ from stack.journey.sample import SampleSettings
 from stack.journey.traveller import StepFailed
 from stack.leftovers import Children
 from stack.ports import check_ports
+from stack.running import write_running
 from stack.settings import INTERRUPTED, StackSettings
 from stack.system import Stack
 from stack.terminal import Terminal
@@ -55,6 +56,7 @@ async def _live(
         stack = build()
     except RuntimeError as error:
         raise StackFailed(str(error)) from error
+    write_running(settings.folder, stack.environments)
     terminal.line(f"Facet, embedded: data, secrets and logs in {settings.folder}")
     life = asyncio.create_task(_until_told(stack, settings, terminal, leave=leave))
     try:
@@ -103,6 +105,9 @@ def _show_around(settings: StackSettings, terminal: Terminal) -> None:
         ("what is ready", f"{gateway}/ready"),
         ("metrics", f"http://127.0.0.1:PORT/metrics, PORT one of {metrics}"),
         ("logs", f"{settings.folder / 'logs'}/*.log"),
+        ("one request", "make logs ID=<its X-Request-ID>"),
+        ("administrator", "make admin EMAIL=<the account's email>"),
+        ("one service", "make dev SERVICE=items: with reload, beside the running rest"),
         ("start afresh", f"stop it, then delete {settings.folder}"),
         ("stop", "Ctrl-C"),
     ):

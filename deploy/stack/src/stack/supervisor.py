@@ -18,10 +18,19 @@ STOP_TIMEOUT = 30.0  # seconds to stop in: a service lets requests in flight fin
 
 
 class Supervisor:
-    """`say` gets one line for whatever a person should know."""
+    """`say` gets one line for whatever a person should know.
 
-    def __init__(self, say: Callable[[str], None], children: Children) -> None:
+    While `borrowed(name)` is true a child stays stopped, because somebody else runs it.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        children: Children,
+        borrowed: Callable[[str], bool] = lambda _name: False,
+    ) -> None:
         self._say = say
+        self._borrowed = borrowed
         self._children = children
         self._started: list[ChildServer] = []
         self._watches: dict[ChildServer, asyncio.Task[None]] = {}
@@ -82,7 +91,10 @@ class Supervisor:
         pause = FIRST_PAUSE
         while True:
             born = time.monotonic()
-            how = await _gone(child)
+            how = await self._gone(child)
+            if self._borrowed(child.name):
+                await self._wait_for_its_return(child)
+                continue
             died = time.monotonic()
             pause = FIRST_PAUSE if died - born > SETTLED else pause
             self._say(f"{child.name} {how}; starting it again")
@@ -93,6 +105,26 @@ class Supervisor:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
+    async def _gone(self, child: ChildServer) -> str:
+        """Returns when the child has ended, or is to be stopped because somebody borrows it."""
+        while child.process is not None and not self._borrowed(child.name):
+            status = child.process.poll()
+            if status is not None:
+                return (
+                    f"was ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
+                )
+            await asyncio.sleep(LOOK)
+        return "did not start"
+
+    async def _wait_for_its_return(self, child: ChildServer) -> None:
+        self._say(f"{child.name} is stopped: make dev runs it")
+        await self._end(child)
+        while True:
+            await asyncio.sleep(LOOK)
+            if not self._borrowed(child.name) and await self._again(child):
+                break
+        self._say(f"{child.name} is started again: make dev has ended")
+
     async def _again(self, child: ChildServer) -> bool:
         if child.process is not None:
             kill_group(child.process.pid)  # workers outlive a killed master, and would keep its port
@@ -101,12 +133,3 @@ class Supervisor:
             await self._launch(child)
             return True
         return False
-
-
-async def _gone(child: ChildServer) -> str:
-    while child.process is not None:
-        status = child.process.poll()
-        if status is not None:
-            return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
-        await asyncio.sleep(LOOK)
-    return "did not start"

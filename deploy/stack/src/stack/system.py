@@ -1,6 +1,7 @@
 """The system's parts and the order in which they start: each as soon as what it needs is there."""
 
 import asyncio
+import functools
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -12,6 +13,7 @@ import httpx2
 from shared.embedded import EmbeddedPostgres, EmbeddedValkey
 from shared.embedded.child import ChildServer
 from shared.provision import provision
+from stack.borrowing import is_borrowed
 from stack.catalogue import Service
 from stack.exceptions import StackFailed
 from stack.folder import redis_users
@@ -19,10 +21,11 @@ from stack.leftovers import Children
 from stack.processes import (
     ModuleProcess,
     ServiceProcess,
-    environment,
+    completed,
     for_further,
     for_migrations,
     migrate,
+    own_environment,
 )
 from stack.settings import StackSettings
 from stack.supervisor import Supervisor
@@ -42,7 +45,9 @@ class Stack:
         self._logs = logs
         self._terminal = terminal
         self._born = time.monotonic()
-        self._supervisor = Supervisor(terminal.line, children)
+        self._supervisor = Supervisor(
+            terminal.line, children, functools.partial(is_borrowed, settings.folder)
+        )
         self._postgres = EmbeddedPostgres(
             settings.folder / "postgres", self._secret("postgres", "postgres"), logs / "postgres.log"
         )
@@ -52,6 +57,10 @@ class Stack:
             logs / "valkey.log",
             redis_users(secrets),
         )
+        self.environments = {
+            name: own_environment(service, settings, secrets, self._postgres, self._valkey)
+            for name, service in settings.services.items()
+        }
         self._processes = {name: list(self._of(service)) for name, service in settings.services.items()}
 
     async def up(self) -> None:
@@ -83,16 +92,13 @@ class Stack:
 
     def _of(self, service: Service) -> Iterator[ModuleProcess]:
         """The service's web server and its further processes."""
-        given = self._environment(service)
+        given = completed(self.environments[service.name])
         yield ServiceProcess(
             service, self._settings.port(service.name), given, self._logs / f"{service.name}.log"
         )
         for name, further in service.processes.items():
             log = self._logs / f"{name}.log"
             yield ModuleProcess(name, further.module, for_further(service, further, given), log)
-
-    def _environment(self, service: Service) -> dict[str, str]:
-        return environment(service, self._settings, self._secrets, self._postgres, self._valkey)
 
     async def _databases(self) -> None:
         await self._start(self._postgres)
@@ -107,8 +113,8 @@ class Stack:
         await asyncio.gather(*needs)
         if service.database:
             log = self._logs / f"{service.name}-migrations.log"
-            given = for_migrations(service, self._environment(service), self._secrets)
-            await migrate(service, given, log)
+            given = for_migrations(service, self.environments[service.name], self._secrets)
+            await migrate(service, completed(given), log)
         await asyncio.gather(*map(self._start, self._processes[service.name]))
 
     async def _start(self, child: ChildServer) -> None:

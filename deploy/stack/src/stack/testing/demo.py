@@ -24,12 +24,13 @@ class Demo:
         self.folder = folder
         self.ports = ports or free_ports()
         self.gateway = f"http://127.0.0.1:{self.ports['GATEWAY_PORT']}"
+        self.environment = {**os.environ, **self.ports, "FACET_FOLDER": str(folder)}
         handle, name = tempfile.mkstemp(prefix="facet-demo-")
         self._output = Path(name)
         self.process = subprocess.Popen(  # noqa: S603 - the command is ours
             [sys.executable, "-m", "stack", "--folder", str(folder), *options],
             cwd=ROOT,
-            env={**os.environ, **self.ports, **changed},
+            env={**self.environment, **changed},
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=subprocess.STDOUT,
