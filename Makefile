@@ -39,6 +39,9 @@ logs: .venv/.services ## one request's way through all services: ID=<X-Request-I
 admin: .venv/.services ## make an account an administrator: EMAIL=ada@example.com
 	@$(BIN)/python -m stack.inside users users.admin grant $(EMAIL)
 
+migration: .venv/.development ## write a migration from what changed in tables.py: SERVICE=items MESSAGE="add a colour"
+	@$(BIN)/python -m stack.migration $(SERVICE) "$(MESSAGE)"
+
 up: ## run the whole system with Docker Compose, until it is healthy
 	docker compose up --build --wait
 
@@ -92,7 +95,7 @@ lock: $(UV) ## pin all versions anew
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo dev logs admin up test slowest check e2e soak load tune bench-gateway train format lock clean
+.PHONY: help install demo dev logs admin migration up test slowest check e2e soak load tune bench-gateway train format lock clean
 
 $(UV):
 	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }
