@@ -1,6 +1,7 @@
 """Finding the highest rate that meets the SLO: on an exact curve, with luck, and with a broken generator."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,42 @@ def test_a_good_guess_costs_two_measurements() -> None:
     curve = Curve(500)
     Search(SLO, Plan(), curve).find(curve.capacity * 0.99, step=1.05, resolution=1.11)
     assert len(curve.rates) == 2
+
+
+def test_without_any_knowledge_what_an_overload_answers_is_the_guess() -> None:
+    class Overloaded(Curve):
+        def __call__(self, rate: float, seconds: float) -> Measurement:
+            return replace(super().__call__(rate, seconds), answered=min(rate, self.throughput))
+
+    curve = Overloaded(500)
+    found = Search(SLO, Plan(), curve).find(20, step=1.4, resolution=1.15, known=False)
+    assert found.rate == pytest.approx(curve.capacity, rel=0.03)
+    assert curve.rates[:4] == [20, 80, 320, 1280]
+    assert len(curve.rates) <= 7
+
+
+def test_something_passing_is_measured_again_and_a_limit_is_not() -> None:
+    seen: list[float] = []
+
+    def disturbed(rate: float, _: float) -> Measurement:
+        seen.append(rate)
+        good = Histogram.of([0.01] * 2000)
+        reasons = ("steal",) if len(seen) < 4 else ()
+        return Measurement(
+            rate, rate, rate, 1, 1, good if rate < 100 else Histogram(), 0, 2000, invalid=reasons
+        )
+
+    Search(SLO, Plan(), disturbed).find(200, step=1.4, resolution=1.5)
+    assert seen[:4] == [200] * 4
+    seen.clear()
+
+    def refused(rate: float, _: float) -> Measurement:
+        seen.append(rate)
+        return Measurement(rate, 0, 0, 1, 1, Histogram(), invalid=("above the generator's limit",))
+
+    with pytest.raises(NothingValid, match="above the generator's limit"):
+        Search(SLO, Plan(), refused).find(200, step=1.4, resolution=1.5)
+    assert seen == [200]
 
 
 def test_what_never_meets_the_slo_has_no_capacity() -> None:

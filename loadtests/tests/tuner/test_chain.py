@@ -9,6 +9,7 @@ from loadtests.tuner.model import Configuration, Limits, Slo
 from loadtests.tuner.outcome import Verdict
 from loadtests.tuner.plan import Plan
 from loadtests.tuner.simulator.chain import Chain, ChainTarget
+from loadtests.tuner.summary import regrets
 
 MIB = 1024**2
 SLO = Slo(0.25)
@@ -52,3 +53,12 @@ def test_the_busiest_service_grows_first() -> None:
     grown = [line for line in tried if "one service larger" in line]
     assert "gateway=1 items=3" in " ".join(grown)
     assert not [line for line in grown if "gateway=3 items=1" in line]
+
+
+def test_what_rules_of_thumb_would_cost_a_chain_is_known() -> None:
+    limits = Limits(2, connections_per_worker=POOLS)
+    outcome = ChainSession(ChainTarget(Chain(CPU, MEMORY, limits), 1), SLO, Plan()).run()
+    found = {regret.rule: regret.lost for regret in regrets(outcome, limits)}
+    assert found["2n + 1"] is not None
+    assert found["1"] is not None
+    assert found["1"] > 0.1, "one worker of each cannot use both CPUs"

@@ -8,7 +8,7 @@ import pytest
 from loadtests.bench.environment import ROOT
 from loadtests.tuner.cli import main
 from loadtests.tuner.config import Cpus
-from loadtests.tuner.measuring.embedded import EmbeddedTarget
+from loadtests.tuner.measuring.embedded import SERVICES, EmbeddedTarget
 from loadtests.tuner.model import Configuration, Limits, Slo
 
 ANYWHERE = Cpus(frozenset(), frozenset())
@@ -16,16 +16,19 @@ ANYWHERE = Cpus(frozenset(), frozenset())
 
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(not (ROOT / ".venv/.services").exists(), reason="the services are not installed")
-def test_the_counts_asked_for_serve_the_public_pages() -> None:
-    target = EmbeddedTarget(("gateway", "items"), Slo(0.5), Limits(1), ANYWHERE)
+def test_the_counts_asked_for_serve_the_journeys_of_signed_in_people() -> None:
+    target = EmbeddedTarget(SERVICES, Slo(0.5), Limits(1), ANYWHERE)
     try:
-        target.roll_out(Configuration.of({"gateway": 1, "items": 2}))
+        target.roll_out(Configuration.of({**dict.fromkeys(SERVICES, 1), "items": 2}))
         assert target._process is not None
         family = psutil.Process(target._process.pid).children(recursive=True)
-        taken = target.measure(20, 2, 1)
+        taken = target.measure(30, 3, 1)
         assert taken.errors == 0
+        assert taken.requests == 90
         shares = taken.resources.worker_shares
-        assert {name: len(of) for name, of in shares.items()} == {"gateway": 1, "items": 2}
+        counts = {name: len(of) for name, of in shares.items()}
+        assert counts == {"gateway": 1, "users": 1, "items": 2, "ml-predict": 1}
+        assert all(taken.resources.service_cpus.values())
         assert (taken.resources.app_cpus or 0) > 0
         folder = target._folder
     finally:

@@ -1,10 +1,11 @@
 """The verdicts, on simulated systems made so that one of them is right."""
 
+import re
 from dataclasses import replace
 
 from loadtests.tuner.model import Configuration, Limits, Measurement, RollOutFailed, Slo
 from loadtests.tuner.outcome import Outcome, Verdict
-from loadtests.tuner.plan import Plan
+from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.session import Session
 from loadtests.tuner.simulator.system import Noise, System
 from loadtests.tuner.simulator.target import SimulatedTarget
@@ -108,3 +109,40 @@ def test_a_setting_that_helps_is_chosen_with_the_count() -> None:
     outcome = Session(Tunable(TWO, 1), SLO, Plan(), knobs=knobs).run()
     assert outcome.choice is not None
     assert dict(outcome.choice.knobs) == {"pool": "20"}
+
+
+def test_a_run_that_must_end_in_time_takes_the_rounds_that_fit() -> None:
+    target = SimulatedTarget(TWO, 1)
+    said: list[str] = []
+    plan = replace(QUICK, within=400.0)
+    outcome = Session(target, SLO, plan, said.append, repeat=True).run()
+    assert outcome.verdict is Verdict.DECIDED
+    assert target.clock < 480, "the simulated seconds: all of it, with the confirmation"
+    assert {len(taken) for taken in outcome.rounds.values()} <= {0, 3, 5}
+
+
+def test_with_hardly_any_time_two_are_raced() -> None:
+    outcome = Session(SimulatedTarget(TWO, 1), SLO, replace(QUICK, within=1.0)).run()
+    raced = [taken for taken in outcome.rounds.values() if taken]
+    assert [len(taken) for taken in raced] == [3, 3]
+    assert "there was no time to race it" in outcome.rejected.values()
+
+
+def test_progress_says_what_is_tried_and_why_and_how_long_it_takes() -> None:
+    said: list[str] = []
+    Session(SimulatedTarget(TWO, 1), SLO, QUICK, said.append).run()
+    assert said[0] == "1: a first look"
+    assert any(
+        re.fullmatch(r"\d+: round 2, at most \d+ \[\d+:\d\d gone, at most \d+:\d\d left\]", line)
+        for line in said
+    )
+
+
+def test_the_same_configuration_twice_shows_the_noise() -> None:
+    noisy = replace(TWO, noise=Noise(boot=0.1, measurement=0.005, mood=0.0))
+    floors = [
+        Session(SimulatedTarget(of, 3), SLO, QUICK, repeat=True).run().noise_floor for of in (TWO, noisy)
+    ]
+    assert floors[0] is not None
+    assert floors[1] is not None
+    assert floors[0] < 0.05 < floors[1]

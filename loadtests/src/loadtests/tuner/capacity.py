@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 from loadtests.tuner.evidence import Shown, shown
 from loadtests.tuner.model import Measurement, Slo
@@ -11,7 +10,8 @@ from loadtests.tuner.plan import Plan
 
 Measure = Callable[[float, float], Measurement]  # rate, seconds
 LOWEST_RATE = 0.2  # requests per second; what cannot do this has no capacity
-_INVALID_IN_A_ROW = 3
+_TRIES = 6  # of a measurement that something disturbed
+_FAST = 4.0  # from rate to rate, where nothing is known
 
 
 class NothingValid(Exception):
@@ -51,13 +51,13 @@ class Search:
     plan: Plan
     measure: Measure
 
-    def find(self, guess: float, *, step: float, resolution: float) -> Capacity:
-        """Raises NothingValid."""
-        trials = [self._trial(guess)]
+    def find(self, guess: float, *, step: float, resolution: float, known: bool = True) -> Capacity:
+        """`known` is False if the guess is no more than a place to begin. Raises NothingValid."""
+        trials = [self._trial(guess)] if known else self._explore(guess)
         stride = step
         while all(trial.met == trials[0].met for trial in trials):
             up = trials[0].met
-            rate = trials[-1].rate * (stride if up else 1 / stride)
+            rate = trials[-1].rate * stride if up else _lower(trials[-1], stride)
             if rate < LOWEST_RATE:
                 return Capacity(0.0, tuple(trials))
             trials.append(self._trial(rate))
@@ -68,23 +68,39 @@ class Search:
             low, high = _bracket(trials)
         return Capacity(_crossing(low, high, self.slo), tuple(trials))
 
+    def _explore(self, rate: float) -> list[Trial]:
+        """Four times the rate until the SLO is missed: the capacity is close to what was still answered."""
+        trials = [judge([self._valid(rate, self.plan.shortest)], self.slo)]
+        while trials[-1].met:
+            rate *= _FAST
+            trials.append(judge([self._valid(rate, self.plan.shortest)], self.slo))
+        if len(trials) > 1 and (likely := _lower(trials[-1], 1.0)) > trials[-2].rate:
+            trials.append(self._trial(likely))
+        return trials
+
     def _trial(self, rate: float) -> Trial:
         """Measures once more where the first measurement shows neither a pass nor a failure."""
-        taken = [self._valid(rate)]
+        seconds = self.plan.duration(rate)
+        taken = [self._valid(rate, seconds)]
         if _shows(taken, self.slo) is Shown.OPEN and taken[0].requests < self.plan.requests:
-            taken.append(self._valid(rate))
+            taken.append(self._valid(rate, seconds))
         return judge(taken, self.slo)
 
-    def _valid(self, rate: float) -> Measurement:
-        reasons: tuple[str, ...] = ()
-        for attempt in count(1):
-            taken = self.measure(rate, self.plan.duration(rate))
+    def _valid(self, rate: float, seconds: float) -> Measurement:
+        """Tries again what something passing disturbed, such as steal; not what will be the same again."""
+        for _ in range(_TRIES):
+            taken = self.measure(rate, seconds)
             if taken.valid:
                 return taken
-            reasons = taken.invalid
-            if attempt == _INVALID_IN_A_ROW:
+            if not taken.requests:
                 break
-        raise NothingValid("; ".join(reasons))
+        raise NothingValid("; ".join(taken.invalid))
+
+
+def _lower(trial: Trial, stride: float) -> float:
+    """The next rate below one that missed: not above what was answered of it."""
+    answered = trial.measurements[-1].answered
+    return min(trial.rate / stride, 0.95 * answered) if answered > 0 else trial.rate / max(stride, _FAST)
 
 
 def judge(taken: Sequence[Measurement], slo: Slo) -> Trial:

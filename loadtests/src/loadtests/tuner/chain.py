@@ -1,16 +1,21 @@
 """Tunes several services at once, under one budget of CPUs, memory and database connections.
 
-A first look starts with one worker each and grows one service at a time, always the one that helps most, as
-long as one helps and the budget allows it. What came close enters the same rounds as everywhere else.
+A first look starts with one worker each and grows one of the busiest services at a time, always the one that
+helps most, as long as one helps and the budget allows it. What came close enters the rounds, as always.
 """
 
+from loadtests.tuner import candidates
 from loadtests.tuner.capacity import Capacity
 from loadtests.tuner.model import Configuration
+from loadtests.tuner.race import AFTER
 from loadtests.tuner.runner import Runner
 from loadtests.tuner.screening import RESOLUTION, STEP, Screened
 from loadtests.tuner.session import Session
 
 _HELPS = 1.03  # times the capacity: worth a worker, as far as one look can tell
+_MOST = 2  # services that are tried larger at each step
+_BUSY = 0.15  # of the busiest one's CPU per worker: worth a try
+_STEPS = 3  # of the climb, as far as can be known before it
 _STALLED = 2  # rounds of the climb without any help, after which it ends
 
 
@@ -25,33 +30,55 @@ def climb(runner: Runner) -> Screened:
     """Raises NothingValid."""
     found: Screened = {}
     here = Configuration.of(dict.fromkeys(runner.target.services, 1))
+    runner.left = 2 * _STEPS + runner.plan.looks[0] * runner.plan.survivors + AFTER
     first = _look(runner, here, runner.plan.first_rate, found, "one worker each")
     if first is None or not first.rate:
         return found
     stalled = 0
     while stalled < _STALLED:
         start = found[here].rate
-        for neighbour in _larger(here):
+        neighbours = _larger(here, found[here])
+        for neighbour in neighbours:
             if neighbour not in found and neighbour not in runner.rejected:
                 _look(runner, neighbour, start, found, "one service larger")
-        near = [neighbour for neighbour in _larger(here) if neighbour in found]
+        near = [neighbour for neighbour in neighbours if neighbour in found]
         if not near:
             break
         here = max(near, key=lambda key: found[key].rate)
         stalled = 0 if found[here].rate > _HELPS * start else stalled + 1
+    _rules(runner, found)
     return found
+
+
+def _rules(runner: Runner, found: Screened) -> None:
+    """What people set without measuring: n or 2n + 1 workers for each service; n is the number of CPUs."""
+    thumb = candidates.rules_of_thumb(runner.target.limits)
+    for rule in ("n", "2n + 1"):
+        each = Configuration.of(dict.fromkeys(runner.target.services, thumb[rule]))
+        if each not in found and each not in runner.rejected:
+            best = max(capacity.rate for capacity in found.values())
+            _look(runner, each, best, found, f"{rule} each, as a rule of thumb says")
 
 
 def _look(
     runner: Runner, configuration: Configuration, guess: float, found: Screened, why: str
 ) -> Capacity | None:
-    capacity = runner.capacity(configuration, guess, step=STEP, resolution=RESOLUTION, why=why)
+    capacity = runner.capacity(
+        configuration, guess, step=STEP, resolution=RESOLUTION, why=why, known=bool(found)
+    )
     if capacity is not None:
         found[configuration] = capacity
     return capacity
 
 
-def _larger(here: Configuration) -> list[Configuration]:
-    """Each service in turn with half as many workers again, at least one more."""
+def _larger(here: Configuration, capacity: Capacity) -> list[Configuration]:
+    """The busiest services in turn with half as many workers again, at least one more."""
     counts = dict(here.workers)
-    return [Configuration.of({**counts, name: count + max(1, count // 2)}) for name, count in here.workers]
+    used = capacity.at_limit.resources.service_cpus
+    load = {name: used[name] / count if name in used else 1.0 for name, count in here.workers}
+    ranked = sorted(counts, key=lambda name: -load[name])
+    busy = [name for name in ranked if load[name] >= _BUSY * load[ranked[0]]]
+    return [
+        Configuration.of({**counts, name: counts[name] + max(1, counts[name] // 2)})
+        for name in (busy[:_MOST] if used else ranked)
+    ]

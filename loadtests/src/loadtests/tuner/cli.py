@@ -18,7 +18,7 @@ from loadtests.tuner.feasible import Feasible
 from loadtests.tuner.journal import Absent, Journal, JournalMismatch, Recorded, Unfinished
 from loadtests.tuner.measuring.calibration import Calibration, calibrate, stored
 from loadtests.tuner.measuring.command import App, CommandTarget
-from loadtests.tuner.measuring.embedded import TUNED, EmbeddedTarget
+from loadtests.tuner.measuring.embedded import POOLS, SERVICES, EmbeddedTarget
 from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo, Target
 from loadtests.tuner.notes import machine_notes
 from loadtests.tuner.outcome import Outcome, Verdict
@@ -121,8 +121,14 @@ def _run(options: argparse.Namespace) -> int:
 def _facet(options: argparse.Namespace) -> int:
     cpus = split(options.cpus)
     memory = size(options.memory) if options.memory else None
-    limits = Limits(len(cpus.target), memory=memory, max_workers=options.max_workers)
-    services = options.service or TUNED
+    limits = Limits(
+        len(cpus.target),
+        memory=memory,
+        database_connections=options.connections,
+        connections_per_worker=POOLS,
+        max_workers=options.max_workers,
+    )
+    services = options.service or SERVICES
     target = EmbeddedTarget(services, Slo(duration(options.slo)), limits, cpus)
     return _decide(ChainSession if len(services) > 1 else Session, target, target.app, options)
 
@@ -165,7 +171,7 @@ def _tune(
 ) -> tuple[Outcome, About]:
     plan = replace(QUICK if options.quick else Plan(), seed=options.seed)
     journal = Journal(_folder(options), _identity(app, plan))
-    outcome = session(Recorded(target, journal), app.slo, plan, _say, app.knobs).run()
+    outcome = session(Recorded(target, journal), app.slo, plan, _say, app.knobs, repeat=True).run()
     shared = app.target_cpus & app.load_cpus
     notes = ("The generator ran on the application's CPUs: the capacities are too low.",) if shared else ()
     command = f"facet-tune {shlex.join(options.given)}"
@@ -200,7 +206,7 @@ def _finish(outcome: Outcome, about: About, options: argparse.Namespace) -> None
 def _folder(options: argparse.Namespace) -> Path:
     given: Path | None = options.results
     if given is None and not hasattr(options, "file"):
-        return Path("reports/tuning") / "-".join(options.service or TUNED)
+        return Path("reports/tuning") / "-".join(options.service or SERVICES)
     return given or options.file.with_suffix(".tuning")
 
 
@@ -227,10 +233,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("file", type=Path)
         _common(command, act)
     facet = commands.add_parser("facet", help="tune Facet's own services in the embedded stack")
-    facet.add_argument("--service", action="append", choices=TUNED, help="by default all of these together")
+    facet.add_argument(
+        "--service", action="append", choices=SERVICES, help="by default all of these together"
+    )
     facet.add_argument("--slo", default="250ms", help="p99")
     facet.add_argument("--cpus", type=int, help="of the stack; the rest is the generator's")
     facet.add_argument("--memory", help="of all services together, such as 1GiB")
+    facet.add_argument("--connections", type=int, default=90, help="database connections of all services")
     facet.add_argument("--max-workers", type=int, help="of each service")
     _common(facet, _facet)
     return parser

@@ -75,6 +75,7 @@ class Resources:
     pss: int | None = None  # bytes, all processes of the application together
     worker_pss: int | None = None  # bytes, the largest worker process: what one more may add
     database_connections: int | None = None  # the most seen at once
+    service_cpus: Mapping[str, float] = field(default_factory=dict)  # of its workers, by service
     worker_shares: Mapping[str, Sequence[float]] = field(default_factory=dict)  # by service; sum to 1 each
 
 

@@ -25,6 +25,10 @@ def machine_notes(outcome: Outcome) -> Sequence[str]:
     clocks = [used.mhz for used in seen if used.mhz is not None]
     if clocks:
         found.append(f"The clock was at {min(clocks):,.0f} to {max(clocks):,.0f} MHz.")
+    if outcome.noise_floor is not None:
+        found.append(
+            f"One configuration, started twice at the beginning, differed by {outcome.noise_floor:.1%}."
+        )
     busiest = max((used.generator_cpus for used in seen if used.generator_cpus is not None), default=None)
     if busiest is not None:
         found.append(f"The generator used at most {busiest:.0%} of a CPU.")

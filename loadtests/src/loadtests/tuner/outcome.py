@@ -33,6 +33,12 @@ class Outcome:
     rejected: dict[Configuration, str] = field(default_factory=dict)  # never run, or dropped; and why
     confirmed: dict[Configuration, Capacity] = field(default_factory=dict)  # on one more fresh boot
     stress: dict[Configuration, Stress] = field(default_factory=dict)
+    repeated: tuple[float, float] | None = None  # capacities of one configuration, started twice
+
+    @property
+    def noise_floor(self) -> float | None:
+        """By how much two results of the same configuration differed, as a share."""
+        return abs(self.repeated[1] / self.repeated[0] - 1) if self.repeated else None
 
     def capacities(self) -> Mapping[Configuration, float]:
         """The geometric mean of the rounds where there were any, else the screening's."""

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`looks` are the only numbers of rounds after which the data may decide; all share `error`."""
+    """`looks` are the only numbers of rounds after which the data may decide; those for which there is time
+    share `error`.
+    """
 
     margin: float = 0.05  # a configuration this much below the best is as good as the best
     error: float = 0.05  # risk that any statement of the whole run is wrong
@@ -16,18 +18,18 @@ class Plan:
     first_rate: float = 20.0  # requests per second per worker, where nothing is known
     survivors: int = 5  # configurations that enter the rounds
     seed: int = 1
+    within: float | None = None  # seconds of the whole run: no more rounds than fit
 
     @property
     def rounds(self) -> int:
         return self.looks[-1]
-
-    @property
-    def look_error(self) -> float:
-        return self.error / len(self.looks)
 
     def duration(self, rate: float) -> float:
         """Seconds that hold enough requests for the percentile, within the bounds."""
         return min(self.seconds, max(self.shortest, self.requests / rate))
 
 
-QUICK = Plan(looks=(3, 5), seconds=5.0, shortest=2.0, survivors=3)
+# Ends within ten minutes, calibration and reports included, and decides more coarsely for it.
+QUICK = Plan(
+    margin=0.1, looks=(3, 5, 8, 12), seconds=4.0, shortest=3.0, requests=700, survivors=3, within=510.0
+)

@@ -1,5 +1,6 @@
 """Rounds over the surviving configurations, looked at after fixed numbers of rounds only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from loadtests.tuner.capacity import Capacity
@@ -7,6 +8,8 @@ from loadtests.tuner.model import Configuration
 from loadtests.tuner.order import order
 from loadtests.tuner.runner import Runner
 from loadtests.tuner.statistics import Comparison, compare
+
+AFTER = 2  # searches after the race: the choice is confirmed and stressed
 
 _STEP = 1.05
 _RESOLUTION = 1.11
@@ -31,19 +34,33 @@ class Race:
         if len(running) == 1:
             self.good = running
             return
-        plan = runner.plan
-        for turn in range(plan.rounds):
-            for key in order(running, turn, plan.seed):
-                self._measure(runner, key, f"round {turn + 1}, at most {plan.rounds}")
+        looks = self._looks(runner)
+        running = [key for key in running if key not in self.dropped]
+        for turn in range(looks[-1]):
+            runner.left = (looks[-1] - turn) * len(running) + AFTER
+            for key in order(running, turn, runner.plan.seed):
+                self._measure(runner, key, turn, f"round {turn + 1}, at most {looks[-1]}")
             running = [key for key in running if key not in runner.rejected]
-            if turn + 1 in plan.looks and self._look(running, plan.look_error, plan.margin):
+            error = runner.plan.error / len(looks)
+            if turn + 1 in looks and self._look(running, error, runner.plan.margin):
                 return
             running = [key for key in running if key not in self.dropped]
 
-    def _measure(self, runner: Runner, key: Configuration, why: str) -> None:
+    def _looks(self, runner: Runner) -> Sequence[int]:
+        """Those for which there is time, fixed before the first round. The slowest go, if none would fit."""
+        plan, running = runner.plan, sorted(self.guesses, key=lambda key: -self.guesses[key])
+        if plan.within is None:
+            return plan.looks
+        left = plan.within - runner.target.spent - AFTER * runner.pace
+        while len(running) > 2 and left < plan.looks[0] * len(running) * runner.pace:  # noqa: PLR2004 - a race
+            self.dropped[running.pop()] = "there was no time to race it"
+        fitting = left / (len(running) * runner.pace)
+        return [look for look in plan.looks if look <= fitting] or plan.looks[:1]
+
+    def _measure(self, runner: Runner, key: Configuration, turn: int, why: str) -> None:
         taken = self.rounds[key]
         guess = taken[-1].rate if taken and taken[-1].rate else self.guesses[key]
-        found = runner.capacity(key, guess, step=_STEP, resolution=_RESOLUTION, why=why)
+        found = runner.capacity(key, guess, step=_STEP, resolution=_RESOLUTION, why=why, block=turn)
         if found is not None:
             taken.append(found)
 

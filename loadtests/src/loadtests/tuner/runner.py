@@ -17,24 +17,49 @@ class Runner:
         self.target, self.slo, self.plan, self.say = target, slo, plan, say
         self.feasible = Feasible(target.limits)
         self.rejected: dict[Configuration, str] = {}
+        self.left = 0  # searches for a capacity that are still to come, at most
+        self._done = 0
         self._search = Search(slo, plan, self.measure)
         self._seed = plan.seed * 1_000_000
         self._current: Configuration | None = None
 
+    @property
+    def pace(self) -> float:
+        """Seconds that one search takes, the start of the configuration included."""
+        return self.target.spent / max(1, self._done)
+
     def capacity(
-        self, configuration: Configuration, guess: float, *, step: float, resolution: float, why: str
+        self,
+        configuration: Configuration,
+        guess: float,
+        *,
+        step: float,
+        resolution: float,
+        why: str,
+        block: int | None = None,
+        known: bool = True,
     ) -> Capacity | None:
-        """On a fresh boot; None, and `rejected`, if that must not or cannot be. Raises NothingValid."""
-        if not self.boot(configuration, why):
+        """On a fresh boot; None, and `rejected`, if that must not or cannot be. Raises NothingValid.
+
+        All searches of one `block` have the same schedules, so that their luck drops out of comparisons.
+        """
+        booted = self.boot(configuration, why)
+        self.left -= 1
+        if not booted:
             return None
-        found = self._search.find(guess, step=step, resolution=resolution)
+        before = self._seed
+        if block is not None:
+            self._seed = self.plan.seed * 1_000_000 + 500_000 + block * 100
+        found = self._search.find(guess, step=step, resolution=resolution, known=known)
+        self._seed = before if block is not None else self._seed
+        self._done += 1
         self.say(f"{configuration.label}: {found.rate:,.1f} requests/s within the SLO")
         return found
 
     def boot(self, configuration: Configuration, why: str) -> bool:
         refusal = self.feasible.refusal(configuration)
         if refusal is None:
-            self.say(f"{configuration.label}: {why}")
+            self.say(f"{configuration.label}: {why}{self._clock()}")
             try:
                 self.target.roll_out(configuration)
             except RollOutFailed as error:
@@ -53,3 +78,14 @@ class Runner:
         if self._current is not None:
             self.feasible.learn(self._current, taken)
         return taken
+
+    def _clock(self) -> str:
+        """Such as ` [3:20 gone, at most 5:10 left]`."""
+        if not self._done:
+            return ""
+        left = f", at most {_minutes(self.left * self.pace)} left" if self.left > 0 else ""
+        return f" [{_minutes(self.target.spent)} gone{left}]"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from loadtests.tuner import candidates
 from loadtests.tuner.capacity import Capacity
 from loadtests.tuner.model import Configuration
+from loadtests.tuner.race import AFTER
 from loadtests.tuner.runner import Runner
 
 STEP = 1.4
@@ -26,7 +27,12 @@ def screen(runner: Runner, service: str, knobs: Mapping[str, str] | None = None)
     def look(count: int, why: str) -> bool:
         configuration = Configuration.of({service: count}, **(knobs or {}))
         capacity = runner.capacity(
-            configuration, _guess(rates(), count, runner), step=STEP, resolution=RESOLUTION, why=why
+            configuration,
+            _guess(rates(), count, runner),
+            step=STEP,
+            resolution=RESOLUTION,
+            why=why,
+            known=any(rates().values()),
         )
         if capacity is not None:
             found[count] = capacity
@@ -36,7 +42,10 @@ def screen(runner: Runner, service: str, knobs: Mapping[str, str] | None = None)
         return {count: capacity.rate for count, capacity in found.items()}
 
     thumb = candidates.rules_of_thumb(runner.target.limits)
-    for count in candidates.ladder(runner.target.limits):
+    ladder = candidates.ladder(runner.target.limits)
+    later = runner.plan.looks[0] * runner.plan.survivors + AFTER
+    for place, count in enumerate(ladder):
+        runner.left = len(ladder) - place + later
         if candidates.lost(rates()) and count not in thumb.values():
             continue
         if not look(count, "a first look"):

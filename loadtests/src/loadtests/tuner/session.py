@@ -26,14 +26,23 @@ def _silent(_: str) -> None:
 class Session:
     """Tunes the workers of one service. `say` hears what is tried and why.
 
+    `repeat` starts the smallest configuration twice and records how far the two results are apart.
+
     `knobs` are further settings with their values. Worker counts are screened with the first value of each;
     the other values are then tried on the best count, and meet it in the rounds if they come close.
     """
 
     def __init__(
-        self, target: Target, slo: Slo, plan: Plan, say: Say = _silent, knobs: Knobs | None = None
+        self,
+        target: Target,
+        slo: Slo,
+        plan: Plan,
+        say: Say = _silent,
+        knobs: Knobs | None = None,
+        *,
+        repeat: bool = False,
     ) -> None:
-        self.knobs = knobs or {}
+        self.knobs, self.repeat = knobs or {}, repeat
         self.runner = Runner(target, slo, plan, say)
         self.outcome = Outcome(rejected=self.runner.rejected)
 
@@ -42,6 +51,8 @@ class Session:
         try:
             self.outcome.screened = self.screen()
             if any(found.rate > 0 for found in self.outcome.screened.values()):
+                if self.repeat:
+                    self._repeat()
                 self._decide()
             else:
                 self._conclude(Verdict.INVALID, "no configuration meets the SLO at any rate")
@@ -67,6 +78,19 @@ class Session:
                 )
                 if capacity is not None:
                     found[other] = capacity
+
+    def _repeat(self) -> None:
+        """A/A: the same configuration once more, which tells how much of a difference is noise."""
+        found, runner = self.outcome, self.runner
+        smallest = min(found.screened, key=lambda key: key.total_workers)
+        first = found.screened[smallest].rate
+        if first <= 0:
+            return
+        why = "once more, to see the noise"
+        again = runner.capacity(smallest, first, step=STEP, resolution=RESOLUTION, why=why)
+        if again is not None and again.rate > 0:
+            found.repeated = (first, again.rate)
+            runner.say(f"{smallest.label}: the two results differ by {found.noise_floor:.1%}")
 
     def _decide(self) -> None:
         found, runner = self.outcome, self.runner

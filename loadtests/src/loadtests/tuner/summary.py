@@ -34,11 +34,12 @@ class Regret:
 
 
 def regrets(outcome: Outcome, limits: Limits) -> list[Regret]:
-    """Of the rules 1, n, n + 1, 2n and 2n + 1, where one service was tuned."""
+    """Of the rules 1, n, n + 1, 2n and 2n + 1, where one service was tuned; of each service, if several."""
     rates: dict[int, float] = {}
     for key, rate in outcome.capacities().items():
-        rates[key.total_workers] = max(rate, rates.get(key.total_workers, 0.0))
-    refused = {key.total_workers: why for key, why in outcome.rejected.items()}
+        if (each := _each(key)) is not None:
+            rates[each] = max(rate, rates.get(each, 0.0))
+    refused = {_each(key): why for key, why in outcome.rejected.items()}
     best = outcome.capacities()[outcome.choice] if outcome.choice else 0.0
     found = []
     for rule, count in candidates.rules_of_thumb(limits).items():
@@ -47,6 +48,12 @@ def regrets(outcome: Outcome, limits: Limits) -> list[Regret]:
         else:
             found.append(Regret(rule, count, None, refused.get(count, "not measured")))
     return found
+
+
+def _each(key: Configuration) -> int | None:
+    """The count that all services have; None if they differ."""
+    counts = {count for _, count in key.workers}
+    return counts.pop() if len(counts) == 1 else None
 
 
 def trials(outcome: Outcome) -> Mapping[Configuration, list[Trial]]:

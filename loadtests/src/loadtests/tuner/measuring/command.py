@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ _START = 30.0  # seconds until it is ready
 _STOP = 20.0  # seconds that it may take to end by itself
 _WARM_UP = 1.0  # seconds of one step
 _WARM_UPS = 6
+_STABLE = 0.8  # times the median latency of the step before
 _TURNS = 20  # connections per worker that take turns
 _STOPPING = {signal.SIGINT, signal.SIGTERM}
 
@@ -60,7 +62,7 @@ class CommandTarget:
         self.values = dict(app.values)
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
-        self._workers = 1
+        self._counts = {"app": 1}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
 
     @property
@@ -80,7 +82,8 @@ class CommandTarget:
 
     def _roll_out(self, configuration: Configuration) -> None:
         self._stop()
-        self._port, self._workers = free_port(), configuration.total_workers
+        self._reset()
+        self._port, self._counts = free_port(), dict(configuration.workers)
         self._log.truncate(0)
         with _uninterrupted():
             self._process = subprocess.Popen(  # noqa: S603 - the user's own command
@@ -94,6 +97,7 @@ class CommandTarget:
                 preexec_fn=self._prepare,  # noqa: PLW1509 - no threads here
             )
         self._wait()
+        self._prepare_load()
         self._warm_up()
 
     def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
@@ -141,7 +145,7 @@ class CommandTarget:
         for pid, cpu in after.workers.items():
             service = self._service(after.modules[pid])
             if service is not None:
-                by_service.setdefault(service, []).append(cpu - before.workers.get(pid, 0.0))
+                by_service.setdefault(service, []).append(max(0.0, cpu - before.workers.get(pid, 0.0)))
         cpu, database = max(0.0, after.cpu - before.cpu), max(0.0, after.database - before.database)
         return Resources(
             app_cpus=cpu / done.elapsed,
@@ -152,10 +156,15 @@ class CommandTarget:
             mhz=during.mhz,
             pss=after.pss,
             worker_pss=after.largest,
+            service_cpus={name: sum(used) / done.elapsed for name, used in by_service.items()},
             worker_shares={
                 name: [cpu / sum(used) for cpu in used] for name, used in by_service.items() if sum(used) > 0
             },
         )
+
+    @property
+    def _workers(self) -> int:
+        return sum(self._counts.values())
 
     def _use(self) -> Use:
         return use(self._process.pid) if self._process else Use()
@@ -166,6 +175,12 @@ class CommandTarget:
 
     def _environment(self, _configuration: Configuration) -> dict[str, str]:
         return {}
+
+    def _reset(self) -> None:
+        """Before a start: the state that the run before left."""
+
+    def _prepare_load(self) -> None:
+        """When it is ready: what the requests need, such as accounts."""
 
     def _service(self, _module: str) -> str | None:
         """The service whose worker runs this module; None if it is none."""
@@ -194,15 +209,28 @@ class CommandTarget:
         return False
 
     def _warm_up(self) -> None:
-        """Until every worker has used CPU for answers, or long enough: the report shows uneven shares."""
-        first = self._use().workers
+        """Until every worker has served and answers no longer become faster, or long enough."""
+        first, before = self._use().workers, math.inf
         for step in range(_WARM_UPS):
-            generate(self._load(30.0 * self._workers, _WARM_UP, step), self.app.load_cpus)
-            now = self._use().workers
-            if sum(now[pid] > first.get(pid, 0.0) for pid in now) >= self._workers and step > 0:
+            done = generate(self._load(30.0 * self._workers, _WARM_UP, step), self.app.load_cpus)
+            now = self._use()
+            median = Histogram({int(bucket): count for bucket, count in done.latencies.items()}).percentile(
+                50
+            )
+            if self._served(first, now) and median > _STABLE * before:
                 return
-        if len(now) < self._workers:
-            raise RollOutFailed(f"{len(now)} of {self._workers} workers are there: {self._last_words()}")
+            before = median
+        if len(now.workers) < self._workers:
+            raise RollOutFailed(
+                f"{len(now.workers)} of {self._workers} workers are there: {self._last_words()}"
+            )
+
+    def _served(self, first: Mapping[int, float], now: Use) -> bool:
+        """True if as many workers of each service as were asked for used CPU meanwhile."""
+        worked = Counter(
+            self._service(now.modules[pid]) for pid, used in now.workers.items() if used > first.get(pid, 0.0)
+        )
+        return all(worked[service] >= count for service, count in self._counts.items())
 
     def _last_words(self) -> str:
         self._log.seek(0)

@@ -9,16 +9,16 @@ from loadtests.bench.environment import ROOT
 from loadtests.bench.rig import free_port
 from loadtests.tuner.config import Cpus
 from loadtests.tuner.measuring.command import App, CommandTarget
-from loadtests.tuner.measuring.requests import Request
+from loadtests.tuner.measuring.journeys import JOURNEYS, SAMPLE, people
 from loadtests.tuner.model import Configuration, Limits, Slo
 
 SERVICES = ("gateway", "users", "items", "ml-predict")
-TUNED = ("gateway", "items")  # those that the public requests below pass
-# What everybody may read: half pages of listings, half single ones of the sixty that the stack begins with.
-PUBLIC = (Request("/items?skip={int:0-40}&limit=20"), Request("/items/{int:1-60}"))
+POOLS = {"users": 5, "items": 5}  # database connections of a worker
 
 
 class EmbeddedTarget(CommandTarget):
+    """`services` are tuned; the others run one worker each. Every start begins with empty databases."""
+
     def __init__(self, services: Sequence[str], slo: Slo, limits: Limits, cpus: Cpus) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="facet-tune-"))
         self._folder.chmod(0o755)  # Postgres is another user when root runs this
@@ -27,10 +27,10 @@ class EmbeddedTarget(CommandTarget):
             App(
                 name=f"Facet's {' and '.join(services)}",
                 command=".venv/bin/python -m stack",
-                requests=PUBLIC,
+                requests=JOURNEYS,
                 slo=slo,
                 limits=limits,
-                ready="/items/60",
+                ready=f"/items/{SAMPLE}",
                 cwd=ROOT,
                 target_cpus=cpus.target,
                 load_cpus=cpus.load,
@@ -41,14 +41,14 @@ class EmbeddedTarget(CommandTarget):
         super().close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _reset(self) -> None:
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
+
+    def _prepare_load(self) -> None:
+        self.values = dict(people(self._port))
+
     def _arguments(self, _configuration: Configuration) -> list[str]:
-        return [
-            str(ROOT / ".venv/bin/python"),
-            "-m",
-            "stack",
-            "--folder",
-            str(self._folder / "data"),
-        ]
+        return [str(ROOT / ".venv/bin/python"), "-m", "stack", "--folder", str(self._folder / "data")]
 
     def _environment(self, configuration: Configuration) -> dict[str, str]:
         counts = {**dict.fromkeys(SERVICES, 1), **dict(configuration.workers)}

@@ -83,8 +83,10 @@ def _regrets(outcome: Outcome, about: About) -> str:
         for r in regrets(outcome, about.limits)
     ]
     heading = f"<h2>What the rules of thumb would cost (n = {about.limits.cpus:g} CPUs)</h2>"
-    only = outcome.choice is None or len(outcome.choice.workers) == 1
-    return heading + _table(("rule", "workers", "against the choice"), rows) if only else ""
+    several = outcome.choice is not None and len(outcome.choice.workers) > 1
+    return heading + _table(
+        ("rule", "workers of each service" if several else "workers", "against the choice"), rows
+    )
 
 
 def _lost(share: float) -> str:

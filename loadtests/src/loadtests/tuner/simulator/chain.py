@@ -71,6 +71,7 @@ class ChainTarget:
         self.chain = chain
         self.broken: list[str] = []
         self.measurements = 0
+        self.spent = 0.0
         self._source = np.random.default_rng(seed)
         self._speed = 1.0
         self._running = Configuration.of(dict.fromkeys(chain.cpu, 1))
@@ -91,6 +92,7 @@ class ChainTarget:
 
     def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
         self.measurements += 1
+        self.spent += seconds
         speed = self._speed * float(np.exp(self._source.normal(0, self.chain.noise)))
         taken = self.chain.sample(self._running, rate, seconds, speed, np.random.default_rng(seed))
         good = taken[taken <= _OPEN]
@@ -101,6 +103,7 @@ class ChainTarget:
         answered = min(rate, most * speed)
         used = Resources(
             app_cpus=answered * sum(self.chain.cpu.values()),
+            service_cpus={name: answered * cpu for name, cpu in self.chain.cpu.items()},
             pss=sum(self.chain.memory[name] * count for name, count in self._running.workers),
             worker_pss=max(self.chain.memory.values()),
         )
