@@ -61,6 +61,25 @@ async def test_one_failed_check_is_503_and_shows_all(make_app: Callable[..., Any
     assert "hush" not in answer.text
 
 
+async def test_what_others_need_is_reported_but_does_not_count(make_app: Callable[..., Any]) -> None:
+    checks = [Check("database", answers), Check("prices", fails, required=False)]
+    async with served(make_app(checks=checks)) as live:
+        answer = await live.client.get("/ready")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    shown = answer.json()["checks"]["prices"]
+    assert (shown["ok"], shown["required"], shown["reason"]) == (False, False, "ConnectionRefusedError")
+
+
+async def test_a_failed_check_that_counts_is_named_without_those_that_do_not(
+    make_app: Callable[..., Any],
+) -> None:
+    checks = [Check("database", fails), Check("prices", fails, required=False)]
+    async with served(make_app(checks=checks)) as live:
+        problem = (await live.client.get("/ready")).json()
+    assert problem["detail"] == "Not ready: database."
+    assert set(problem["checks"]) == {"database", "prices"}
+
+
 async def test_a_probe_may_say_why_and_what_it_found(make_app: Callable[..., Any]) -> None:
     async def lags() -> None:
         raise CheckFailed("two of three away", {"away": ["items", "users"]})

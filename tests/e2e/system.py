@@ -39,7 +39,13 @@ class System:
         return found
 
     def ready(self) -> bool:
-        return self.answers("/ready") == httpx2.codes.OK
+        """The gateway and everything behind it."""
+        return self.answers("/ready") == httpx2.codes.OK and not self.reported()
+
+    def reported(self) -> set[str]:
+        """What the gateway reports as not ready."""
+        checks = self.client.get("/ready").json()["checks"]
+        return {name for name, check in checks.items() if not check["ok"]}
 
     def answers(self, path: str, method: str = "GET", **given: Any) -> int:
         """The status; 0 when no answer comes."""

@@ -114,13 +114,35 @@ def test_without_postgres_it_is_not_ready_and_comes_back(
 ) -> None:
     with unattended(demo):
         os.kill(demo.process_of("bin/postgres -D"), signal.SIGKILL)
-        eventually(lambda: status(client, "/ready") == 503)
+        eventually(lambda: {"users", "items"} <= not_ready(client))
         eventually(lambda: status(client, "/items", headers=headers) == 503)
         problem = client.get("/items", headers=headers)
         assert problem.headers["Content-Type"] == "application/problem+json"
         assert problem.headers["Retry-After"]
-    eventually(lambda: status(client, "/ready") == 200)
+    eventually(lambda: not not_ready(client))
     eventually(lambda: status(client, "/items", headers=headers) == 200)
+
+
+def not_ready(client: httpx2.Client) -> set[str]:
+    """What the gateway reports as not ready."""
+    checks = client.get("/ready").json()["checks"]
+    return {name for name, check in checks.items() if not check["ok"]}
+
+
+def test_without_the_model_server_listings_and_logins_go_on(
+    demo: Demo, client: httpx2.Client, headers: dict[str, str]
+) -> None:
+    with unattended(demo):
+        for process, command in demo.processes().items():
+            if "-m ml_predict" in command:
+                os.kill(process, signal.SIGKILL)
+        eventually(lambda: not_ready(client) == {"ml-predict"})
+        assert status(client, "/ready") == 200
+        assert status(client, "/items") == 200
+        assert status(client, "/users/me", headers=headers) == 200
+        form = {"username": "fault@example.com", "password": "a fault on purpose"}
+        assert client.post("/auth/token", data=form).status_code == 200
+    eventually(lambda: not not_ready(client))
 
 
 def test_without_redis_callers_are_served_and_readiness_shows_that_nobody_listens(

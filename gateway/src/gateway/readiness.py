@@ -1,11 +1,16 @@
-"""Whether the gateway is ready: its own needs, and the state of each upstream."""
+"""The state of each upstream, as the gateway's `/ready` reports it.
+
+It does not count: an upstream that is down takes its own paths out of service, and must not take the others.
+"""
 
 import httpx2
 
+from shared.at_most_every import AtMostEvery
 from shared.health import Check, CheckFailed
 
 PATIENCE = 1.5  # seconds for each step: an upstream gives its own checks one
 ALTOGETHER = 1.75  # the whole answer must come within two
+PAUSE = 1.0  # seconds between two questions, however often the gateway is asked
 
 
 def upstream_check(name: str, url: str, client: httpx2.AsyncClient) -> Check:
@@ -21,7 +26,7 @@ def upstream_check(name: str, url: str, client: httpx2.AsyncClient) -> Check:
         if not response.is_success:
             raise CheckFailed("not ready", _failed_checks(response))
 
-    return Check(name, probe, timeout=ALTOGETHER)
+    return Check(name, AtMostEvery(PAUSE, probe), timeout=ALTOGETHER, required=False)
 
 
 def _failed_checks(response: httpx2.Response) -> list[str]:

@@ -1,4 +1,4 @@
-"""`/health`: the process is alive. `/ready`: what it needs answers, each within its time."""
+"""`/health`: the process is alive. `/ready`: it can do its work; what others need is only reported."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from shared.exceptions import Unavailable
 from shared.problems import Problem
@@ -15,12 +15,15 @@ from shared.problems import Problem
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must answer. `probe` raises when it does not; what it returns is shown, but for the
-    bare True of a ping."""
+    """`probe` raises when something is wrong; what it returns is shown, except for the bare True of a ping.
+
+    A check that is not `required` is reported, and the service is ready all the same.
+    """
 
     name: str
     probe: Callable[[], Awaitable[Any]]
     timeout: float = 1.0
+    required: bool = True
 
 
 class CheckFailed(Exception):
@@ -39,6 +42,7 @@ class Alive(BaseModel):
 
 class CheckResult(BaseModel):
     ok: bool
+    required: bool = Field(default=True, description="False: reported, but no condition of being ready.")
     duration_ms: float
     reason: str | None = None
     info: Any = None
@@ -69,10 +73,10 @@ def health_router(service: str, version: str) -> APIRouter:
 
 
 async def readiness(checks: list[Check]) -> Ready:
-    """Run all checks at once. Raises NotReady, which shows each result, when one of them fails."""
+    """Run all checks at once. Raises NotReady, which shows each result, when a required one fails."""
     results = dict(zip((c.name for c in checks), await asyncio.gather(*map(run, checks)), strict=True))
-    if not all(result.ok for result in results.values()):
-        failed = ", ".join(name for name, result in results.items() if not result.ok)
+    if failing := [name for name, result in results.items() if result.required and not result.ok]:
+        failed = ", ".join(failing)
         shown = {name: result.model_dump(exclude_none=True) for name, result in results.items()}
         raise NotReady(f"Not ready: {failed}.", checks=shown)
     return Ready(checks=results)
@@ -92,4 +96,6 @@ async def run(check: Check) -> CheckResult:
     except Exception as error:  # noqa: BLE001 - whatever a probe raises means: not ready
         reason = type(error).__name__  # the message could hold an address or a name that is nobody's business
     elapsed = round((perf_counter() - started) * 1000, 1)
-    return CheckResult(ok=reason is None, duration_ms=elapsed, reason=reason, info=info)
+    return CheckResult(
+        ok=reason is None, required=check.required, duration_ms=elapsed, reason=reason, info=info
+    )

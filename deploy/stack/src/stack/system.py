@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx2
@@ -122,14 +123,14 @@ class Stack:
         self._terminal.line(f"  {child.name:<12} up after {self.age:.1f} s")
 
     async def _ready(self) -> None:
-        """Raises StackFailed with the gateway's own words when it does not become ready."""
+        """Waits for the gateway and everything behind it. Raises StackFailed with the gateway's own words."""
         last = "no answer"
         deadline = time.monotonic() + READY_WITHIN
         async with httpx2.AsyncClient(base_url=self._settings.url("gateway"), trust_env=False) as client:
             while time.monotonic() < deadline:
                 try:
                     response = await client.get("/ready")
-                    if response.status_code == HTTPStatus.OK:
+                    if response.status_code == HTTPStatus.OK and _all_ok(response.json()):
                         return
                     last = response.text
                 except httpx2.TransportError as error:
@@ -144,3 +145,8 @@ class Stack:
 
     def _secret(self, holder: str, name: str) -> str:
         return (self._secrets / holder / f"{name}_password").read_text().strip()
+
+
+def _all_ok(ready: dict[str, Any]) -> bool:
+    """True if what the gateway reports, but does not count, is ready too."""
+    return all(check["ok"] for check in ready["checks"].values())
