@@ -20,6 +20,8 @@ import ml_predict.routes
 import ml_predict.settings
 import users.main
 import users.routes
+from gateway.route_table import load_routes
+from gateway.settings import DEFAULT_ROUTES
 from shared.cache import request_client
 from shared.database import Database
 from shared.testing import served
@@ -100,6 +102,22 @@ def table() -> dict[str, str]:
 def test_every_route_has_a_row_and_every_row_a_route() -> None:
     assert set(ROWS) == set(table())
     assert all(len(row.split()) == len(CALLERS) for row in ROWS.values())
+
+
+UPSTREAMS = {"users": "users", "items": "items", "ml": "ml-predict"}
+
+
+@pytest.mark.parametrize("route", [route for route in ROWS if "/internal/" not in route])
+def test_the_gateway_opens_each_route_to_those_who_may_use_it(route: str) -> None:
+    """Paths in its table are exact, so a route without a line there is 404."""
+    method, path = route.split()
+    found = load_routes(DEFAULT_ROUTES, set(UPSTREAMS.values())).match(method, path)
+    assert found is not None
+    assert (found.path, found.upstream) == (path, UPSTREAMS[table()[route]])
+    by_caller = dict(zip(CALLERS, ROWS[route].split(), strict=True))
+    admins_only = by_caller["owner"] == "403" and by_caller["admin"] != "403"
+    everyone = "role:admin" if admins_only else "required"
+    assert found.auth == (everyone if by_caller["anonymous"] == "401" else "public")
 
 
 @dataclass

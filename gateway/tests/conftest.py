@@ -25,19 +25,21 @@ TABLE = """
 [defaults]
 methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 upstream = "items"
-auth = "public"
 timeout = 20.0
 body_limit = 100_000_000
 
 [[route]]
 prefix = "/items"
+auth = "public"
 
 [[route]]
 prefix = "/items/small"
+auth = "public"
 body_limit = 1000
 
 [[route]]
 prefix = "/impatient"
+auth = "public"
 timeout = 0.3
 
 [[route]]
@@ -54,6 +56,7 @@ auth = "role:admin"
 
 [[route]]
 prefix = "/read"
+auth = "public"
 methods = ["GET"]
 
 [[route]]

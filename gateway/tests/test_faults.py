@@ -158,8 +158,9 @@ async def test_an_upstream_that_dies_and_comes_back_is_used_again(
 async def test_one_upstream_that_is_down_takes_no_other_along(
     make_door, unused_tcp_port: int, answer, upstreams
 ) -> None:
-    routes = '[defaults]\nmethods=["GET"]\nauth="public"\ntimeout=5.0\nbody_limit=1\n'
-    routes += '[[route]]\nprefix="/a"\nupstream="users"\n[[route]]\nprefix="/b"\nupstream="ml-predict"\n'
+    routes = '[defaults]\nmethods=["GET"]\ntimeout=5.0\nbody_limit=1\n'
+    routes += '[[route]]\nprefix="/a"\nupstream="users"\nauth="public"\n'
+    routes += '[[route]]\nprefix="/b"\nupstream="ml-predict"\nauth="public"\n'
     door = await make_door(routes=routes, users_url=f"http://127.0.0.1:{unused_tcp_port}")
     upstreams.predict.answer = answer(b"alive")
     assert (await door.client.get("/a")).status_code == 503

@@ -12,6 +12,7 @@ from gateway.settings import DEFAULT_ROUTES
 UPSTREAMS = {"users", "items", "ml-predict"}
 ROW = '[[route]]\nprefix = "/a"\nmethods = ["GET"]\nupstream = "items"\nauth = "public"\n'
 WHOLE = ROW + "timeout = 1.0\nbody_limit = 10\n"
+EXACT = WHOLE.replace('prefix = "/a"', 'path = "/a/{a_id}"')
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def table(*rows: tuple[str, list[str]], **same) -> RouteTable:
 
 def prefix_of(routes: RouteTable, method: str, path: str) -> str | None:
     route = routes.match(method, path)
-    return None if route is None else route.prefix
+    return None if route is None else route.template
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,54 @@ def test_a_longer_prefix_without_the_method_leaves_it_to_the_shorter() -> None:
     assert prefix_of(routes, "POST", "/a") is None
 
 
+def exact(*rows: tuple[str, str]) -> RouteTable:
+    fixed = {"upstream": "items", "auth": "public", "timeout": 1, "body_limit": 1}
+    return RouteTable.model_validate(
+        {"routes": [{"path": path, "methods": methods.split(), **fixed} for path, methods in rows]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "template"),
+    [
+        ("/a", "/a"),
+        ("/a/5", "/a/{a_id}"),
+        ("/a/me", "/a/me"),
+        ("/a/me/b", "/a/me/b"),
+        ("/a/5/b", "/a/{a_id}/b"),
+        ("/a/5/c", None),
+        ("/a/5/b/c", None),
+        ("/a/", None),
+        ("/a//b", None),
+        ("/b", None),
+    ],
+)
+def test_a_path_is_exact_and_a_literal_segment_wins(path: str, template: str | None) -> None:
+    declared = ["/a", "/a/{a_id}", "/a/me", "/a/{a_id}/b", "/a/me/b"]
+    for rows in (declared, declared[::-1]):
+        assert prefix_of(exact(*((row, "GET") for row in rows)), "GET", path) == template
+
+
+def test_a_path_that_opens_one_method_opens_nothing_below_it() -> None:
+    routes = exact(("/users", "POST"), ("/users/{user_id}", "GET"))
+    assert routes.match("POST", "/users/5") is None
+    assert routes.allowed("/users/5") == ["GET", "HEAD"]
+    assert routes.match("POST", "/users/5/anything") is None
+    assert routes.allowed("/users/5/anything") == []
+
+
+def test_a_dot_in_a_path_is_a_dot() -> None:
+    assert exact(("/jwks.json", "GET")).match("GET", "/jwksxjson") is None
+
+
+def test_a_path_wins_over_a_prefix() -> None:
+    fixed = {"methods": ["GET"], "upstream": "items", "auth": "public", "timeout": 1, "body_limit": 1}
+    rows = [{"prefix": "/a", **fixed}, {"path": "/a/b", **fixed}, {"path": "/a/{x}/c", **fixed}]
+    routes = RouteTable.model_validate({"routes": rows})
+    paths = ("/a", "/a/b", "/a/b/c", "/a/d", "/a/b/c/d")
+    assert [prefix_of(routes, "GET", path) for path in paths] == ["/a", "/a/b", "/a/{x}/c", "/a", "/a"]
+
+
 def test_get_covers_head_and_nothing_else_does() -> None:
     routes = table(("/a", ["GET"]), ("/b", ["POST"]))
     assert prefix_of(routes, "HEAD", "/a") == "/a"
@@ -76,8 +125,8 @@ def test_allowed_methods_are_those_of_all_routes_of_the_path() -> None:
 
 
 def test_defaults_fill_what_a_row_leaves_out_and_no_more(write) -> None:
-    defaults = '[defaults]\nauth = "required"\ntimeout = 3.5\nbody_limit = 7\n'
-    short = '[[route]]\nprefix = "/b"\nmethods = ["POST"]\nupstream = "users"\n'
+    defaults = "[defaults]\ntimeout = 3.5\nbody_limit = 7\n"
+    short = '[[route]]\nprefix = "/b"\nmethods = ["POST"]\nupstream = "users"\nauth = "required"\n'
     own, inherited = load_routes(write(defaults + WHOLE + short), UPSTREAMS).routes
     assert (own.auth, own.timeout, own.body_limit) == ("public", 1.0, 10)
     assert (inherited.auth, inherited.timeout, inherited.body_limit) == ("required", 3.5, 7)
@@ -104,7 +153,14 @@ def test_defaults_fill_what_a_row_leaves_out_and_no_more(write) -> None:
         (WHOLE.replace('"/a"', '"/a/"'), "route 1 (/a/): prefix: String should match"),
         (WHOLE.replace('"/a"', '"/a//b"'), "route 1 (/a//b): prefix: String should match"),
         (WHOLE.replace('"/a"', '"/a%20"'), "route 1 (/a%20): prefix: String should match"),
-        (WHOLE.replace('prefix = "/a"\n', ""), "route 1 (without a prefix): prefix: Field required"),
+        (WHOLE.replace('prefix = "/a"\n', ""), "route 1 (without a path): give either a path or a prefix"),
+        (WHOLE + 'path = "/a"\n', "route 1 (/a): give either a path or a prefix"),
+        (EXACT.replace("{a_id}", "{}"), "route 1 (/a/{}): path: String should match"),
+        (EXACT.replace("{a_id}", "x{a_id}"), "route 1 (/a/x{a_id}): path: String should match"),
+        (EXACT.replace("/a/{a_id}", "/a/*"), "route 1 (/a/*): path: String should match"),
+        (EXACT + EXACT.replace("a_id", "b_id"), "GET /a/{b_id} is declared twice"),
+        (WHOLE.replace('auth = "public"\n', ""), "route 1 (/a): auth: Field required"),
+        ('[defaults]\nauth = "required"\n' + WHOLE, "every route states its own auth"),
         ("", "no routes"),
         ("[defaults]\ntimeout = 1.0", "no routes"),
         ("route = [1]", "only [defaults] and [[route]] are known"),
@@ -172,10 +228,14 @@ def test_the_shipped_table_lets_nothing_private_through(path: str) -> None:
     assert load_routes(DEFAULT_ROUTES, UPSTREAMS).allowed(path) == []
 
 
+def test_the_shipped_table_has_no_prefixes() -> None:
+    assert not [route for route in load_routes(DEFAULT_ROUTES, UPSTREAMS).routes if route.prefix]
+
+
 def test_the_shipped_table_has_no_open_door_but_the_named_ones() -> None:
     routes = load_routes(DEFAULT_ROUTES, UPSTREAMS).routes
     open_doors = {
-        (method, route.prefix) for route in routes if route.auth == "public" for method in route.methods
+        (method, route.path) for route in routes if route.auth == "public" for method in route.methods
     }
     assert open_doors == {
         ("POST", "/users"),
@@ -187,5 +247,6 @@ def test_the_shipped_table_has_no_open_door_but_the_named_ones() -> None:
         ("POST", "/auth/email/confirm"),
         ("GET", "/.well-known/jwks.json"),
         ("GET", "/items"),
+        ("GET", "/items/{item_id}"),
     }
     assert not [route for route in routes if route.auth == "optional"]

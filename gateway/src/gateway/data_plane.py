@@ -41,6 +41,6 @@ class DataPlaneMiddleware:
                 raise RouteMethodNotAllowed(allowed)
             await self._app(scope, receive, send)
             return
-        scope[ROUTE_KEY] = route.prefix
+        scope[ROUTE_KEY] = route.template
         authorization = await plane.authenticator.authorization(route, scope["headers"])
         await plane.forwarder.forward(route, authorization, scope, receive, send)

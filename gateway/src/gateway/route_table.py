@@ -1,4 +1,4 @@
-"""The route table: declared in one file, checked as a whole, matched by longest prefix."""
+"""The route table: declared in one file, checked as a whole. The most specific route wins."""
 
 import re
 import tomllib
@@ -10,7 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Auth = Literal["public", "optional", "required", "role:admin"]
-Prefix = Annotated[str, StringConstraints(pattern=re.compile(r"^(/[A-Za-z0-9._~-]+)+$"))]
+SEGMENT = r"[A-Za-z0-9._~-]+"
+PARAMETER = r"\{[a-z_]+\}"
+Prefix = Annotated[str, StringConstraints(pattern=re.compile(rf"^(/{SEGMENT})+$"))]
+Exact = Annotated[str, StringConstraints(pattern=re.compile(rf"^(/({SEGMENT}|{PARAMETER}))+$"))]
+LITERAL, ANY_SEGMENT, ANYTHING = range(3)  # by which of two routes that both match goes first
 
 
 class Route(BaseModel):
@@ -18,20 +22,48 @@ class Route(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prefix: Prefix
+    path: Exact | None = None
+    prefix: Prefix | None = None
     methods: Annotated[list[Method], Field(min_length=1)]
     upstream: str
     auth: Auth
     timeout: Annotated[float, Field(gt=0, le=300)]
     body_limit: Annotated[int, Field(ge=0)]
 
+    @model_validator(mode="after")
+    def _one_place(self) -> "Route":
+        if (self.path is None) == (self.prefix is None):
+            raise ValueError("give either a path or a prefix")
+        return self
+
+    @cached_property
+    def template(self) -> str:
+        """`/items/{item_id}`: what metrics and logs call this route."""
+        return self.path or self.prefix or ""
+
     @cached_property
     def allowed(self) -> frozenset[str]:
         return frozenset(self.methods) | ({"HEAD"} if "GET" in self.methods else set())
 
+    @property
+    def regex(self) -> str:
+        """Without groups."""
+        pattern = "".join(
+            "/[^/]+" if segment.startswith("{") else "/" + re.escape(segment)
+            for segment in self.template.split("/")[1:]
+        )
+        return pattern if self.path else pattern + "(?:/.*)?"
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """Sorts a route before all that match more than it does."""
+        segments = self.template.split("/")[1:]
+        ranks = [ANY_SEGMENT if segment.startswith("{") else LITERAL for segment in segments]
+        return (*ranks,) if self.path else (*ranks, ANYTHING)
+
 
 class RouteTable(BaseModel):
-    """All routes, longest prefix first."""
+    """All routes. Among those that match a path and allow the method, the most specific one is taken."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,30 +74,28 @@ class RouteTable(BaseModel):
         seen: set[tuple[str, str]] = set()
         for route in self.routes:
             for method in route.methods:
-                if (route.prefix, method) in seen:
-                    raise ValueError(f"{method} {route.prefix} is declared twice")
-                seen.add((route.prefix, method))
+                if (route.regex, method) in seen:
+                    raise ValueError(f"{method} {route.template} is declared twice")
+                seen.add((route.regex, method))
         return self
 
     @cached_property
-    def _by_length(self) -> tuple[tuple[str, str, Route], ...]:
-        ordered = sorted(self.routes, key=lambda route: len(route.prefix), reverse=True)
-        return tuple((route.prefix, route.prefix + "/", route) for route in ordered)
+    def _by_method(self) -> dict[str, tuple[re.Pattern[str], tuple[Route, ...]]]:
+        """One expression for each method, with a group for each route: one search finds the route."""
+        found = {}
+        for method in sorted({method for route in self.routes for method in route.allowed}):
+            routes = sorted((r for r in self.routes if method in r.allowed), key=lambda route: route.rank)
+            found[method] = (re.compile("|".join(f"({r.regex})" for r in routes)), tuple(routes))
+        return found
 
     def match(self, method: str, path: str) -> Route | None:
-        """The route of the longest prefix that allows the method."""
-        for prefix, below, route in self._by_length:
-            if (path == prefix or path.startswith(below)) and method in route.allowed:
-                return route
-        return None
+        expression, routes = self._by_method.get(method, (None, ()))
+        match = expression and expression.fullmatch(path)
+        return routes[match.lastindex - 1] if match and match.lastindex else None
 
     def allowed(self, path: str) -> list[str]:
         """The methods that some route allows for `path`; none at all means that there is no such path."""
-        found: set[str] = set()
-        for prefix, below, route in self._by_length:
-            if path == prefix or path.startswith(below):
-                found |= route.allowed
-        return sorted(found)
+        return [method for method, (expression, _) in self._by_method.items() if expression.fullmatch(path)]
 
 
 def load_routes(file: Path, upstreams: set[str]) -> RouteTable:
@@ -82,6 +112,8 @@ def load_routes(file: Path, upstreams: set[str]) -> RouteTable:
         raise ValueError(f"{file}: only [defaults] and [[route]] are known")
     if not rows:
         raise ValueError(f"{file}: no routes")
+    if "auth" in defaults:
+        raise ValueError(f"{file}: every route states its own auth, there is no default")
     try:
         table = RouteTable.model_validate({"routes": [{**defaults, **row} for row in rows]})
     except ValidationError as error:
@@ -101,10 +133,11 @@ def _first_mistake(error: ValidationError, rows: list[dict[str, Any]]) -> str:
     reason = mistake["msg"].removeprefix("Value error, ")
     match mistake["loc"]:
         case ("routes", int(number), *keys):
-            return f"{_name(number, rows)}: {'.'.join(map(str, keys))}: {reason}"
+            return ": ".join(filter(None, (_name(number, rows), ".".join(map(str, keys)), reason)))
     return reason
 
 
 def _name(number: int, rows: list[dict[str, Any]]) -> str:
     """Where a row stands, counted from one, and what it is for."""
-    return f"route {number + 1} ({rows[number].get('prefix', 'without a prefix')})"
+    row = rows[number]
+    return f"route {number + 1} ({row.get('path') or row.get('prefix') or 'without a path'})"
