@@ -71,6 +71,7 @@ ROWS = {
     "DELETE /items/{item_id}": "401 403 204 204 401 204 403",
     "POST /items/{item_id}/appraisal": "401 200 200 200 401 200 403",
     "POST /predict": "401 200 200 200 401 200 403",
+    "POST /predict/{model}": "401 200 200 200 401 200 403",
 }
 DIAMOND = {
     "carat": 0.71,
@@ -83,6 +84,7 @@ DIAMOND = {
     "y": 5.77,
     "z": 3.56,
 }
+MODEL = {"model": "diamond-price"}
 # Something that only needs a token that is good, and changes nothing.
 PROBES = {"users": ("GET", "/users/me"), "items": ("PATCH", f"/items/{2**40}"), "ml": ("POST", "/predict")}
 ROUTERS = {"users": users.routes.ROUTERS, "items": [items.routes.router], "ml": [ml_predict.routes.router]}
@@ -230,6 +232,7 @@ def body(route: str, owner: Account) -> dict[str, Any]:
         "POST /items": {"json": {"name": "Round", "price": "1.00"}},
         "PATCH /items/{item_id}": {"json": {"name": "Oval"}},
         "POST /predict": {"json": {"instances": [DIAMOND]}},
+        "POST /predict/{model}": {"json": {"instances": [DIAMOND]}},
     }
     return bodies.get(route, {})
 
@@ -279,6 +282,8 @@ async def test_each_caller_may_do_what_the_row_says(world: World, route: str) ->
         owner = await world.owner()
         headers = await world.headers(caller, owner, service)
         options = body(route, owner)
-        answer = await world.ask(service, method, path.format(**owner.path), headers=headers, **options)
+        answer = await world.ask(
+            service, method, path.format(**owner.path, **MODEL), headers=headers, **options
+        )
         found[caller] = answer.status_code
     assert found == dict(zip(CALLERS, map(int, ROWS[route].split()), strict=True))

@@ -1,6 +1,7 @@
 """The committed model, a diamond to price, the table it came from, and the service really served."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import pandas as pd
 import pytest
 import pytest_asyncio
 
-from ml_predict.card import ModelCard
 from ml_predict.main import create_app
-from ml_predict.model import PriceModel, read_card
+from ml_predict.model import Model
+from ml_predict.rows import MAX_INSTANCES
 from ml_predict.settings import MlPredictSettings
+from ml_training.card import PriceCard
 from ml_training.data import Split, clean, read_table, split
 from shared.testing import LiveApp, TestIdentity, served
 
@@ -24,13 +26,31 @@ def folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def card(folder: Path) -> ModelCard:
-    return read_card(folder)
+def card(folder: Path) -> PriceCard:
+    return PriceCard.model_validate_json((folder / "card.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")
-def model(folder: Path) -> PriceModel:
-    return PriceModel.load(folder)
+def model(folder: Path) -> Model:
+    return Model.load(folder)
+
+
+Predict = Callable[[Sequence[Any]], list[dict[str, float]]]
+
+
+@pytest.fixture(scope="session")
+def predict(model: Model) -> Predict:
+    """What the model says of rows given as mappings, without the service."""
+
+    def ask(rows: Sequence[Any]) -> list[dict[str, float]]:
+        assert model.rows is not None
+        found: list[dict[str, float]] = []
+        for start in range(0, len(rows), MAX_INSTANCES):
+            encoded = model.rows.encode(rows[start : start + MAX_INSTANCES])
+            found += json.loads(model.renderer.render(model.predict(encoded)))["predictions"]
+        return found
+
+    return ask
 
 
 @pytest.fixture

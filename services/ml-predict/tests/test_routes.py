@@ -8,7 +8,6 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from ml_predict.model import PriceModel
 from ml_predict.settings import MlPredictSettings
 from ml_training.data import Split
 from shared.cache import request_client
@@ -64,24 +63,24 @@ async def test_a_session_that_has_ended_is_refused(
 
 
 async def test_a_diamond_has_an_estimate_an_interval_and_the_models_name(
-    caller: httpx2.AsyncClient, diamond: Diamond, model: PriceModel
+    caller: httpx2.AsyncClient, diamond: Diamond, predict: Callable[..., Any]
 ) -> None:
     answer = await caller.post("/predict", json={"instances": [diamond]})
     assert answer.status_code == 200
     assert answer.json() == {
         "model": {"name": "diamond-price", "version": "1"},
-        "predictions": [model.predict([diamond])[0].model_dump()],
+        "predictions": predict([diamond]),
     }
 
 
 @pytest.mark.parametrize("count", [1, 16, 17, 100, 1000])
 async def test_every_size_of_batch_is_priced_in_order(
-    caller: httpx2.AsyncClient, model: PriceModel, parts: Split, count: int
+    caller: httpx2.AsyncClient, predict: Callable[..., Any], parts: Split, count: int
 ) -> None:
     rows: list[Any] = parts.held_out.drop(columns="price").head(count).to_dict("records")
     answer = await caller.post("/predict", json={"instances": rows})
     assert answer.status_code == 200
-    assert answer.json()["predictions"] == [each.model_dump() for each in model.predict(rows)]
+    assert answer.json()["predictions"] == predict(rows)
 
 
 async def test_a_thousand_diamonds_fit_the_body_limit_at_full_precision_and_indented(
@@ -111,7 +110,7 @@ async def test_a_larger_body_is_refused_before_it_is_read(
         ("carat", "NaN", "finite_number"),
         ("carat", "Infinity", "finite_number"),
         ("carat", "-1e400", "finite_number"),
-        ("carat", "1" + "0" * 400, "float_type"),
+        ("carat", "1" + "0" * 400, "finite_number"),
         ("carat", "0", "greater_than"),
         ("carat", "20.01", "less_than_equal"),
         ("carat", '"0.7"', "float_type"),
@@ -120,7 +119,6 @@ async def test_a_larger_body_is_refused_before_it_is_read(
         ("carat", "[0.7]", "float_type"),
         ("cut", '"Superb"', "literal_error"),
         ("cut", '"Ideal\\u0000"', "literal_error"),
-        ("cut", '"\\ud800"', "string_unicode"),
         ("color", "{}", "literal_error"),
     ],
 )
@@ -184,7 +182,13 @@ async def test_a_body_of_another_type_is_422(caller: httpx2.AsyncClient, diamond
     assert answer.status_code == 422
 
 
-@pytest.mark.parametrize("name", ["polish", "\\u0000", "\\ud800", ""])
+async def test_half_a_surrogate_pair_is_no_json(caller: httpx2.AsyncClient, diamond: Diamond) -> None:
+    body = json.dumps({"instances": [diamond | {"cut": "HERE"}]}).replace("HERE", "\\ud800")
+    answer = await post(caller, body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize("name", ["polish", "\\u0000", ""])
 async def test_an_unknown_field_is_refused_whatever_its_name(
     caller: httpx2.AsyncClient, diamond: Diamond, name: str
 ) -> None:
@@ -206,7 +210,20 @@ async def test_reading_predictions_is_not_a_thing(caller: httpx2.AsyncClient) ->
 
 async def test_the_schema_tells_units_and_grades(live: LiveApp) -> None:
     document = (await live.client.get("/openapi.json")).json()
-    features = document["components"]["schemas"]["DiamondFeatures"]["properties"]
+    features = document["components"]["schemas"]["DiamondPriceInstance"]["properties"]
     assert features["cut"]["enum"] == ["Fair", "Good", "Very Good", "Premium", "Ideal"]
     assert "mm" in features["x"]["description"]
-    assert document["paths"]["/predict"]["post"]["security"]
+    assert features["carat"]["exclusiveMinimum"] == 0
+    asked = document["paths"]["/predict"]["post"]
+    assert asked["security"]
+    items = asked["requestBody"]["content"]["application/json"]["schema"]["properties"]["instances"]["items"]
+    assert items == {"$ref": "#/components/schemas/DiamondPriceInstance"}
+
+
+async def test_a_model_can_be_named_and_one_that_is_not_there_is_404(
+    caller: httpx2.AsyncClient, diamond: Diamond, predict: Callable[..., Any]
+) -> None:
+    answer = await caller.post("/predict/diamond-price", json={"instances": [diamond]})
+    assert (answer.status_code, answer.json()["predictions"]) == (200, predict([diamond]))
+    missing = await caller.post("/predict/ruby-price", json={"instances": [diamond]})
+    assert (missing.status_code, missing.json()["code"]) == (404, "model_not_found")

@@ -1,38 +1,50 @@
-"""What is priced on the event loop, what in the pool, and what happens to those who wait."""
+"""What is computed on the event loop, what in the pool, and what happens to those who wait."""
 
 import asyncio
+import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ml_predict.model import PriceModel
-from ml_predict.schemas import DiamondFeatures, ModelRef, Prediction
+from ml_predict.model import Array, Model
+from ml_predict.repository import Repository
+from ml_predict.rows import Float32s
 from ml_predict.service import INLINE_ROWS, PredictionService
 
 
-class WatchedModel:
+class Watched:
     """The real model, which notes the threads it ran in and can be held up."""
 
-    def __init__(self, model: PriceModel) -> None:
-        self.ref = ModelRef(name="watched", version="1")
+    def __init__(self, model: Model) -> None:
         self.threads: list[threading.Thread] = []
         self.go = threading.Event()
         self.go.set()
-        self._model = model
+        self._predict = model.predict
 
-    def predict(self, rows: Sequence[DiamondFeatures]) -> list[Prediction]:
+    def predict(self, rows: Float32s) -> list[Array]:
         self.threads.append(threading.current_thread())
         if len(rows) > INLINE_ROWS:
             assert self.go.wait(20)
-        return self._model.predict(rows)
+        return self._predict(rows)
 
 
 @pytest.fixture
-def watched(model: PriceModel) -> WatchedModel:
-    return WatchedModel(model)
+def repository(folder: Path) -> Repository:
+    made = Repository(folder.parents[1])
+    made.load("diamond-price", "1")
+    return made
+
+
+@pytest.fixture
+def watched(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    model = repository.find("diamond-price")
+    made = Watched(model)
+    monkeypatch.setattr(model, "predict", made.predict)
+    return made
 
 
 @pytest.fixture
@@ -42,65 +54,57 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def service(watched: WatchedModel, pool: ThreadPoolExecutor) -> PredictionService:
-    return PredictionService(watched, pool)  # type: ignore[arg-type]  # watched is all of it that is used
+def service(repository: Repository, watched: Watched, pool: ThreadPoolExecutor) -> PredictionService:
+    return PredictionService(repository, pool, "diamond-price")
 
 
 @pytest.fixture
-def row(diamond: dict[str, Any]) -> DiamondFeatures:
-    return DiamondFeatures.model_validate(diamond)
+def ask(service: PredictionService, diamond: dict[str, Any]) -> Callable[..., Any]:
+    async def rows(count: int) -> int:
+        answer = await service.predict(json.dumps({"instances": [diamond] * count}).encode())
+        return len(json.loads(answer)["predictions"])
+
+    return rows
 
 
-async def test_sixteen_diamonds_stay_on_the_event_loop_and_seventeen_do_not(
-    service: PredictionService, watched: WatchedModel, row: DiamondFeatures
+async def test_sixteen_rows_stay_on_the_event_loop_and_seventeen_do_not(
+    ask: Callable[..., Any], watched: Watched
 ) -> None:
     here = threading.current_thread()
-    assert len((await service.predict([row] * 16)).predictions) == 16
+    assert await ask(16) == 16
     assert watched.threads == [here]
-    assert len((await service.predict([row] * 17)).predictions) == 17
+    assert await ask(17) == 17
     assert watched.threads[1] is not here
 
 
 async def test_however_many_batches_come_the_pool_bounds_the_threads(
-    service: PredictionService, watched: WatchedModel, row: DiamondFeatures
+    ask: Callable[..., Any], watched: Watched
 ) -> None:
-    answers = await asyncio.gather(*(service.predict([row] * 20) for _ in range(30)))
-    assert [len(answer.predictions) for answer in answers] == [20] * 30
+    assert await asyncio.gather(*(ask(20) for _ in range(30))) == [20] * 30
     assert 1 <= len(set(watched.threads)) <= 2
 
 
-async def test_a_small_request_overtakes_batches_that_wait(
-    service: PredictionService, watched: WatchedModel, row: DiamondFeatures
-) -> None:
+async def test_a_small_request_overtakes_batches_that_wait(ask: Callable[..., Any], watched: Watched) -> None:
     watched.go.clear()
-    batches = [asyncio.create_task(service.predict([row] * 20)) for _ in range(5)]
-    answer = await service.predict([row])
-    assert len(answer.predictions) == 1
+    batches = [asyncio.create_task(ask(20)) for _ in range(5)]
+    assert await ask(1) == 1
     assert not any(batch.done() for batch in batches)
     watched.go.set()
-    assert len(await asyncio.gather(*batches)) == 5
+    assert await asyncio.gather(*batches) == [20] * 5
 
 
 async def test_a_batch_whose_caller_has_left_is_never_begun(
-    service: PredictionService, watched: WatchedModel, row: DiamondFeatures, eventually: Callable[..., Any]
+    ask: Callable[..., Any], watched: Watched, eventually: Callable[..., Any]
 ) -> None:
     watched.go.clear()
-    running = [asyncio.create_task(service.predict([row] * 20)) for _ in range(2)]
+    running = [asyncio.create_task(ask(20)) for _ in range(2)]
     await eventually(lambda: len(watched.threads), 2)
-    waiting = asyncio.create_task(service.predict([row] * 20))
+    waiting = asyncio.create_task(ask(20))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     watched.go.set()
     await asyncio.gather(*running)
-    await service.predict([row] * 20)  # whatever was queued before it has had its turn
+    await ask(20)  # whatever was queued before it has had its turn
     assert len(watched.threads) == 3
-
-
-async def test_an_error_in_the_pool_reaches_the_caller(
-    pool: ThreadPoolExecutor, model: PriceModel, diamond: dict[str, Any]
-) -> None:
-    rows: list[Any] = [diamond] * 16 + [diamond | {"cut": "?"}]  # as no request could hold them
-    with pytest.raises(ValueError, match="row 16, feature cut"):
-        await PredictionService(model, pool).predict(rows)

@@ -20,9 +20,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_the_checkouts_own_model_is_served_unless_told_otherwise(folder: Path) -> None:
+def test_the_checkouts_own_models_are_served_unless_told_otherwise(folder: Path) -> None:
     settings = load_settings(MlPredictSettings)
-    assert settings.model_folder == folder
+    assert settings.model_repository == folder.parents[1]
+    assert (settings.model_name, settings.model_version) == ("diamond-price", None)
     assert (settings.service, settings.port, settings.prediction_threads) == ("ml-predict", 8003, 1)
 
 

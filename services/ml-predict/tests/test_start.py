@@ -16,7 +16,8 @@ import pytest
 from ml_predict.exceptions import ModelFileCorrupt, ModelMissing
 from ml_predict.lifespan import resources
 from ml_predict.main import create_app
-from ml_predict.model import PriceModel
+from ml_predict.model import Model
+from ml_predict.repository import Repository
 from ml_predict.settings import MlPredictSettings
 from shared.testing import LiveApp, TestIdentity, served
 
@@ -46,13 +47,12 @@ async def test_a_wrong_digest_stops_the_start_and_names_the_file(
             pytest.fail("started with a model that was tampered with")
 
 
-@pytest.mark.parametrize(("name", "version"), [("diamond-price", "2"), ("ruby-price", "1")])
+@pytest.mark.parametrize(("name", "version"), [("diamond-price", "2"), ("ruby-price", None)])
 async def test_a_missing_model_stops_the_start_and_names_the_file(
-    settings: MlPredictSettings, name: str, version: str
+    settings: MlPredictSettings, name: str, version: str | None
 ) -> None:
     without = changed(settings, model_name=name, model_version=version)
-    missing = re.escape(str(Path(name, version, "card.json")))
-    with pytest.raises(ModelMissing, match=f"{missing} is missing"):
+    with pytest.raises(ModelMissing, match=rf"{name}(/{version}/card\.json)? is missing"):
         async with resources(without):
             pytest.fail("started without a model")
 
@@ -84,10 +84,10 @@ async def test_the_reason_is_one_line(settings: MlPredictSettings, repository: P
 async def test_an_error_of_our_own_keeps_its_stack(
     settings: MlPredictSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: PriceModel) -> None:
+    def broken(_: Model) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(PriceModel, "warm_up", broken)
+    monkeypatch.setattr(Model, "warm_up", broken)
     reason = await failed_start(settings)
     assert reason.startswith("Traceback")
     assert "ZeroDivisionError: ours" in reason
@@ -96,16 +96,17 @@ async def test_an_error_of_our_own_keeps_its_stack(
 async def test_the_model_is_warm_before_the_service_is_ready(
     settings: MlPredictSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows: list[int] = []
-    price = PriceModel.prices
+    warmed: list[Model] = []
+    warm_up = Model.warm_up
 
-    def counted(model: PriceModel, encoded: Any) -> Any:
-        rows.append(len(encoded))
-        return price(model, encoded)
+    def noted(model: Model) -> None:
+        warm_up(model)
+        warmed.append(model)
 
-    monkeypatch.setattr(PriceModel, "prices", counted)
-    async with resources(settings):
-        assert rows == [1, 100]
+    monkeypatch.setattr(Model, "warm_up", noted)
+    async with resources(settings) as made:
+        assert len(warmed) == len(Repository(settings.model_repository).stored())
+        assert await made["predictions"].ping()
 
 
 async def test_ready_says_which_model_is_served(live: LiveApp) -> None:
@@ -113,9 +114,9 @@ async def test_ready_says_which_model_is_served(live: LiveApp) -> None:
     assert answer.status_code == 200
     checks = answer.json()["checks"]
     assert {name: check["ok"] for name, check in checks.items()} == dict.fromkeys(
-        ["model", "keys", "revocations"], True
+        ["models", "keys", "revocations"], True
     )
-    assert checks["model"]["info"] == {"name": "diamond-price", "version": "1"}
+    assert checks["models"]["info"]["diamond-price"] == "1"
 
 
 async def test_without_redis_at_its_start_it_is_not_ready_and_prices_for_nobody(

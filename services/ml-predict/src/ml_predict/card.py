@@ -1,118 +1,91 @@
-"""The model card as data: written by the training, read and believed only after checks by the service."""
+"""The model card as data: what goes in, what comes out, and how good the model is."""
 
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ml_predict.features import FEATURES, Clarity
-
-Share = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class Facts(BaseModel):
+    """A part of a card. Members that the server does not know are kept: they are for people."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
 
-class FeatureFacts(_Facts):
-    """One input column. `categories` for grades, worst first; `trained_range` for numbers."""
+class Feature(Facts):
+    """One named input: a number, several numbers (`size`), or one of `categories`, encoded as its position.
 
-    name: str
+    `gt`, `ge`, `lt` and `le` are what can be true at all; values outside are refused. `trained_range` is what
+    the model has seen.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
     type: Literal["number", "category"]
-    unit: str
+    unit: str = ""
+    description: str = ""
     categories: tuple[str, ...] | None = None
+    size: Annotated[int, Field(ge=1)] = 1
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
     trained_range: tuple[float, float] | None = None
 
-
-class TargetFacts(_Facts):
-    """What is estimated, and in which scale the graph gives it out."""
-
-    name: str = "price"
-    unit: str = "USD"
-    output: Literal["log_usd"] = "log_usd"
-
-
-class IntervalFacts(_Facts):
-    """`exp(log_usd ± half_width)`, with a half width per clarity grade, in log USD."""
-
-    method: str
-    source: str
-    level: Share
-    calibration_rows: dict[Clarity, int]
-    half_widths: dict[Clarity, Annotated[float, Field(ge=0)]]
-
     @model_validator(mode="after")
-    def _every_grade_has_a_width(self) -> Self:
-        missing = [grade for grade in get_args(Clarity) if grade not in self.half_widths]
-        if missing:
-            raise ValueError(f"no half width for {', '.join(missing)}")
+    def _categories_belong_to_categories(self) -> Self:
+        if (self.type == "category") != bool(self.categories):
+            raise ValueError(f"{self.name}: a category has `categories`, a number has none")
+        if self.categories and self.size != 1:
+            raise ValueError(f"{self.name}: a category has size 1")
         return self
 
 
-class Metrics(_Facts):
-    """Measured on the held-out split, on prices in USD. `coverage` is the share inside the interval."""
+class Output(Facts):
+    """One tensor of the graph that `POST /predict` shows, whole or as named columns.
 
-    n: int
-    r2: float
-    mae_usd: float
-    mape: float
-    coverage: Share
-    coverage_by_clarity: dict[str, Share]
-    coverage_by_carat: dict[str, Share]
+    `decimals` rounds what is shown; the tensor itself is never rounded.
+    """
 
-
-class DataFacts(_Facts):
-    """Where the rows came from and where each of them went."""
-
-    source: str
-    sha256: Sha256
-    rows_read: int
-    dropped_duplicates: int
-    dropped_zero_dimension: int
-    dropped_out_of_bounds: int
-    kept: int
-    kept_depth_contradicts_dimensions: int
-    stones: int
-    relisted_price_ratio_median: float
-    train: int
-    calibration: int
-    held_out: int
+    name: str
+    columns: tuple[str, ...] | None = None
+    unit: str = ""
+    description: str = ""
+    decimals: int | None = None
 
 
-class ArtefactFacts(_Facts):
+class Artefact(Facts):
     """The file beside this card."""
 
     file: Literal["model.onnx"] = "model.onnx"
     sha256: Sha256
     bytes: int
-    framework: str
-    opsets: dict[str, int]
-    trees: int
-    nodes: int
-    largest_difference_log_usd: float
-    tolerance_log_usd: float
 
 
-class ModelCard(_Facts):
-    """Everything that has to be known about one version of a model."""
+class ModelCard(Facts):
+    """One version of one model.
+
+    `features` are the columns of the tensor `input`, in order. A model without features takes tensors only.
+    """
 
     name: str
     version: str
-    artefact: ArtefactFacts
-    features: tuple[FeatureFacts, ...]
-    target: TargetFacts
-    interval: IntervalFacts
-    metrics: Metrics
-    data: DataFacts
-    recipe: dict[str, float | int]
-    seed: int
-    libraries: dict[str, str]
+    artefact: Artefact
+    input: str | None = None
+    features: tuple[Feature, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    metrics: Any = None
 
-    def difference_from_service(self) -> str | None:
-        """What keeps this service from encoding rows for the model, or None."""
-        for position, (ours, theirs) in enumerate(zip(FEATURES, self.features, strict=False)):
-            if (theirs.name, theirs.unit, theirs.categories or ()) != ours:
-                return f"feature {position} is {ours.name} here, {theirs.name} there, or has other grades"
-        if len(self.features) != len(FEATURES):
-            return f"{len(FEATURES)} features here, {len(self.features)} there"
-        return None
+    @property
+    def width(self) -> int:
+        """Columns of `input`."""
+        return sum(feature.size for feature in self.features)
+
+    @model_validator(mode="after")
+    def _features_have_a_tensor_and_names_of_their_own(self) -> Self:
+        if bool(self.features) != (self.input is not None):
+            raise ValueError("`input` names the tensor of the features: both or neither")
+        names = [feature.name for feature in self.features]
+        if len(set(names)) != len(names):
+            raise ValueError("two features have one name")
+        return self

@@ -1,15 +1,11 @@
 """What a route asks for."""
 
-from typing import Annotated
-
-from fastapi import Depends, Request
+from fastapi import Request
 
 from ml_predict.service import PredictionService
 
 
-async def _predictions(request: Request) -> PredictionService:
+def predictions_of(request: Request) -> PredictionService:
+    """The lifespan's service."""
     service: PredictionService = request.state.predictions
     return service
-
-
-Predictions = Annotated[PredictionService, Depends(_predictions)]

@@ -1,16 +1,21 @@
-"""What can go wrong with the price model, in the service's own words.
+"""What can go wrong with models and with what they are asked, in the service's own words.
 
-None of these reaches a caller: what callers send wrong is refused by `schemas`, as a 422. A `ModelUnusable`
-stops the start; a `FeatureInvalid` would mean that schemas and features no longer agree, which is a 500.
+A `ModelUnusable` stops the start and refuses a reload. The others are answers to a caller.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
+from shared.exceptions import BadRequest, NotFound, Unprocessable
 from shared.middleware.refusal import CannotStart
+
+MOST_ERRORS = 50  # of one body: an answer must not outgrow the request by far
+IN_DETAIL = 3
 
 
 class ModelUnusable(CannotStart):
-    """The service must not start with this model; the message is one line and names the file."""
+    """The service must not serve this model; the message is one line and names the file."""
 
 
 class ModelMissing(ModelUnusable):
@@ -30,20 +35,33 @@ class ModelFileCorrupt(ModelUnusable):
         self.reason = reason
 
 
-class FeaturesDiffer(ModelUnusable):
-    """The model was trained on other features than this service encodes."""
+class CardDiffers(ModelUnusable):
+    """The card describes another graph, or another place, than the one that it stands beside."""
 
     def __init__(self, path: Path, difference: str) -> None:
-        super().__init__(f"model card {path} does not fit this service: {difference}")
+        super().__init__(f"model card {path} does not fit its model: {difference}")
         self.path = path
         self.difference = difference
 
 
-class FeatureInvalid(ValueError):
-    """A row that was not validated lacks a feature or holds an unknown category."""
+class ModelNotFound(NotFound):
+    code, title = "model_not_found", "No such model"
 
-    def __init__(self, row: int, feature: str, reason: str) -> None:
-        super().__init__(f"row {row}, feature {feature}: {reason}")
-        self.row = row
-        self.feature = feature
-        self.reason = reason
+
+class BodyMalformed(BadRequest):
+    code, title = "malformed_json", "Malformed JSON"
+
+
+class BodyInvalid(Unprocessable):
+    """The body is JSON, but not what the model takes: each field is named, no value is repeated."""
+
+    code, title = "validation_error", "Validation error"
+
+    @classmethod
+    def of(cls, errors: Sequence[tuple[tuple[int | str, ...], str, str]]) -> Self:
+        """From (place, message, type) of each fault."""
+        listed = [
+            {"loc": list(place), "message": text, "type": kind} for place, text, kind in errors[:MOST_ERRORS]
+        ]
+        detail = "; ".join(f"{'.'.join(map(str, place))}: {text}" for place, text, _ in errors[:IN_DETAIL])
+        return cls(detail, errors=listed)

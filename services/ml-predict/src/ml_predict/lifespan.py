@@ -1,11 +1,11 @@
-"""What a worker holds while it runs, made in this order and given up in the reverse."""
+"""What a worker holds while it runs: opened in this order, closed in reverse."""
 
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypedDict
 
-from ml_predict.model import PriceModel
+from ml_predict.factory import prediction_service
 from ml_predict.service import PredictionService
 from ml_predict.settings import MlPredictSettings
 from shared.health import Check
@@ -21,19 +21,17 @@ class Resources(TypedDict):
 
 @asynccontextmanager
 async def resources(settings: MlPredictSettings) -> AsyncIterator[Resources]:
-    """The model comes first: without it nothing else is worth opening. Raises ModelUnusable.
+    """The models come first: without them nothing else is worth opening. Raises ModelUnusable.
 
-    It is loaded here, after the fork, because neither an ONNX session nor a thread survives one.
+    They are loaded here, after the fork, because neither an ONNX session nor a thread survives one.
     """
     async with AsyncExitStack() as stack:
-        model = PriceModel.load(settings.model_folder)
-        model.warm_up()
         pool = stack.enter_context(ThreadPoolExecutor(settings.prediction_threads, "predict"))
+        predictions = prediction_service(settings, pool)
         identity = await stack.enter_async_context(remote_identity(settings))
-        predictions = PredictionService(model, pool)
         yield {
             "predictions": predictions,
             "verifier": identity.verifier,
             "revocations": identity.revocations,
-            "checks": [Check("model", predictions.ping), *identity.checks],
+            "checks": [Check("models", predictions.ping), *identity.checks],
         }

@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from ml_predict.lifespan import resources
+from ml_predict.openapi import with_card_schemas
 from ml_predict.routes import router
 from ml_predict.settings import MlPredictSettings
 from shared.app import build_app
@@ -10,11 +11,12 @@ from shared.settings import load_settings
 
 
 def create_app(settings: MlPredictSettings | None = None) -> FastAPI:
-    """Prices of diamonds over HTTP."""
+    """The models of a repository over HTTP."""
     chosen = settings or load_settings(MlPredictSettings)
-    return build_app(
+    app = build_app(
         chosen,
-        title="Facet: prices",
+        title="Facet: predictions",
         lifespan=lambda _: resources(chosen),
         routers=[router],
     )
+    return with_card_schemas(app, chosen)

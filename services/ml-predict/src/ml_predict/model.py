@@ -1,40 +1,64 @@
-"""The price model: a verified ONNX file, opened once, asked many times."""
+"""One version of one model: a verified ONNX file, opened once, run many times."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self, get_args
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from ml_predict.card import IntervalFacts, ModelCard
-from ml_predict.exceptions import FeaturesDiffer, ModelFileCorrupt, ModelMissing
-from ml_predict.features import CLARITY_COLUMN, FEATURES, Clarity, Row, encode
-from ml_predict.schemas import ModelRef, Prediction
+from ml_predict.answers import Array, Renderer
+from ml_predict.card import Feature, ModelCard
+from ml_predict.exceptions import CardDiffers, ModelFileCorrupt, ModelMissing
+from ml_predict.rows import Float32s, RowParser
+from ml_predict.schemas import ModelRef
 
-Float32s = NDArray[np.float32]
-Float64s = NDArray[np.float64]
+DTYPES: Final[dict[str, type[np.generic]]] = {
+    "tensor(bool)": np.bool_,
+    "tensor(uint8)": np.uint8,
+    "tensor(uint16)": np.uint16,
+    "tensor(uint32)": np.uint32,
+    "tensor(uint64)": np.uint64,
+    "tensor(int8)": np.int8,
+    "tensor(int16)": np.int16,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(float16)": np.float16,
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(string)": np.object_,
+}
 
-_NOTHING: Final = np.zeros((1, len(FEATURES)), dtype=np.float32)
+
+class Tensor(NamedTuple):
+    """An input or output of the graph; -1 stands for a dimension of any length."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
 
 
-class PriceModel:
-    """Prices of diamonds in USD. Thread-safe: a session may be run by several threads at once."""
+class Model:
+    """Thread-safe: a session may be run by several threads at once."""
 
-    def __init__(self, session: ort.InferenceSession, interval: IntervalFacts, ref: ModelRef) -> None:
-        self.ref = ref
+    def __init__(self, session: ort.InferenceSession, card: ModelCard) -> None:
+        self.card = card
+        self.ref = ModelRef(name=card.name, version=card.version)
+        self.inputs = tuple(map(_tensor, session.get_inputs()))
+        self.outputs = tuple(map(_tensor, session.get_outputs()))
+        self.rows = RowParser(card.features) if card.features else None
+        self.renderer = Renderer(card)
         self._session = session
-        self._half_widths = np.array([interval.half_widths[grade] for grade in get_args(Clarity)])
+        self._shown = [output.name for output in card.outputs]
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Open `folder/card.json` and `folder/model.onnx`.
 
         Raises `ModelMissing`, `ModelFileCorrupt` (unreadable, or not the bytes the card was written for) or
-        `FeaturesDiffer`.
+        `CardDiffers`.
         """
         card = read_card(folder)
         path = folder / card.artefact.file
@@ -43,46 +67,64 @@ class PriceModel:
         if digest != card.artefact.sha256:
             raise ModelFileCorrupt(path, f"its SHA-256 is {digest}, the card says {card.artefact.sha256}")
         try:
-            session = open_session(onnx)
+            model = cls(open_session(onnx), card)
         except Exception as error:
             raise ModelFileCorrupt(path, str(error)) from error
-        return cls(session, card.interval, ModelRef(name=card.name, version=card.version))
+        if (difference := model._difference_from_card()) is not None:
+            raise CardDiffers(folder / "card.json", difference)
+        return model
 
     def warm_up(self) -> None:
         """Run once with one row and once with many, so that the first caller pays for no allocation."""
         for count in (1, 100):
-            self.prices(np.zeros((count, len(FEATURES)), dtype=np.float32))
+            self.run(self.example(count))
 
     def probe(self) -> None:
-        """Price one diamond of nothing: 15 µs, and an error if the session has broken."""
-        self.prices(_NOTHING)
+        """Run one row; an error if the session has broken."""
+        self.run(self.example(1))
 
-    def predict(self, rows: Sequence[Row]) -> list[Prediction]:
-        """One prediction per row, in order."""
-        prices = self.prices(encode(rows)).round(2)
-        return [Prediction(estimate=estimate, low=low, high=high) for low, estimate, high in prices.tolist()]
+    def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
+        """The named outputs, or all of the graph's, in order."""
+        computed: list[Array] = self._session.run(outputs, feeds)
+        return computed
 
-    def prices(self, encoded: Float32s) -> Float64s:
-        """Low, estimate and high in USD, shape [N, 3], for encoded rows of shape [N, 9]."""
-        half_widths = self._half_widths[encoded[:, CLARITY_COLUMN].astype(np.intp)]
-        estimates = log_usd(self._session, encoded)
-        logarithms = np.stack((estimates - half_widths, estimates, estimates + half_widths), axis=1)
-        prices: Float64s = np.exp(logarithms)
-        return prices
+    def predict(self, rows: Float32s) -> list[Array]:
+        """The outputs that the card shows, for encoded rows."""
+        return self.run({str(self.card.input): rows}, self._shown)
+
+    def example(self, count: int) -> dict[str, Array]:
+        """`count` rows that the model can compute: the middle of each feature's range, else zeros."""
+        made = {each.name: _zeros(each, count) for each in self.inputs}
+        if self.card.input is not None:
+            row = [value for feature in self.card.features for value in [_middle(feature)] * feature.size]
+            made[self.card.input] = np.tile(np.array(row, made[self.card.input].dtype), (count, 1))
+        return made
+
+    def _difference_from_card(self) -> str | None:
+        card = self.card
+        if card.input is not None:
+            found = next((each for each in self.inputs if each.name == card.input), None)
+            if found is None or found.dtype != np.float32 or found.shape not in {(-1, card.width), (-1, -1)}:
+                return f"there is no input {card.input}, float32 [N, {card.width}]"
+            if len(self.inputs) > 1:
+                return "a graph with features has one input"
+        for output in card.outputs:
+            shape = next((each.shape for each in self.outputs if each.name == output.name), None)
+            if shape is None:
+                return f"there is no output {output.name}"
+            if output.columns and shape[1:] not in {(len(output.columns),), (-1,)}:
+                return f"output {output.name} has not {len(output.columns)} columns"
+        return None
 
 
 def read_card(folder: Path) -> ModelCard:
-    """The folder's card, checked to fit the features of this service."""
+    """The folder's card. Raises `ModelMissing` or `ModelFileCorrupt`."""
     path = folder / "card.json"
     try:
-        card = ModelCard.model_validate_json(_read(path))
+        return ModelCard.model_validate_json(_read(path))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ModelFileCorrupt(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    difference = card.difference_from_service()
-    if difference is not None:
-        raise FeaturesDiffer(path, difference)
-    return card
 
 
 def open_session(onnx: bytes) -> ort.InferenceSession:
@@ -91,16 +133,31 @@ def open_session(onnx: bytes) -> ort.InferenceSession:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # what a caller's tensor does to a graph is answered to the caller
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
 
 
-def log_usd(session: ort.InferenceSession, encoded: Float32s) -> Float64s:
-    """The graph's answer, shape [N], in natural log of USD."""
-    (output,) = session.run(["log_usd"], {"features": encoded})
-    flat: Float64s = output[:, 0].astype(np.float64)
-    return flat
+def _tensor(argument: Any) -> Tensor:
+    shape = tuple(size if isinstance(size, int) else -1 for size in argument.shape)
+    return Tensor(argument.name, np.dtype(DTYPES[argument.type]), shape)
+
+
+def _zeros(tensor: Tensor, count: int) -> Array:
+    rest = [max(size, 1) for size in tensor.shape[1:]]
+    shape = [count if tensor.shape[0] == -1 else tensor.shape[0], *rest] if tensor.shape else []
+    return np.full(shape, "", np.object_) if tensor.dtype == np.object_ else np.zeros(shape, tensor.dtype)
+
+
+def _middle(feature: Feature) -> float:
+    if feature.trained_range is not None:
+        return sum(feature.trained_range) / 2
+    low = next((bound for bound in (feature.gt, feature.ge) if bound is not None), None)
+    high = next((bound for bound in (feature.lt, feature.le) if bound is not None), None)
+    if low is not None and high is not None:
+        return (low + high) / 2
+    return low + 1 if low is not None else high - 1 if high is not None else 0.0
 
 
 def _read(path: Path) -> bytes:

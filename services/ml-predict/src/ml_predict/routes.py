@@ -1,15 +1,25 @@
 """HTTP in, HTTP out."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
-from ml_predict.dependencies import Predictions
-from ml_predict.schemas import PredictRequest, PredictResponse
+from ml_predict.dependencies import predictions_of
+from ml_predict.lean import LeanRoute
+from ml_predict.requests import json_body
+from ml_predict.schemas import PredictResponse
 from shared.identity import ActiveCaller
 
-router = APIRouter(tags=["predict"])
+router = APIRouter(tags=["predict"], route_class=LeanRoute)
 
 
-@router.post("/predict")
-async def predict(asked: PredictRequest, _caller: ActiveCaller, predictions: Predictions) -> PredictResponse:
-    """Estimate, low and high in USD for each diamond, in their order. Any caller may ask."""
-    return await predictions.predict(asked.instances)
+@router.post("/predict", responses={200: {"model": PredictResponse}})
+async def predict(request: Request, _caller: ActiveCaller) -> Response:
+    """A prediction for each instance, in their order, by the service's main model. Any caller may ask."""
+    answer = await predictions_of(request).predict(await json_body(request))
+    return Response(answer, media_type="application/json")
+
+
+@router.post("/predict/{model}", responses={200: {"model": PredictResponse}})
+async def predict_with(request: Request, _caller: ActiveCaller, model: str) -> Response:
+    """The same by another model of the repository."""
+    answer = await predictions_of(request).predict(await json_body(request), model)
+    return Response(answer, media_type="application/json")

@@ -14,7 +14,7 @@ FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class MlPredictSettings(ServiceSettings, RemoteIdentitySettings):
-    """The body limit of 1 MiB leaves 1 KiB for each of 1,000 diamonds, which take about 130 bytes."""
+    """The body limit of 1 MiB leaves 1 KiB for each of 1,000 rows; nine features take about 130 bytes."""
 
     model_config = SettingsConfigDict(env_prefix="ML_PREDICT_")
 
@@ -24,10 +24,14 @@ class MlPredictSettings(ServiceSettings, RemoteIdentitySettings):
     model_repository: Path = Field(
         default=CHECKOUT_MODELS,
         validate_default=True,
-        description="Folder that holds <name>/<version>/model.onnx. Unset: the one of this checkout.",
+        description="Folder of <name>/<version>/{model.onnx,card.json}. Unset: the one of this checkout.",
     )
-    model_name: FolderName = "diamond-price"
-    model_version: FolderName = "1"
+    model_name: FolderName = Field(
+        default="diamond-price", description="The model that answers where none is named."
+    )
+    model_version: FolderName | None = Field(
+        default=None, description="Its version. Unset: the newest in the repository."
+    )
     prediction_threads: int = Field(
         default=1,
         ge=1,
@@ -44,7 +48,3 @@ class MlPredictSettings(ServiceSettings, RemoteIdentitySettings):
         if not folder.is_dir():
             raise ValueError(f"there is no folder {folder}")
         return folder
-
-    @property
-    def model_folder(self) -> Path:
-        return self.model_repository / self.model_name / self.model_version

@@ -8,12 +8,13 @@ from typing import Final
 
 import pandas as pd
 
-from ml_predict.card import Metrics, ModelCard, TargetFacts
-from ml_predict.model import PriceModel, open_session
-from ml_predict.schemas import ModelRef
+from ml_predict.card import Output
+from ml_predict.model import open_session
 from ml_training import data, fit
+from ml_training.card import Metrics, PriceCard
 from ml_training.document import document
 from ml_training.facts import artefact_facts, data_facts, feature_facts
+from ml_training.graph import COLUMNS, with_prices
 from ml_training.measure import calibrate, measure
 
 NAME: Final = "diamond-price"
@@ -32,7 +33,7 @@ class Build:
     """A model version that is good enough to be written, and the rows it never saw."""
 
     onnx: bytes
-    card: ModelCard
+    card: PriceCard
     held_out: pd.DataFrame
 
     def write(self, repository: Path) -> Path:
@@ -55,18 +56,18 @@ def build(table: pd.DataFrame, recipe: fit.Recipe = DEFAULT_RECIPE, minimum_r2: 
     cleaned = data.clean(table)
     split = data.split(cleaned.table)
     regressor = fit.fit(recipe, *data.arrays(split.train), data.SEED)
-    onnx = fit.convert(regressor, NAME)
-    session = open_session(onnx)
-    interval = calibrate(session, split.calibration)
-    model = PriceModel(session, interval, ModelRef(name=NAME, version=VERSION))
-    card = ModelCard(
+    trees = fit.convert(regressor, NAME)
+    interval = calibrate(open_session(trees), split.calibration)
+    onnx = with_prices(trees, interval.half_widths)
+    card = PriceCard(
         name=NAME,
         version=VERSION,
         artefact=artefact_facts(regressor, onnx, split.held_out),
         features=feature_facts(split.train),
-        target=TargetFacts(),
+        input="features",
+        outputs=(Output(name="prices", columns=COLUMNS, unit="USD", decimals=2),),
         interval=interval,
-        metrics=_good_enough(measure(model, split.held_out), minimum_r2),
+        metrics=_good_enough(measure(open_session(onnx), split.held_out), minimum_r2),
         data=data_facts(table, cleaned, split),
         recipe=recipe.facts(),
         seed=data.SEED,

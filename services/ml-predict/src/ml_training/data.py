@@ -5,11 +5,13 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
+from numpy.typing import NDArray
 
-from ml_predict.features import FEATURE_NAMES, encode
-from ml_predict.model import Float32s, Float64s
-from ml_predict.schemas import DiamondFeatures
+from ml_predict.exceptions import BodyInvalid
+from ml_predict.rows import Float32s, RowParser
+from ml_training.features import FEATURE_NAMES, FEATURES, encode
+
+Float64s = NDArray[np.float64]
 
 SOURCE: Final = "plotnine.data.diamonds, the table of round-cut diamonds known from ggplot2"
 SEED: Final = 20261122
@@ -50,7 +52,8 @@ def digest(table: pd.DataFrame) -> str:
 def clean(table: pd.DataFrame) -> Cleaned:
     """Without repeated rows, and without rows that the service itself would refuse to price."""
     unique = table.drop_duplicates()
-    accepted = np.array([_is_accepted(row) for row in unique[list(FEATURE_NAMES)].to_dict("records")])
+    parser = RowParser(FEATURES)
+    accepted = np.array([_is_accepted(parser, row) for row in unique[list(FEATURE_NAMES)].to_dict("records")])
     zero = (unique[["x", "y", "z"]] == 0).any(axis=1).to_numpy()
     return Cleaned(
         table=unique[accepted],
@@ -60,10 +63,10 @@ def clean(table: pd.DataFrame) -> Cleaned:
     )
 
 
-def _is_accepted(row: dict[str, Any]) -> bool:
+def _is_accepted(parser: RowParser, row: dict[str, Any]) -> bool:
     try:
-        DiamondFeatures.model_validate(row)
-    except ValidationError:
+        parser.encode([row])
+    except BodyInvalid:
         return False
     return True
 
@@ -95,7 +98,7 @@ def sample(held_out: pd.DataFrame, count: int = 300, seed: int = SEED) -> pd.Dat
 
 def arrays(table: pd.DataFrame) -> tuple[Float32s, Float64s]:
     """Encoded features, shape [N, 9], and prices in USD, shape [N]."""
-    return encode(table.to_dict("records")), table["price"].to_numpy(np.float64)
+    return encode(table), table["price"].to_numpy(np.float64)
 
 
 def _fraction(key: str) -> float:

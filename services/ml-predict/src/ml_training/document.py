@@ -2,32 +2,33 @@
 
 import math
 
-from ml_predict.card import FeatureFacts, ModelCard
+from ml_predict.card import Feature
+from ml_training.card import PriceCard
 
 
-def document(card: ModelCard) -> str:
+def document(card: PriceCard) -> str:
     """Markdown; every figure comes from `card`."""
     sections = (_summary, _features, _quality, _interval, _data, _limits, _remake)
     return "\n\n".join(section(card) for section in sections) + "\n"
 
 
-def _summary(card: ModelCard) -> str:
+def _summary(card: PriceCard) -> str:
     artefact = card.artefact
     opsets = ", ".join(f"{domain} {opset}" for domain, opset in artefact.opsets.items())
     return f"""# {card.name} {card.version}
 
-Estimates the price of a round diamond in {card.target.unit}, with a {card.interval.level:.0%} interval.
+Estimates the price of a round diamond in USD, with a {card.interval.level:.0%} interval.
 Made to show a model behind a service with real figures; nobody should insure or sell a stone by it.
 
 - {artefact.framework}
 - {artefact.trees} trees with {artefact.nodes:,} nodes; ONNX opsets {opsets}
 - `{artefact.file}`: {artefact.bytes:,} bytes, SHA-256 `{artefact.sha256}`
 - Input `features`: float32 [N, {len(card.features)}]
-- Output `{card.target.output}`: float32 [N, 1], the natural logarithm of the price. It stays a logarithm in
-  the graph because the interval is added there; one exponential then gives estimate, low and high."""
+- Output `prices`: float64 [N, 3], estimate, low and high in USD; the graph holds the interval's widths
+- Output `log_usd`: float32 [N, 1], the natural logarithm of the estimate, as the trees give it"""
 
 
-def _features(card: ModelCard) -> str:
+def _features(card: PriceCard) -> str:
     rows = "\n".join(
         f"| {number} | {feature.name} | {feature.unit} | {_values(feature)} |"
         for number, feature in enumerate(card.features)
@@ -41,13 +42,13 @@ A grade is encoded as its position, worst first, from 0.
 {rows}"""
 
 
-def _values(feature: FeatureFacts) -> str:
+def _values(feature: Feature) -> str:
     if feature.trained_range is None:
         return " < ".join(feature.categories or ())
     return f"{feature.trained_range[0]:g} to {feature.trained_range[1]:g}"
 
 
-def _quality(card: ModelCard) -> str:
+def _quality(card: PriceCard) -> str:
     metrics, artefact = card.metrics, card.artefact
     return f"""## Quality
 
@@ -61,7 +62,7 @@ ONNX and scikit-learn differ by at most {artefact.largest_difference_log_usd:.1e
 (more than {artefact.tolerance_log_usd:.0e} would have stopped the build)."""
 
 
-def _interval(card: ModelCard) -> str:
+def _interval(card: PriceCard) -> str:
     interval, metrics = card.interval, card.metrics
     grades = "\n".join(
         f"| {grade} | {math.exp(width):.3f} | {interval.calibration_rows[grade]:,} "
@@ -88,7 +89,7 @@ promised by weight; measured:
 {bands}"""
 
 
-def _data(card: ModelCard) -> str:
+def _data(card: PriceCard) -> str:
     data = card.data
     relisted = f"{data.relisted_price_ratio_median - 1:.1%}"
     return f"""## Data
@@ -108,7 +109,7 @@ def _data(card: ModelCard) -> str:
   by a hash of the stone (seed {card.seed})."""
 
 
-def _limits(card: ModelCard) -> str:
+def _limits(card: PriceCard) -> str:
     carat = next(feature.trained_range for feature in card.features if feature.name == "carat")
     heaviest = f"{carat[1] if carat else 0:g} ct"
     return f"""## Limits
@@ -121,7 +122,7 @@ def _limits(card: ModelCard) -> str:
 - Fluorescence, certificate and seller are not in the table."""
 
 
-def _remake(card: ModelCard) -> str:
+def _remake(card: PriceCard) -> str:
     recipe = ", ".join(f"{name} {value:g}" for name, value in card.recipe.items())
     libraries = ", ".join(f"{name} {version}" for name, version in card.libraries.items())
     return f"""## Making it again

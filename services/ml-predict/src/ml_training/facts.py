@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import GradientBoostingRegressor
 
-from ml_predict.card import ArtefactFacts, DataFacts, FeatureFacts
-from ml_predict.features import FEATURES, Feature
+from ml_predict.card import Feature
 from ml_training import data, fit
+from ml_training.card import ArtefactFacts, DataFacts
+from ml_training.features import FEATURES
 
 
 def artefact_facts(
@@ -28,18 +29,16 @@ def artefact_facts(
     )
 
 
-def feature_facts(train: pd.DataFrame) -> tuple[FeatureFacts, ...]:
+def feature_facts(train: pd.DataFrame) -> tuple[Feature, ...]:
     """One per column of the model's input, in order."""
     return tuple(_feature_facts(feature, train[feature.name]) for feature in FEATURES)
 
 
-def _feature_facts(feature: Feature, column: "pd.Series[float]") -> FeatureFacts:
+def _feature_facts(feature: Feature, column: "pd.Series[float]") -> Feature:
     if feature.categories:
-        return FeatureFacts(
-            name=feature.name, type="category", unit=feature.unit, categories=feature.categories
-        )
+        return feature
     seen = (float(column.min()), float(column.max()))
-    return FeatureFacts(name=feature.name, type="number", unit=feature.unit, trained_range=seen)
+    return feature.model_copy(update={"trained_range": seen})
 
 
 def data_facts(table: pd.DataFrame, cleaned: data.Cleaned, split: data.Split) -> DataFacts:

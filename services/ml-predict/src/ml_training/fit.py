@@ -4,12 +4,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import GradientBoostingRegressor
 
-from ml_predict.features import FEATURES
-from ml_predict.model import Float32s, Float64s, log_usd, open_session
+from ml_predict.model import open_session
+from ml_predict.rows import Float32s
+from ml_training.features import FEATURES
+
+Float64s = NDArray[np.float64]
 
 OPSETS: Final = {"": 17, "ai.onnx.ml": 3}
 TOLERANCE: Final = 1e-5
@@ -66,6 +71,13 @@ def largest_difference(regressor: GradientBoostingRegressor, onnx: bytes, featur
             f"ONNX and scikit-learn differ by {difference:.2g} log USD, allowed {TOLERANCE:.0e}"
         )
     return difference
+
+
+def log_usd(session: ort.InferenceSession, encoded: Float32s) -> Float64s:
+    """The graph's answer, shape [N], in natural log of USD."""
+    (output,) = session.run(["log_usd"], {"features": encoded})
+    flat: Float64s = output[:, 0].astype(np.float64)
+    return flat
 
 
 def count_nodes(regressor: GradientBoostingRegressor) -> int:

@@ -2,17 +2,18 @@
 
 import math
 from itertools import pairwise
-from typing import Final, get_args
+from typing import Final
 
 import numpy as np
 import onnxruntime as ort
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml_predict.card import IntervalFacts, Metrics
-from ml_predict.features import CLARITY_COLUMN, Clarity
-from ml_predict.model import Float32s, Float64s, PriceModel, log_usd
+from ml_predict.rows import Float32s
+from ml_training.card import IntervalFacts, Metrics
 from ml_training.data import arrays
+from ml_training.features import CLARITIES, CLARITY_COLUMN
+from ml_training.fit import Float64s, log_usd
 
 LEVEL: Final = 0.9
 METHOD: Final = "Mondrian split conformal prediction by clarity grade, on absolute errors in log USD"
@@ -36,7 +37,7 @@ def calibrate(session: ort.InferenceSession, calibration: pd.DataFrame) -> Inter
     """
     features, prices = arrays(calibration)
     errors = np.abs(log_usd(session, features) - np.log(prices))
-    by_clarity = {grade: errors[_has_clarity(features, grade)] for grade in get_args(Clarity)}
+    by_clarity = {grade: errors[_has_clarity(features, grade)] for grade in CLARITIES}
     return IntervalFacts(
         method=METHOD,
         source=LITERATURE,
@@ -46,10 +47,10 @@ def calibrate(session: ort.InferenceSession, calibration: pd.DataFrame) -> Inter
     )
 
 
-def measure(model: PriceModel, held_out: pd.DataFrame) -> Metrics:
+def measure(session: ort.InferenceSession, held_out: pd.DataFrame) -> Metrics:
     """How good the model's prices are, in USD, on the rows it never saw."""
     features, prices = arrays(held_out)
-    low, estimate, high = model.prices(features).T
+    estimate, low, high = session.run(["prices"], {"features": features})[0].T
     errors = estimate - prices
     covered = (low <= prices) & (prices <= high)
     carat = features[:, 0]
@@ -60,7 +61,7 @@ def measure(model: PriceModel, held_out: pd.DataFrame) -> Metrics:
         mape=_fact((np.abs(errors) / prices).mean()),
         coverage=_fact(covered.mean()),
         coverage_by_clarity={
-            grade: _fact(covered[_has_clarity(features, grade)].mean()) for grade in get_args(Clarity)
+            grade: _fact(covered[_has_clarity(features, grade)].mean()) for grade in CLARITIES
         },
         coverage_by_carat={
             f"above {above:g} to {to:g}": _fact(covered[(carat > above) & (carat <= to)].mean())
@@ -70,7 +71,7 @@ def measure(model: PriceModel, held_out: pd.DataFrame) -> Metrics:
 
 
 def _has_clarity(features: Float32s, grade: str) -> NDArray[np.bool_]:
-    of_grade: NDArray[np.bool_] = features[:, CLARITY_COLUMN] == get_args(Clarity).index(grade)
+    of_grade: NDArray[np.bool_] = features[:, CLARITY_COLUMN] == CLARITIES.index(grade)
     return of_grade
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ml_predict.card import ModelCard
-from ml_predict.model import PriceModel
+from ml_predict.model import Model
 from ml_training.build import Build, ModelTooWeak, build
+from ml_training.card import PriceCard
 from ml_training.document import document
+from ml_training.features import encode
 from ml_training.fit import Recipe
 
 FEW_TREES = Recipe(n_estimators=10, learning_rate=0.3)
@@ -33,8 +34,8 @@ def test_training_twice_gives_the_same_bytes(fifth: pd.DataFrame, built: Build) 
 def test_what_is_written_can_be_served(built: Build, tmp_path: Path) -> None:
     folder = built.write(tmp_path)
     assert folder == tmp_path / "diamond-price" / "1"
-    rows = built.held_out.head(10).to_dict("records")
-    assert len(PriceModel.load(folder).predict(rows)) == 10
+    (prices,) = Model.load(folder).predict(encode(built.held_out.head(10)))
+    assert prices.shape == (10, 3)
 
 
 def test_a_weak_model_is_refused(fifth: pd.DataFrame) -> None:
@@ -43,6 +44,6 @@ def test_a_weak_model_is_refused(fifth: pd.DataFrame) -> None:
 
 
 def test_the_committed_card_for_people_says_what_the_one_for_machines_says(
-    folder: Path, card: ModelCard
+    folder: Path, card: PriceCard
 ) -> None:
     assert (folder / "card.md").read_text(encoding="utf-8") == document(card)

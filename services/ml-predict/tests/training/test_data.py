@@ -6,14 +6,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ml_predict.card import ModelCard
-from ml_predict.schemas import DiamondFeatures
+from ml_predict.rows import RowParser
+from ml_training.card import PriceCard
 from ml_training.data import Split, clean, digest, sample, split, stones
+from ml_training.features import FEATURES
 
 SAMPLE = Path(__file__).parents[4] / "deploy" / "diamonds.csv"
 
 
-def test_the_table_is_the_one_the_card_names(table: pd.DataFrame, card: ModelCard) -> None:
+def test_the_table_is_the_one_the_card_names(table: pd.DataFrame, card: PriceCard) -> None:
     assert (digest(table), len(table)) == (card.data.sha256, 53_940)
 
 
@@ -39,7 +40,7 @@ def test_no_stone_is_on_two_sides_of_the_split(parts: Split) -> None:
     assert not calibration & held_out
 
 
-def test_the_sides_have_the_sizes_on_the_card(parts: Split, card: ModelCard) -> None:
+def test_the_sides_have_the_sizes_on_the_card(parts: Split, card: PriceCard) -> None:
     sizes = tuple(map(len, parts))
     assert sizes == (card.data.train, card.data.calibration, card.data.held_out)
     assert [size / sum(sizes) for size in sizes] == pytest.approx([0.65, 0.15, 0.2], abs=0.01)
@@ -58,5 +59,5 @@ def test_the_published_sample_is_300_held_out_rows_that_the_service_takes(parts:
     for row in rows:
         numbers = {name: float(row[name]) for name in ("carat", "depth", "table", "x", "y", "z")}
         grades = {name: row[name] for name in ("cut", "color", "clarity")}
-        DiamondFeatures.model_validate(numbers | grades)
+        RowParser(FEATURES).encode([numbers | grades])
         assert int(row["price"]) > 0
