@@ -1,12 +1,12 @@
 """One document for all services, merged from real ones; and the page that shows it."""
 
+import asyncio
 import contextlib
-import json
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httpx2
 import pytest
 import pytest_asyncio
 from fastapi import Depends, FastAPI
@@ -224,22 +224,31 @@ async def test_an_upstream_that_sends_something_else_counts_as_down(
     assert response.json()["info"]["description"] == "Not answering now: items."
 
 
-async def test_an_optional_route_shows_that_nobody_may_come_too(upstreams, answer, tmp_path) -> None:
+async def test_upstreams_are_asked_once_a_second_however_often_the_document_is_read(
+    make_door, services, upstreams, answer
+) -> None:
+    upstreams.items.answer = answer(b'{"paths": {}}')
+    door = await make_door(**{**services, "items_url": upstreams.items.url}, routes_file=DEFAULT_ROUTES)
+    started = time.monotonic()
+    answers = await asyncio.gather(*(door.client.get("/openapi.json") for _ in range(50)))
+    elapsed = time.monotonic() - started
+    assert len({answer.content for answer in answers}) == 1
+    assert len(upstreams.items.requests) <= 1 + elapsed
+
+
+async def test_an_optional_route_shows_that_nobody_may_come_too(tmp_path) -> None:
     table = tmp_path / "routes.toml"
     table.write_text(
         '[[route]]\nprefix="/a"\nmethods=["GET"]\nupstream="items"\nauth="optional"\ntimeout=1.0\nbody_limit=1\n'
     )
-    upstreams.items.answer = answer(b'{"paths": {"/a": {"get": {"responses": {}}}}}')
     own = {"info": {"title": "Facet"}, "paths": {}}
-    async with httpx2.AsyncClient() as client:
-        document = await merged_openapi(
-            own, {"items": upstreams.items.url}, load_routes(table, {"items"}), client
-        )
+    fetched = {"items": {"paths": {"/a": {"get": {"responses": {}}}}}}
+    document = merged_openapi(own, fetched, load_routes(table, {"items"}))
     assert document["paths"]["/a"]["get"]["security"] == [{}, {"ApiKey": []}]
     assert own == {"info": {"title": "Facet"}, "paths": {}}
 
 
-async def test_a_discriminators_mapping_is_renamed_with_its_schemas(upstreams, answer, tmp_path) -> None:
+async def test_a_discriminators_mapping_is_renamed_with_its_schemas(tmp_path) -> None:
     ref = "#/components/schemas/Cut"
     document = {
         "paths": {
@@ -256,11 +265,7 @@ async def test_a_discriminators_mapping_is_renamed_with_its_schemas(upstreams, a
     table.write_text(
         '[[route]]\nprefix="/a"\nmethods=["GET"]\nupstream="items"\nauth="public"\ntimeout=1.0\nbody_limit=1\n'
     )
-    upstreams.items.answer = answer(json.dumps(document).encode())
-    async with httpx2.AsyncClient() as client:
-        merged = await merged_openapi(
-            own, {"items": upstreams.items.url}, load_routes(table, {"items"}), client
-        )
+    merged = merged_openapi(own, {"items": document}, load_routes(table, {"items"}))
     mapping = merged["paths"]["/a"]["get"]["responses"]["200"]["schema"]["discriminator"]["mapping"]
     assert mapping == {"c": "#/components/schemas/items-Cut"}
     assert merged["components"]["schemas"] == {"Cut": {"type": "integer"}, "items-Cut": {"type": "string"}}

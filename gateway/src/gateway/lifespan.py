@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypedDict
 
-import httpx2
-
 from gateway.api_keys import ApiKeys
 from gateway.authenticate import Authenticator
 from gateway.data_plane import DataPlane
 from gateway.forward import Forwarder
+from gateway.openapi import Documentation
 from gateway.readiness import upstream_check
 from gateway.settings import GatewaySettings
 from gateway.upstream import UpstreamPool
@@ -21,9 +20,8 @@ CONTROL_TIMEOUT = 2.0  # seconds, for readiness and documentation: never on the 
 
 
 class Resources(TypedDict):
-    settings: GatewaySettings
     plane: DataPlane
-    client: httpx2.AsyncClient
+    documentation: Documentation
     checks: list[Check]
 
 
@@ -40,7 +38,8 @@ async def resources(settings: GatewaySettings) -> AsyncIterator[Resources]:
         plane = DataPlane(settings.routes, authenticator, Forwarder(pools))
         checks = [*identity.checks]
         checks += [upstream_check(name, url, client) for name, url in settings.upstreams.items()]
-        yield {"settings": settings, "plane": plane, "client": client, "checks": checks}
+        documentation = Documentation(settings.upstreams, settings.routes, client)
+        yield {"plane": plane, "documentation": documentation, "checks": checks}
 
 
 def _pool(settings: GatewaySettings, name: str, url: str) -> UpstreamPool:

@@ -6,27 +6,52 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx2
+import orjson
 
 from gateway.route_table import Route, RouteTable
+from shared.at_most_every import AtMostEvery
 from shared.logging import get_logger
 
 Document = dict[str, Any]
+Documents = dict[str, Document | None]  # by upstream; None where there was no answer
+PAUSE = 1.0  # seconds
 SCHEMAS = "#/components/schemas/"
 SCHEMA_REF = re.compile(f"^{SCHEMAS}(.+)$")
 API_KEY: Document = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
 log = get_logger()
 
 
-async def merged_openapi(
-    own: Document, upstreams: Mapping[str, str], routes: RouteTable, client: httpx2.AsyncClient
-) -> Document:
-    """`own` with the routed operations of every upstream that answers; the others are named in it."""
-    fetched = await asyncio.gather(*(_fetch(client, url) for url in upstreams.values()))
-    missing = [name for name, document in zip(upstreams, fetched, strict=True) if document is None]
+class Documentation:
+    """The merged document. Upstreams are asked at most once a second, however often it is read."""
+
+    def __init__(self, upstreams: Mapping[str, str], routes: RouteTable, client: httpx2.AsyncClient) -> None:
+        self._upstreams = upstreams
+        self._routes = routes
+        self._client = client
+        self._fetched = AtMostEvery(PAUSE, self._fetch_all)
+        self._merged_from: Documents | None = None
+        self._merged = b""
+
+    async def read(self, own: Document) -> bytes:
+        """As JSON."""
+        fetched = await self._fetched()
+        if fetched is not self._merged_from:
+            self._merged = orjson.dumps(merged_openapi(own, fetched, self._routes))
+            self._merged_from = fetched
+        return self._merged
+
+    async def _fetch_all(self) -> Documents:
+        fetched = await asyncio.gather(*(_fetch(self._client, url) for url in self._upstreams.values()))
+        return dict(zip(self._upstreams, fetched, strict=True))
+
+
+def merged_openapi(own: Document, fetched: Documents, routes: RouteTable) -> Document:
+    """`own` with the routed operations of every upstream that answered; the others are named in it."""
+    missing = [name for name, document in fetched.items() if document is None]
     merged: Document = {**own, "paths": dict(own["paths"])}
     components = merged["components"] = {"schemas": {}, "securitySchemes": {"ApiKey": API_KEY}}
     components["schemas"].update(own.get("components", {}).get("schemas", {}))
-    for name, document in zip(upstreams, fetched, strict=True):
+    for name, document in fetched.items():
         if document is not None:
             _merge(merged, name, document, routes)
     components["schemas"] = _used(merged["paths"], components["schemas"])

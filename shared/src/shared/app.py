@@ -16,6 +16,7 @@ from shared.middleware.errors import ErrorsMiddleware
 from shared.middleware.head import HeadMiddleware
 from shared.middleware.refusal import RefusalMiddleware
 from shared.middleware.request_context import RequestContextMiddleware
+from shared.openapi import DocumentedApp
 from shared.problems import Problem, install_problem_handlers
 from shared.settings import ServiceSettings
 
@@ -45,7 +46,7 @@ def build_app(
     configure_logging(settings)
     body_limit = [Middleware(BodyLimitMiddleware, limit=settings.body_limit)] if limit_body else []
     docs = settings.docs and own_docs
-    app = FastAPI(
+    app = DocumentedApp(
         title=title,
         version=settings.version,
         lifespan=lifespan,

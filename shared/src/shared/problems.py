@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from shared.context import CURRENT
 from shared.exceptions import CacheUnavailable, Conflict, ServiceError
@@ -91,7 +92,20 @@ async def _http_exception(request: Request, error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
     code = status.name.lower()
     detail = None if error.detail == status.phrase else str(error.detail)
-    return _problem(status, code, status.phrase, detail, request.url.path, headers=error.headers)
+    headers = error.headers
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {**(headers or {}), "Allow": ", ".join(_allowed(request))}
+    return _problem(status, code, status.phrase, detail, request.url.path, headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Every method of this path: Starlette names those of the first route that has it."""
+    found = set()
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(dict(scope))[0] is Match.FULL for route in request.app.routes):
+            found.add(method)
+    return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
