@@ -211,6 +211,7 @@ PUBLIC_PATHS = [
     ("DELETE", "/items/5", "items", "required"),
     ("POST", "/items/5/appraisal", "items", "required"),
     ("POST", "/predict", "ml-predict", "required"),
+    ("POST", "/predict/diamond-price", "ml-predict", "required"),
 ]
 
 
