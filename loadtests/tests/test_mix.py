@@ -42,23 +42,46 @@ def test_logging_in_is_the_rarest() -> None:
 
 
 def test_arrivals_come_at_their_rate_however_late_they_are_taken() -> None:
-    schedule = Schedule(seed=1)
-    schedule.begin(50, now=100)
+    schedule = Schedule()
+    schedule.begin(50, now=100, seed=1)
     moments = [schedule.take() for _ in range(5000)]
     assert moments == sorted(filter(None, moments))
     assert 5000 / ((moments[-1] or 0) - 100) == pytest.approx(50, rel=0.05)
 
 
+@pytest.mark.parametrize("even", [True, False])
+def test_the_same_seed_is_the_same_schedule(even: bool) -> None:
+    def moments(seed: int) -> list[float | None]:
+        schedule = Schedule()
+        schedule.begin(10, now=0, seed=seed, even=even)
+        return [schedule.take() for _ in range(20)]
+
+    assert moments(1) == moments(1)
+    assert (moments(1) == moments(2)) is even
+
+
+def test_a_constant_schedule_has_equal_gaps() -> None:
+    schedule = Schedule()
+    schedule.begin(4, now=10, even=True)
+    assert [schedule.take() for _ in range(3)] == [10.25, 10.5, 10.75]
+
+
 def test_nobody_is_due_before_the_beginning_or_after_the_end() -> None:
-    schedule = Schedule(seed=1)
+    schedule = Schedule()
     assert schedule.take() is None
-    schedule.begin(10, now=0)
-    schedule.begin(99999, now=50)  # users who come later do not begin it again
+    schedule.begin(10, now=0, seed=1)
+    schedule.begin(10, now=50, seed=1)  # users who come later do not begin it again
     assert (schedule.take() or 0) < 5
-    missed = schedule.end(now=20)
-    assert len(missed) == pytest.approx(200, rel=0.3)
-    assert all(0 <= waited <= 20 for waited in missed)
+    assert schedule.end(now=20) == pytest.approx(200, rel=0.3)
     assert schedule.take() is None
+
+
+def test_what_waits_is_bounded_however_long_nobody_takes_it() -> None:
+    schedule = Schedule(give_up=15)
+    schedule.begin(10, now=0, even=True)
+    assert schedule.missed(now=100) == 850
+    assert schedule.missed(now=100) == 0
+    assert (schedule.take() or 0) > 85
 
 
 def test_the_staircase_rises_to_its_end() -> None:

@@ -1,5 +1,6 @@
 """Real locust on a small real server: right answers pass, each wrong one fails the run."""
 
+import csv
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import pytest
 from market import Market, open_market
 
 ACTIONS = frozenset({"browse", "read", "sell", "appraise", "withdraw", "sign_up"})
+CSV = "table"  # in the folder of the reports
 PATIENCE = 40.0  # seconds for all runs together
 
 
@@ -41,8 +43,20 @@ class Run:
         command += ["--users=3", "--rate=20", "--time=60", "--think=0.02", *self.options]
         environment = {**os.environ, "HOME": str(report.parent)}  # no locust.conf of the developer's
         return subprocess.Popen(  # noqa: S603 - our own command
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            cwd=report.parent,
         )
+
+
+def hang(market: Market) -> bool:
+    """From some moment on no answer comes in time."""
+    if market.counts["browse"] >= 20:
+        market.delay = 5.0
+    return True
 
 
 def every(*actions: str, times: int = 2) -> Callable[[Counter[str]], bool]:
@@ -67,6 +81,23 @@ def kinds() -> dict[str, Run]:
             ["--arrivals=40", "--mix=appraise=1,sell=1", "--steps=2"],
         ),
         "too slow": enough_waiting,
+        "two processes": Run(
+            Market(),
+            lambda counts: counts["browse"] >= 160,
+            [
+                "--arrivals=40",
+                "--schedule=constant",
+                "--mix=browse=1",
+                "--users=4",
+                "--processes=2",
+                f"--csv={CSV}",
+            ],
+        ),
+        "hanging": Run(
+            hangs := Market(),
+            lambda counts: hang(hangs) and counts["browse"] >= 40,
+            ["--arrivals=20", "--mix=browse=1", "--stop-timeout=1", "--late=0.2", "--max-failures=1"],
+        ),
     }
 
 
@@ -158,6 +189,33 @@ def test_an_open_loop_counts_the_wait_behind_a_slow_system(runs: dict[str, Run])
     assert found is not None, run.output
     assert int(found[2]) > 200  # median, ms: a closed loop would say about 50
     assert re.search(r"^ +never sent +[1-9]", run.output, re.MULTILINE)
+
+
+def test_several_processes_share_the_rate_and_the_tables(runs: dict[str, Run]) -> None:
+    run = runs["two processes"]
+    assert run.status == 0, run.output
+    with run.report.with_name(f"{CSV}_stats.csv").open(newline="") as file:
+        rows = {row["Name"]: row for row in csv.DictReader(file)}
+    assert int(rows["/items"]["Request Count"]) >= 100
+    history = run.report.with_name(f"{CSV}_stats_history.csv")
+    with history.open(newline="") as file:
+        rates = [float(row["Requests/s"]) for row in csv.DictReader(file) if row["Name"] == "Aggregated"]
+    assert 20 < max(rates) < 60, "40 by both together, not by each"
+
+
+def test_what_is_not_answered_at_the_end_is_a_failure_and_so_is_what_waited_for_a_user(
+    runs: dict[str, Run],
+) -> None:
+    output = runs["hanging"].output
+    assert re.search(r"unfinished: TimeoutError\(.not answered when the test ended", output), output
+    assert "never sent" in output
+
+
+def test_every_report_says_what_kind_of_load_it_shows(runs: dict[str, Run]) -> None:
+    assert "closed loop, 0.02 s between actions: " in runs["healthy"].output
+    assert "closed loop" in runs["healthy"].report.read_text()
+    assert "open loop, constant, 40 actions/s, seed 1: " in runs["two processes"].output
+    assert "open loop, poisson, 200 actions/s, seed 1" in runs["too slow"].report.read_text()
 
 
 def test_failures_within_the_given_limit_do_not_fail_the_run(runs: dict[str, Run]) -> None:

@@ -1,6 +1,7 @@
 """One request, its answer checked and counted under the name of its route."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,12 +19,15 @@ class Calls:
 
     `intended` is for open-loop load: when the next request should have begun, on the clock of
     `time.perf_counter`. Its latency is counted from there, so that a wait inside the load generator or behind
-    a slow answer is not left out.
+    a slow answer is not left out. One that begins more than `too_late` seconds after that is a failure.
     """
 
-    def __init__(self, session: FastHttpSession, intended: float | None = None) -> None:
+    def __init__(
+        self, session: FastHttpSession, intended: float | None = None, too_late: float = math.inf
+    ) -> None:
         self._session = session
         self._intended = intended
+        self._too_late = too_late
 
     def send(
         self,
@@ -56,6 +60,8 @@ class Calls:
             if response.status_code == 0:
                 return None  # locust counts the error that it met
             answer, wrong = _judge(response, check)
+            if late > self._too_late * 1000:
+                wrong = wrong or "sent too late: every user was busy"
             if wrong is None:
                 response.success()
             else:

@@ -12,12 +12,15 @@ HOST = "http://127.0.0.1:8000"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Becomes locust. Exit status 1 when too much failed or nothing could be measured."""
-    given = _parser().parse_args(arguments)
+    """Becomes locust. Exit status 1 when too much failed or nothing could be measured.
+
+    What it does not know is passed on: `--processes 2`, `--csv out`, `--master` and the like.
+    """
+    given, locusts = _parser().parse_known_args(arguments)
     if reason := refusal(given.host, mine=given.target_is_mine) or absence(given.host):
         raise SystemExit(reason)
     given.report.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "locust", *locust_arguments(given)]
+    command = [sys.executable, "-m", "locust", *locust_arguments(given), *locusts]
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606 - signals then go to locust itself
 
@@ -35,6 +38,10 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--arrivals", type=float, help="open loop: this many actions a second, latency from when each was due"
     )
+    add("--schedule", choices=("poisson", "constant"), help="open loop: random or equal gaps")
+    add("--seed", type=int, help="open loop: of the schedule (default: 1)")
+    add("--late", type=float, help="open loop: seconds of waiting for a user that count as a failure")
+    add("--web", action="store_true", help="locust's web page at http://127.0.0.1:8089 instead")
     add("--max-failures", help="share of failed requests above which the status is 1 (default: 0.01)")
     add("--target-is-mine", action="store_true", help="allow a host other than this machine")
     add("--report", type=Path, default=Path("reports/load.html"), help="HTML report (default: %(default)s)")
@@ -47,8 +54,7 @@ def locust_arguments(given: argparse.Namespace) -> list[str]:
     passed = [
         "--locustfile",
         ",".join(str(SCENARIOS / file) for file in files),
-        "--headless",
-        "--only-summary",
+        *(["--web-host=127.0.0.1"] if given.web else ["--headless", "--only-summary"]),
         "--loglevel=WARNING",
         "--stop-timeout=20",
         f"--host={given.host.rstrip('/')}",
@@ -57,7 +63,8 @@ def locust_arguments(given: argparse.Namespace) -> list[str]:
         f"--run-time={given.time}",
         f"--html={given.report}",
     ]
-    optional = {name: getattr(given, name) for name in ("mix", "think", "steps", "arrivals", "max_failures")}
+    names = ("mix", "think", "steps", "arrivals", "schedule", "seed", "late", "max_failures")
+    optional = {name: getattr(given, name) for name in names}
     passed += [f"--{name.replace('_', '-')}={value}" for name, value in optional.items() if value is not None]
     return [*passed, "--target-is-mine"] if given.target_is_mine else passed
 

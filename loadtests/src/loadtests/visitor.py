@@ -9,12 +9,14 @@ from loadtests.account import Account
 from loadtests.answers import BRIEF, Answer, has_status, is_appraisal, is_item, is_listed, is_page
 from loadtests.calls import Calls, Check
 from loadtests.diamonds import Diamond, any_of
+from loadtests.popularity import zipf
 
 ITEM = "/items/{id}"  # requests are counted by route
 APPRAISAL = f"{ITEM}/appraisal"
 PAGING = {"skip", "limit", "sort"}
 PAGE = 20
 REMEMBERED = 50
+_CHOICE = random.Random()  # noqa: S311 - load, not secrets
 
 
 class Visitor:
@@ -56,7 +58,7 @@ class Visitor:
         if not self._seen:
             self.browse(calls)
         if self._seen:
-            item_id = random.choice(self._seen)  # noqa: S311 - load, not secrets
+            item_id = self._popular()
             calls.send("GET", f"/items/{item_id}", partial(is_item, item_id=item_id), route=ITEM)
 
     def sell(self, calls: Calls) -> None:
@@ -69,7 +71,7 @@ class Visitor:
         if not self._seen:
             self.browse(calls)
         if self._seen:
-            item_id = random.choice(self._seen)  # noqa: S311 - load, not secrets
+            item_id = self._popular()
             check = partial(is_appraisal, item_id=item_id)
             self._send_signed(calls, "POST", f"/items/{item_id}/appraisal", check, route=APPRAISAL)
 
@@ -119,6 +121,10 @@ class Visitor:
         skip = 0 if filters else random.randint(0, deepest)  # noqa: S311 - load, not secrets
         sort = random.choice(["-created_at", "price", "-price"])  # noqa: S311 - load, not secrets
         return {"skip": skip, "limit": PAGE, "sort": sort, **filters}
+
+    def _popular(self) -> int:
+        """By Zipf's law, and the oldest first, so that all visitors prefer the same ones."""
+        return sorted(self._seen)[zipf(len(self._seen), _CHOICE)]
 
     def _remember(self, item_id: int) -> None:
         if item_id not in self._seen:

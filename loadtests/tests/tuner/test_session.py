@@ -146,3 +146,18 @@ def test_the_same_configuration_twice_shows_the_noise() -> None:
     assert floors[0] is not None
     assert floors[1] is not None
     assert floors[0] < 0.05 < floors[1]
+
+
+def test_one_configuration_that_cannot_be_measured_does_not_end_the_run() -> None:
+    class Disturbed(SimulatedTarget):
+        """Two workers are disturbed from some moment on."""
+
+        def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
+            taken = super().measure(rate, seconds, seed)
+            disturbed = self._workers == 2 and self.measurements > 60
+            return replace(taken, invalid=("the hypervisor took 20% of the CPU",)) if disturbed else taken
+
+    outcome = Session(Disturbed(TWO, 1), SLO, Plan()).run()
+    assert outcome.choice is not None
+    assert outcome.choice.total_workers > 2
+    assert outcome.rejected[Configuration.of(2)].startswith("could not be measured: the hypervisor")

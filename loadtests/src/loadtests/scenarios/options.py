@@ -41,6 +41,19 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--arrivals", type=_positive, default=20.0, help="Actions a second, open loop (default: %(default)s)")
     add(
+        "--schedule",
+        choices=("poisson", "constant"),
+        default="poisson",
+        help="Gaps between actions, open loop (default: %(default)s)",
+    )
+    add("--seed", type=int, default=1, help="Of the schedule, open loop (default: %(default)s)")
+    add(
+        "--late",
+        type=_positive,
+        default=1.0,
+        help="Seconds after which a request that waits for a user fails, open loop (default: %(default)s)",
+    )
+    add(
         "--steps",
         type=int,
         default=5,
@@ -83,6 +96,17 @@ def given(environment: Environment) -> argparse.Namespace:
         raise StopTest("these scenarios need locust's command line")
     options: argparse.Namespace = environment.parsed_options
     return options
+
+
+def describe(environment: Environment, *, open_loop: bool) -> None:
+    """Every report says what kind of load it shows: the HTML page, and the last line."""
+    options = given(environment)
+    if open_loop:
+        kind = f"open loop, {options.schedule}, {options.arrivals:g} actions/s, seed {options.seed}"
+    else:
+        kind = f"closed loop, {options.think} s between actions"
+    environment.profile = environment.profile or kind
+    verdict.LOAD.kind = kind
 
 
 def mix(environment: Environment) -> dict[str, int]:

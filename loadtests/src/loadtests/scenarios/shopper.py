@@ -5,8 +5,10 @@ latency at a given rate see `arrivals.py`; for how many people a system carries 
 """
 
 import random
+from typing import Any
 
-from locust import FastHttpUser, task
+from locust import FastHttpUser, events, task
+from locust.env import Environment
 
 from loadtests.calls import Calls
 from loadtests.diamonds import load_diamonds
@@ -35,3 +37,10 @@ class Shopper(FastHttpUser):
     @task
     def act(self) -> None:
         self.visitor.act(pick(options.mix(self.environment)), Calls(self.client))
+
+
+def _prepare(environment: Environment, **_: Any) -> None:
+    options.describe(environment, open_loop=False)
+
+
+events.init.add_listener(_prepare)

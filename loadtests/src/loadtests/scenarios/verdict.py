@@ -1,10 +1,19 @@
 """Whether a run was good: locust's exit status, and the line that says why."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from locust.env import Environment
 
 NOTHING = 3  # requests below which nothing was measured
+
+
+@dataclass(slots=True)
+class Load:
+    kind: str = "load"
+
+
+LOAD = Load()  # of this process: it runs one kind
 
 
 def judge(environment: Environment, **_: Any) -> None:
@@ -19,11 +28,9 @@ def judge(environment: Environment, **_: Any) -> None:
 
 def verdict(requests: int, failures: int, allowed: float) -> tuple[str, bool]:
     if requests < NOTHING:
-        return f"load: {requests} requests, so nothing was measured", False
+        return f"{LOAD.kind}: {requests} requests, so nothing was measured", False
     share = failures / requests
     good = share <= allowed
-    word = "within" if good else "above"
-    return (
-        f"load: {requests} requests, {failures} failed ({share:.2%}), {word} the limit of {allowed:.2%}",
-        good,
-    )
+    failed = f"{failures} failed ({share:.2%})"
+    where = f"{'within' if good else 'above'} the limit of {allowed:.2%}"
+    return f"{LOAD.kind}: {requests} requests, {failed}, {where}", good

@@ -15,6 +15,7 @@ from loadtests.tuner.session import Session
 _HELPS = 1.03  # times the capacity: worth a worker, as far as one look can tell
 _MOST = 2  # services that are tried larger at each step
 _BUSY = 0.15  # of the busiest one's CPU per worker: worth a try
+_FULL = 0.75  # of the CPUs; at its capacity a system has a little to spare
 _STEPS = 3  # of the climb, as far as can be known before it
 _STALLED = 2  # rounds of the climb without any help, after which it ends
 
@@ -35,8 +36,8 @@ def climb(runner: Runner) -> Screened:
     if first is None or not first.rate:
         return found
     stalled = 0
-    while stalled < _STALLED:
-        start = found[here].rate
+    while stalled < (1 if _saturated(runner, found[here]) else _STALLED):
+        start, best = found[here].rate, max(capacity.rate for capacity in found.values())
         neighbours = _larger(here, found[here])
         for neighbour in neighbours:
             if neighbour not in found and neighbour not in runner.rejected:
@@ -45,9 +46,15 @@ def climb(runner: Runner) -> Screened:
         if not near:
             break
         here = max(near, key=lambda key: found[key].rate)
-        stalled = 0 if found[here].rate > _HELPS * start else stalled + 1
+        stalled = 0 if found[here].rate > _HELPS * best else stalled + 1
     _rules(runner, found)
     return found
+
+
+def _saturated(runner: Runner, capacity: Capacity) -> bool:
+    """True if nearly all of the CPU was in use: then more workers can hardly help."""
+    used = capacity.at_limit.resources.app_cpus
+    return used is not None and used > _FULL * runner.target.limits.cpus
 
 
 def _rules(runner: Runner, found: Screened) -> None:

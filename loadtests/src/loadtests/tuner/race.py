@@ -41,6 +41,8 @@ class Race:
             for key in order(running, turn, runner.plan.seed):
                 self._measure(runner, key, turn, f"round {turn + 1}, at most {looks[-1]}")
             running = [key for key in running if key not in runner.rejected]
+            if not running:
+                return
             error = runner.plan.error / len(looks)
             if turn + 1 in looks and self._look(running, error, runner.plan.margin):
                 return

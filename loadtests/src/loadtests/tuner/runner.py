@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from loadtests.tuner.capacity import Capacity, Search
+from loadtests.tuner.capacity import Capacity, NothingValid, Search
 from loadtests.tuner.feasible import Feasible
 from loadtests.tuner.model import Configuration, Measurement, RollOutFailed, Slo, Target
 from loadtests.tuner.plan import Plan
@@ -39,9 +39,10 @@ class Runner:
         block: int | None = None,
         known: bool = True,
     ) -> Capacity | None:
-        """On a fresh boot; None, and `rejected`, if that must not or cannot be. Raises NothingValid.
+        """On a fresh boot; None, and `rejected`, if that must not or cannot be.
 
-        All searches of one `block` have the same schedules, so that their luck drops out of comparisons.
+        Raises NothingValid if nothing could be measured before, either. All searches of one `block` have the
+        same schedules, so that their luck drops out of comparisons.
         """
         booted = self.boot(configuration, why)
         self.left -= 1
@@ -50,8 +51,15 @@ class Runner:
         before = self._seed
         if block is not None:
             self._seed = self.plan.seed * 1_000_000 + 500_000 + block * 100
-        found = self._search.find(guess, step=step, resolution=resolution, known=known)
-        self._seed = before if block is not None else self._seed
+        try:
+            found = self._search.find(guess, step=step, resolution=resolution, known=known)
+        except NothingValid as error:
+            if not self._done:  # it will be the same for all of them
+                raise
+            self._reject(configuration, f"could not be measured: {error}")
+            return None
+        finally:
+            self._seed = before if block is not None else self._seed
         self._done += 1
         self.say(f"{configuration.label}: {found.rate:,.1f} requests/s within the SLO")
         return found
@@ -67,9 +75,12 @@ class Runner:
         if refusal is None:
             self._current = configuration
             return True
-        self.rejected[configuration] = refusal
-        self.say(f"{configuration.label}: rejected, {refusal}")
+        self._reject(configuration, refusal)
         return False
+
+    def _reject(self, configuration: Configuration, why: str) -> None:
+        self.rejected[configuration] = why
+        self.say(f"{configuration.label}: rejected, {why}")
 
     def measure(self, rate: float, seconds: float) -> Measurement:
         """In the configuration that runs. Each measurement has a seed of its own."""

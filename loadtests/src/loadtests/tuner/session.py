@@ -106,7 +106,8 @@ class Session:
                 self._judge(key)
                 return
         means = found.capacities()
-        standing = [key for key in running if key not in found.stress or not found.stress[key].collapse]
+        standing = [key for key in running if key not in found.rejected] or running
+        standing = [key for key in standing if key not in found.stress or not found.stress[key].collapse]
         found.choice = max(standing, key=lambda key: means[key], default=None)
         plan = runner.plan
         why = f"after {plan.rounds} rounds none is shown to be within {plan.margin:.0%} of the best"

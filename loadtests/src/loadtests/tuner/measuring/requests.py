@@ -6,7 +6,8 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+
+from loadtests.popularity import zipf
 
 _PLACEHOLDER = re.compile(r"\{(int|zipf):(\d+)-(\d+)\}|\{([a-z_]+)\}")
 
@@ -33,17 +34,6 @@ class Request:
 def named(text: str) -> set[str]:
     """The placeholders of a text that stand for given values."""
     return {found[4] for found in _PLACEHOLDER.finditer(text) if found[4]}
-
-
-def zipf(low: int, high: int, source: random.Random) -> int:
-    """A number of which the first is asked for twice as often as the second, three times as the third …"""
-    weights = _harmonic(high - low + 1)
-    return low + bisect.bisect(weights, source.random() * weights[-1])
-
-
-@lru_cache(maxsize=16)
-def _harmonic(count: int) -> Sequence[float]:
-    return list(itertools.accumulate(1 / rank for rank in range(1, count + 1)))
 
 
 class Filler:
@@ -79,7 +69,7 @@ class Filler:
                 listed = self._values.get(name)
                 return listed[int(place * len(listed))] if listed else found[0]
             if kind == "zipf":
-                return str(zipf(int(low), int(high), self.source))
+                return str(int(low) + zipf(int(high) - int(low) + 1, self.source))
             return str(self.source.randint(int(low), int(high)))
 
         return lambda text: _PLACEHOLDER.sub(value, text) if "{" in text else text
