@@ -42,6 +42,9 @@ admin: .venv/.services ## make an account an administrator: EMAIL=ada@example.co
 migration: .venv/.development ## write a migration from what changed in tables.py: SERVICE=items MESSAGE="add a colour"
 	@$(BIN)/python -m stack.migration $(SERVICE) "$(MESSAGE)"
 
+new-service: .venv/.development ## write a service from the template and add it to the system: NAME=orders
+	@$(BIN)/python -m stack.new_service $(NAME)
+
 up: ## run the whole system with Docker Compose, until it is healthy
 	docker compose up --build --wait
 
@@ -98,7 +101,7 @@ lock: $(UV) ## pin all versions anew
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo dev logs admin migration up test slowest check e2e soak load tune bench-gateway train format settings lock clean
+.PHONY: help install demo dev logs admin migration new-service up test slowest check e2e soak load tune bench-gateway train format settings lock clean
 
 $(UV):
 	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }

@@ -5,13 +5,15 @@ import tomllib
 
 import pytest
 
+from stack.catalogue import services
 from tests.e2e.system import ROOT, System
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-SERVICES = ("gateway", "users", "items", "ml-predict")
+SERVICES = tuple(services())
 SERVERS = (*SERVICES, "postgres", "redis")
-STEPS = ("secrets", "provision", "users-migrate", "items-migrate", "sample")
+MIGRATIONS = (f"{name}-migrate" for name, service in services().items() if service.database)
+STEPS = ("secrets", "provision", *MIGRATIONS, "sample")
 PLAN = tomllib.loads((ROOT / "deploy" / "secrets.toml").read_text())
 HOLDERS = {name: files for name, files in PLAN.items() if name in SERVERS}  # the others are steps
 

@@ -15,7 +15,7 @@ import pytest
 
 from shared.testing.waiting import eventually
 from stack.testing import Demo
-from stack.testing.demo import PORTS
+from stack.testing.demo import port_variables
 
 Start = Callable[..., Demo]
 
@@ -95,7 +95,7 @@ def test_data_and_secrets_are_private(demo: Demo) -> None:
     assert demo.folder.stat().st_mode & 0o066 == 0
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", port_variables())
 def test_nothing_listens_on_another_address(demo: Demo, port: str) -> None:
     """127.0.0.2 is this machine too: what listens on all addresses would answer."""
     with pytest.raises(ConnectionRefusedError):

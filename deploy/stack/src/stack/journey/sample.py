@@ -5,6 +5,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import secrets
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -22,6 +23,7 @@ SIZE = 60
 AT_ONCE = 8
 TRIES = 5
 TIMEOUT = 15.0
+READY_WITHIN = 20.0
 PASSING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
@@ -72,14 +74,26 @@ async def load_sample(market: Market, sample: list[Diamond]) -> None:
 async def load_if_empty(users: str, items: str, sample: list[Diamond]) -> int:
     """How many were listed: none if there are listings already. Raises StepFailed."""
     async with httpx2.AsyncClient(trust_env=False, timeout=TIMEOUT) as client:
-        try:
-            listed = await client.get(f"{items}/items", params={"limit": 1})
-        except httpx2.TransportError as error:
-            raise StepFailed(f"load the sample: {type(error).__name__} {error}".rstrip()) from error
+        await _until_ready(client, users)
+        await _until_ready(client, items)
+        listed = await client.get(f"{items}/items", params={"limit": 1})
         if listed.headers.get("X-Total-Count") != "0":
             return 0
         await load_sample(Market(client, users, items), sample)
     return len(sample)
+
+
+async def _until_ready(client: httpx2.AsyncClient, url: str) -> None:
+    """Raises StepFailed if the service is not ready within READY_WITHIN seconds."""
+    try:
+        async with asyncio.timeout(READY_WITHIN):
+            while True:
+                with contextlib.suppress(httpx2.TransportError):
+                    if (await client.get(f"{url}/ready")).is_success:
+                        return
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise StepFailed(f"load the sample: {url} is not ready within {READY_WITHIN:g} s") from None
 
 
 async def _post(market: Market, url: str, expect: HTTPStatus, **given: object) -> httpx2.Response:

@@ -11,7 +11,6 @@ from pathlib import Path
 from shared.testing.waiting import eventually
 from stack.catalogue import ROOT, services
 
-PORTS = [f"{service.variable}_{kind}" for service in services().values() for kind in ("PORT", "METRICS_PORT")]
 TIMEOUT = 60.0  # seconds
 
 
@@ -19,17 +18,23 @@ class Demo:
     """One run of the stack. Its output goes to a file, which can be waited on."""
 
     def __init__(
-        self, folder: Path, *options: str, ports: dict[str, str] | None = None, **changed: str
+        self,
+        folder: Path,
+        *options: str,
+        ports: dict[str, str] | None = None,
+        root: Path = ROOT,
+        **changed: str,
     ) -> None:
+        """`changed` are variables of its environment; `root` is the checkout that is run."""
         self.folder = folder
-        self.ports = ports or free_ports()
+        self.ports = ports or free_ports(root)
         self.gateway = f"http://127.0.0.1:{self.ports['GATEWAY_PORT']}"
         self.environment = {**os.environ, **self.ports, "FACET_FOLDER": str(folder)}
         handle, name = tempfile.mkstemp(prefix="facet-demo-")
         self._output = Path(name)
         self.process = subprocess.Popen(  # noqa: S603 - the command is ours
             [sys.executable, "-m", "stack", "--folder", str(folder), *options],
-            cwd=ROOT,
+            cwd=root,
             env={**self.environment, **changed},
             stdin=subprocess.DEVNULL,
             stdout=handle,
@@ -74,9 +79,16 @@ class Demo:
         return min(number for number, found in self.processes().items() if command in found)
 
 
-def free_ports() -> dict[str, str]:
+def port_variables(root: Path = ROOT) -> list[str]:
+    """`GATEWAY_PORT`, `GATEWAY_METRICS_PORT` and so on, for every service."""
+    listed = services(root / "services.toml").values()
+    return [f"{service.variable}_{kind}" for service in listed for kind in ("PORT", "METRICS_PORT")]
+
+
+def free_ports(root: Path = ROOT) -> dict[str, str]:
+    names = port_variables(root)
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in PORTS]
+        sockets = [stack.enter_context(socket.socket()) for _ in names]
         for taken in sockets:
             taken.bind(("127.0.0.1", 0))
-        return {name: str(taken.getsockname()[1]) for name, taken in zip(PORTS, sockets, strict=True)}
+        return {name: str(taken.getsockname()[1]) for name, taken in zip(names, sockets, strict=True)}

@@ -1,0 +1,1 @@
+"""`make new-service NAME=orders`: a service from the template, added to the system."""

@@ -1,0 +1,36 @@
+"""The rules: everybody has widgets of their own, and sees no others."""
+
+from collections.abc import Sequence
+
+from shared.identity import Caller
+from shared.logging import get_logger
+from shared.pagination import Page
+from widgets.domain import Widget
+from widgets.exceptions import WidgetNotFound
+from widgets.store import Store
+
+log = get_logger()
+
+
+class WidgetService:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def create(self, name: str, caller: Caller) -> Widget:
+        async with self._store.transaction() as tx:
+            widget = await tx.widgets.add(caller.id, name)
+        log.info("widget_created", widget_id=widget.id, owner_id=caller.id)
+        return widget
+
+    async def owned(self, page: Page, caller: Caller) -> tuple[Sequence[Widget], int]:
+        """One page, and how many there are in all."""
+        async with self._store.transaction() as tx:
+            return await tx.widgets.page_of(caller.id, page)
+
+    async def read(self, widget_id: int, caller: Caller) -> Widget:
+        """Somebody else's looks missing: whether it exists is not the caller's business."""
+        async with self._store.transaction() as tx:
+            widget = await tx.widgets.by_id(widget_id)
+        if widget is None or widget.owner_id != caller.id:
+            raise WidgetNotFound(widget_id)
+        return widget
