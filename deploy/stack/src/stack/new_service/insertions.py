@@ -38,11 +38,13 @@ def gateway_settings(text: str, service: Service) -> str:
 
 
 def routes(text: str, service: Service) -> str:
-    return (
-        f"{text.rstrip()}\n\n# {service.name.capitalize()}\n"
-        f'\n[[route]]\nprefix = "/{service.name}"\nmethods = ["GET", "POST"]\nupstream = "{service.name}"\n'
-        'auth = "required"\n'
+    name = service.name
+    allowed = {f"/{name}": '["GET", "POST"]', f"/{name}/{{{name.removesuffix('s')}_id}}": '["GET"]'}
+    added = "".join(
+        f'\n[[route]]\npath = "{path}"\nmethods = {methods}\nupstream = "{name}"\nauth = "required"\n'
+        for path, methods in allowed.items()
     )
+    return f"{text.rstrip()}\n\n# {name.capitalize()}\n{added}"
 
 
 def secrets(text: str, service: Service) -> str:
