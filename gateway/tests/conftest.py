@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from gateway.main import create_app
 from gateway.settings import GatewaySettings
+from gateway.wire.server import ClientConnection
 from shared.cache import request_client
 from shared.settings import RedisSettings
 from shared.testing import LiveApp, TestIdentity, served
@@ -269,7 +270,7 @@ def given(
 
 @pytest_asyncio.fixture(scope="session")
 async def shared_door(given: dict[str, Any]) -> AsyncIterator[LiveApp]:
-    async with served(create_app(GatewaySettings(**given))) as live:
+    async with served(create_app(GatewaySettings(**given)), protocol=ClientConnection) as live:
         yield live
 
 
@@ -292,7 +293,7 @@ async def make_door(given: dict[str, Any], upstreams: Upstreams, tmp_path: Path)
                 changed["routes_file"] = tmp_path / "routes.toml"
                 changed["routes_file"].write_text(routes)
             return await stack.enter_async_context(
-                served(create_app(GatewaySettings(**{**given, **changed})))
+                served(create_app(GatewaySettings(**{**given, **changed})), protocol=ClientConnection)
             )
 
         yield make

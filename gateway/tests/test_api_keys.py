@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from gateway import api_keys
 from gateway.api_keys import ApiKeys
 from gateway.exceptions import ApiKeyInvalid
-from gateway.upstream import UpstreamPool
+from gateway.upstreams import Upstream
 from shared.identity.revocations import publish_end
 from shared.testing import LiveApp, TestIdentity
 
@@ -219,7 +219,7 @@ async def test_a_dropped_key_that_was_revoked_meanwhile_is_refused(
     monkeypatch.setattr(api_keys, "FRESH", 0.0)
     token = identity.token()
     exchange(token)
-    pool = UpstreamPool("users", users.url)
+    pool = Upstream("users", [users.url])
     keys = ApiKeys(pool, SecretStr("internal"), size=10)
     assert await keys.token_for(key) == token
     users.answer = answer(b"{}", PROBLEM)
@@ -342,7 +342,7 @@ async def test_a_first_waiter_that_leaves_takes_no_other_along(
         await peer.send(answer(json.dumps({"access_token": token, "expires_in": 900}).encode()))
 
     users.script = script
-    pool = UpstreamPool("users", users.url)
+    pool = Upstream("users", [users.url])
     keys = ApiKeys(pool, SecretStr("internal"), size=10)
     first = asyncio.create_task(keys.token_for(key))
     await eventually(lambda: users.requests)

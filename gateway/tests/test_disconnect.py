@@ -3,11 +3,7 @@
 import asyncio
 
 import pytest
-import pytest_asyncio
 
-from gateway.forward import Forwarder
-from gateway.route_table import Route
-from gateway.upstream import UpstreamPool
 from shared.testing import LiveApp
 
 GET = b"GET /items HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -146,16 +142,16 @@ async def test_who_leaves_takes_no_other_request_along(
     assert heard.errors == []
 
 
-async def test_a_slow_answer_to_a_patient_client_is_not_cut_by_the_watch(
+async def test_a_connection_is_used_again_after_slow_answers(
     door: LiveApp, items, dial, eventually, answer, heard
 ) -> None:
-    """Long enough for the watch to begin; then the connection is used again."""
     may_answer = asyncio.Event()
 
     async def script(peer) -> None:
         while True:
             items.requests.append(await peer.request())
             await may_answer.wait()
+            may_answer.clear()
             await peer.send(answer(b"done"))
 
     items.script = script
@@ -163,69 +159,29 @@ async def test_a_slow_answer_to_a_patient_client_is_not_cut_by_the_watch(
     for number in range(3):
         await wire.send(b"POST /items HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
         await eventually(lambda: len(items.requests) == number + 1)  # noqa: B023 - awaited in the same round
-        await eventually(lambda: "disconnect-watch" in {task.get_name() for task in asyncio.all_tasks()})
         may_answer.set()
         assert (await wire.answer())[2] == b"done"
-        may_answer.clear()
-    await eventually(lambda: "disconnect-watch" not in {task.get_name() for task in asyncio.all_tasks()})
+    assert items.peers == 1
     assert heard.errors == []
 
 
-@pytest_asyncio.fixture
-async def forward(items):
-    """`forward(receive, send)`: one GET through the forwarder alone, from a client without an address."""
-    pool = UpstreamPool("items", items.url)
-    route = Route(prefix="/items", methods=["GET"], upstream="items", auth="public", timeout=20, body_limit=0)
-    scope = {"method": "GET", "raw_path": b"/items", "query_string": b"", "scheme": "http", "client": None}
-
-    async def forward(receive, send) -> None:
-        await Forwarder({"items": pool}).forward(route, None, {**scope, "headers": []}, receive, send)
-
-    yield forward
-    await pool.close(grace=0)
-
-
-async def never(*_) -> None:
-    await asyncio.Event().wait()
-
-
-async def test_a_cancellation_that_is_not_the_clients_is_not_swallowed(
-    items, eventually, hanging, forward
+async def test_a_client_that_leaves_while_its_key_is_exchanged_leaves_nothing_behind(
+    door: LiveApp, users, items, dial, eventually, heard
 ) -> None:
-    """The server's own, when a graceful stop has lasted too long."""
-    began = hanging()
-    forwarding = asyncio.create_task(forward(never, never))
-    await eventually(lambda: began)
-    assert b"x-forwarded-for" not in began[0]
-    forwarding.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await forwarding
-    await eventually(lambda: items.closed)
+    asked = asyncio.Event()
 
+    async def script(peer) -> None:
+        await peer.request()
+        asked.set()
+        await peer.until_closed()
 
-async def test_who_forwards_for_a_client_that_left_is_not_cancelled_any_more(
-    items, eventually, hanging, forward
-) -> None:
-    hanging()
-
-    async def receive():
-        return {"type": "http.disconnect"}
-
-    await forward(receive, never)
-    task = asyncio.current_task()
-    assert task is not None
-    assert task.cancelling() == 0
-    await eventually(lambda: items.closed)
-
-
-async def test_an_answer_that_cannot_be_given_ends_the_upstreams_work(
-    items, eventually, hanging, forward
-) -> None:
-    hanging(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\nbegun")
-
-    async def send(message) -> None:
-        raise OSError(message["type"])
-
-    with pytest.raises(OSError, match=r"http\.response\.start"):
-        await forward(never, send)
-    await eventually(lambda: items.closed)
+    users.script = script
+    wire = await dial(door.port)
+    await wire.send(b"GET /mine HTTP/1.1\r\nHost: x\r\nX-API-Key: never-seen\r\n\r\n")
+    await asked.wait()
+    wire.reset()
+    await eventually(lambda: heard.named("client_gone"))
+    await eventually(lambda: heard.named("request"))
+    assert heard.named("request")[0]["status"] == "aborted"
+    assert items.requests == []
+    assert heard.errors == []

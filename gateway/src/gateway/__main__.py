@@ -3,4 +3,6 @@
 from shared.serve import serve
 
 if __name__ == "__main__":
-    serve("gateway.main:create_app", "gateway.settings:GatewaySettings")
+    serve(
+        "gateway.main:create_app", "gateway.settings:GatewaySettings", "gateway.wire.server:ClientConnection"
+    )

@@ -15,7 +15,9 @@ import orjson
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from gateway.exceptions import ApiKeyInvalid, KeyExchangeUnavailable
-from gateway.upstream import UpstreamError, UpstreamPool
+from gateway.fetch import fetch
+from gateway.upstreams import Upstream
+from gateway.wire.exceptions import UpstreamError
 from shared.context import CURRENT
 from shared.internal import HEADER
 from shared.logging import get_logger
@@ -51,7 +53,7 @@ class ApiKeys:
     push out good keys.
     """
 
-    def __init__(self, users: UpstreamPool, secret: SecretStr, *, size: int) -> None:
+    def __init__(self, users: Upstream, secret: SecretStr, *, size: int) -> None:
         self._users = users
         self._secret = secret
         self._kept: _Recent[_Kept] = _Recent(size)
@@ -114,22 +116,16 @@ class ApiKeys:
         return _Kept(exchanged.access_token, now, now + exchanged.expires_in - RENEW_BEFORE)
 
     async def _exchange(self, key: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        secret = self._secret.get_secret_value().encode()
-        headers = [(b"x-api-key", key.encode()), (INTERNAL_HEADER, secret)]
+        fields = [b"x-api-key: " + key.encode()]
+        fields.append(INTERNAL_HEADER + b": " + self._secret.get_secret_value().encode())
         context = CURRENT.get()
         if context is not None:
-            headers += [
-                (b"x-request-id", context.request_id.encode()),
-                (b"traceparent", context.traceparent.encode()),
-            ]
+            fields.append(b"x-request-id: " + context.request_id.encode())
+            fields.append(b"traceparent: " + context.traceparent.encode())
         try:
-            async with await self._users.request(
-                b"POST", EXCHANGE, headers, b"", first_byte_timeout=TIMEOUT, total_timeout=TIMEOUT
-            ) as response:
-                body = b"".join([chunk async for chunk in response])
+            return await fetch(self._users, b"POST", EXCHANGE, fields, within=TIMEOUT)
         except UpstreamError as error:
             raise KeyExchangeUnavailable from error
-        return response.status, response.headers, body
 
 
 class _Recent(Generic[T]):

@@ -16,6 +16,12 @@ class PathAmbiguous(BadRequest):
     code, title = "path_ambiguous", "The path is not in its one normal form"
 
 
+class HostInvalid(BadRequest):
+    """RFC 9112, section 3.2: exactly one Host, and a valid one."""
+
+    code, title = "host_invalid", "The Host header is missing, repeated or not valid"
+
+
 class CredentialsAmbiguous(BadRequest):
     code, title = "credentials_ambiguous", "More than one credential was sent"
 

@@ -2,11 +2,8 @@
 
 from functools import lru_cache
 
-from starlette.types import Scope
-
-from shared.context import RequestContext
-
-Headers = list[tuple[bytes, bytes]]
+from gateway.wire.reader import Headers
+from gateway.wire.request_head import TOKEN_CHARS
 
 # Belong to one connection (RFC 9110, section 7.6.1).
 _HOP_BY_HOP = frozenset(
@@ -26,6 +23,7 @@ _HOP_BY_HOP = frozenset(
 _OURS = frozenset(
     {
         b"authorization",
+        b"content-length",
         b"expect",
         b"forwarded",
         b"host",
@@ -54,52 +52,64 @@ _IDENTITY_PREFIXES = (
     b"true-client-",
 )
 _RESPONSE_OURS = frozenset({b"server", b"date", b"x-request-id", b"x-process-time"})
-_BODILESS = frozenset({204, 304})  # RFC 9110, section 8.6: a 304 may say the length that a 200 would have
+_CONNECTION_OPTIONS = frozenset({b"keep-alive", b"close", b""})
+BODILESS = frozenset({204, 304})  # RFC 9110, section 8.6: a 304 may say the length that a 200 would have
 
 
 @lru_cache(maxsize=1024)
-def passes_in(name: bytes) -> bool:
-    """Whether a request field of this (lower-case) name is passed on.
+def passes_in(name: bytes) -> bytes | None:
+    """`name: ` if a request field of this (lower-case) name is passed on, else None.
 
     A name with an underscore is not: servers that make variables of names cannot tell it from a dash.
+    Raises ValueError for a name that is no token (RFC 9110, section 5.6.2).
     """
-    return not (name in _HOP_BY_HOP or name in _OURS or b"_" in name or name.startswith(_IDENTITY_PREFIXES))
+    if not name or name.translate(None, TOKEN_CHARS):
+        raise ValueError("a header name that is no token")
+    if name in _HOP_BY_HOP or name in _OURS or b"_" in name or name.startswith(_IDENTITY_PREFIXES):
+        return None
+    return name + b": "
 
 
 @lru_cache(maxsize=1024)
-def passes_out(name: bytes) -> bool:
-    """Whether a response field is passed on: CORS is decided here, and hops are not mixed up."""
-    return not (name in _HOP_BY_HOP or name in _RESPONSE_OURS or name.startswith(b"access-control-"))
+def passes_out(name: bytes) -> bytes | None:
+    """Likewise for a response field: CORS is decided here, and hops are not mixed up."""
+    if name in _HOP_BY_HOP or name in _RESPONSE_OURS or name.startswith(b"access-control-"):
+        return None
+    return name + b": "
 
 
-def connection_named(headers: Headers) -> frozenset[bytes]:
-    """Fields that `Connection` declares to be of this hop only."""
+def request_fields(received: Headers) -> list[bytes]:
+    """The fields that may pass, as `name: value`. Raises ValueError for a name that is no token."""
+    fields = []
     named: set[bytes] = set()
-    for name, value in headers:
-        if name == b"connection":
-            named.update(token.strip().lower() for token in value.split(b","))
-    return frozenset(named) - {b"keep-alive", b"close", b""}
+    for name, value in received:
+        start = passes_in(name)
+        if start is not None:
+            fields.append(start + value)
+        elif name == b"connection":
+            named |= _named(value)
+    return _without(fields, named) if named else fields
 
 
-def request_headers(scope: Scope, context: RequestContext, authorization: bytes | None) -> Headers:
-    """What the upstream gets: what may pass, then who is calling, from where, under which ids."""
-    received: Headers = scope["headers"]
-    named = connection_named(received)
-    kept = [(name, value) for name, value in received if passes_in(name) and name not in named]
-    kept.append((b"x-request-id", context.request_id.encode()))
-    kept.append((b"traceparent", context.traceparent.encode()))
-    if authorization is not None:
-        kept.append((b"authorization", authorization))
-    client = scope.get("client")
-    if client is not None:
-        kept.append((b"x-forwarded-for", client[0].encode()))
-    kept.append((b"x-forwarded-proto", scope["scheme"].encode()))
-    return kept
+def response_fields(status: int, received: Headers) -> list[bytes]:
+    """What the client gets. A length that announces no body is dropped: a 304 may have one."""
+    fields = []
+    named: set[bytes] = set()
+    for name, value in received:
+        start = passes_out(name)
+        if start is not None:
+            fields.append(start + value)
+        elif name == b"connection":
+            named |= _named(value)
+    if status in BODILESS:
+        named.add(b"content-length")
+    return _without(fields, named) if named else fields
 
 
-def response_headers(status: int, received: Headers) -> Headers:
-    """What the client gets. A length that announces no body is dropped, or the server would wait for one."""
-    named = connection_named(received)
-    if status in _BODILESS:
-        named |= {b"content-length"}
-    return [(name, value) for name, value in received if passes_out(name) and name not in named]
+def _named(connection: bytes) -> set[bytes]:
+    """Fields that `Connection` declares to be of this hop only."""
+    return {token.strip().lower() for token in connection.split(b",")} - _CONNECTION_OPTIONS
+
+
+def _without(fields: list[bytes], names: set[bytes]) -> list[bytes]:
+    return [field for field in fields if field.partition(b":")[0] not in names]

@@ -5,13 +5,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypedDict
 
 from gateway.api_keys import ApiKeys
-from gateway.authenticate import Authenticator
 from gateway.data_plane import DataPlane
-from gateway.forward import Forwarder
+from gateway.exchange import Stage
 from gateway.openapi import Documentation
 from gateway.readiness import upstream_check
 from gateway.settings import GatewaySettings
-from gateway.upstream import UpstreamPool
+from gateway.stages.authenticate import Authenticate
+from gateway.stages.cors import Cors
+from gateway.stages.forward import Forward
+from gateway.stages.match import Match
+from gateway.stages.size import check_size
+from gateway.upstreams import Upstream
 from shared.health import Check
 from shared.http import service_client
 from shared.identity import remote_identity
@@ -30,22 +34,29 @@ async def resources(settings: GatewaySettings) -> AsyncIterator[Resources]:
     async with AsyncExitStack() as stack:
         identity = await stack.enter_async_context(remote_identity(settings))
         client = await stack.enter_async_context(service_client("", timeout=CONTROL_TIMEOUT))
-        pools = {name: _pool(settings, name, url) for name, url in settings.upstreams.items()}
-        for pool in pools.values():
-            stack.push_async_callback(pool.close)
-        api_keys = ApiKeys(pools["users"], settings.internal_secret, size=settings.key_cache_size)
-        authenticator = Authenticator(identity.verifier, identity.revocations, api_keys)
-        plane = DataPlane(settings.routes, authenticator, Forwarder(pools))
+        upstreams = {name: _upstream(settings, name, url) for name, url in settings.upstreams.items()}
+        for upstream in upstreams.values():
+            stack.push_async_callback(upstream.close)
+        api_keys = ApiKeys(upstreams["users"], settings.internal_secret, size=settings.key_cache_size)
+        match = Match(settings.routes, cors=bool(settings.allowed_origins))
+        stages: list[Stage] = [
+            *([Cors(settings.allowed_origins)] if settings.allowed_origins else []),
+            match,
+            check_size,
+            Authenticate(identity.verifier, identity.revocations, api_keys),
+            Forward(upstreams),
+        ]
+        plane = DataPlane(match, stages, private_port=settings.metrics_port)
         checks = [*identity.checks]
         checks += [upstream_check(name, url, client) for name, url in settings.upstreams.items()]
         documentation = Documentation(settings.upstreams, settings.routes, client)
         yield {"plane": plane, "documentation": documentation, "checks": checks}
 
 
-def _pool(settings: GatewaySettings, name: str, url: str) -> UpstreamPool:
-    return UpstreamPool(
+def _upstream(settings: GatewaySettings, name: str, url: str) -> Upstream:
+    return Upstream(
         name,
-        url,
+        [url],
         connect_timeout=settings.connect_timeout,
         max_connections=settings.upstream_connections,
     )

@@ -1,14 +1,12 @@
 """The gateway's application."""
 
 from fastapi import FastAPI
-from starlette.middleware import Middleware
 
 from gateway import swagger
-from gateway.cors import cors_middleware
-from gateway.data_plane import DataPlaneMiddleware
 from gateway.lifespan import resources
 from gateway.routes import router
 from gateway.settings import GatewaySettings
+from gateway.stages.cors import cors_middleware
 from shared.app import build_app
 from shared.settings import load_settings
 
@@ -22,7 +20,6 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         lifespan=lambda _: resources(chosen),
         routers=[router] if chosen.docs else [],
         outer=cors_middleware(chosen.allowed_origins),
-        inner=[Middleware(DataPlaneMiddleware)],
         limit_body=False,
         own_docs=False,
     )

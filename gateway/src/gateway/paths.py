@@ -9,11 +9,23 @@ from gateway.exceptions import PathAmbiguous
 
 # Segments of unreserved characters and harmless sub-delimiters: what nearly every request has.
 _PLAIN = re.compile(rb"(?:/[A-Za-z0-9\-_~!$&'()*+,=:@][A-Za-z0-9\-_~!$&'()*+,=:@.]*)+|/")
+_ABSOLUTE = re.compile(rb"https?://[^/?#]+", re.IGNORECASE)
 _SEGMENT = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,=:@]|%[0-9A-F]{2})+")
 _ESCAPE = re.compile(rb"%([0-9A-F]{2})")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _DANGEROUS = frozenset(b"/\\%;") | frozenset(range(0x20)) | {0x7F}
 LONGEST = 2048
+
+
+def origin_form(target: bytes) -> bytes:
+    """A target without the scheme and host of the absolute form, which servers accept (RFC 9112, 3.2.2).
+
+    Where a request goes is the route table's to say.
+    """
+    if target[:1] == b"/":
+        return target
+    absolute = _ABSOLUTE.match(target)
+    return target[absolute.end() :] or b"/" if absolute else target
 
 
 def check_path(raw: bytes) -> None:

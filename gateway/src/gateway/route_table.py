@@ -14,7 +14,6 @@ SEGMENT = r"[A-Za-z0-9._~-]+"
 PARAMETER = r"\{[a-z_]+\}"
 Prefix = Annotated[str, StringConstraints(pattern=re.compile(rf"^(/{SEGMENT})+$"))]
 Exact = Annotated[str, StringConstraints(pattern=re.compile(rf"^(/({SEGMENT}|{PARAMETER}))+$"))]
-LITERAL, ANY_SEGMENT, ANYTHING = range(3)  # by which of two routes that both match goes first
 
 
 class Route(BaseModel):
@@ -46,20 +45,9 @@ class Route(BaseModel):
         return frozenset(self.methods) | ({"HEAD"} if "GET" in self.methods else set())
 
     @property
-    def regex(self) -> str:
-        """Without groups."""
-        pattern = "".join(
-            "/[^/]+" if segment.startswith("{") else "/" + re.escape(segment)
-            for segment in self.template.split("/")[1:]
-        )
-        return pattern if self.path else pattern + "(?:/.*)?"
-
-    @property
-    def rank(self) -> tuple[int, ...]:
-        """Sorts a route before all that match more than it does."""
-        segments = self.template.split("/")[1:]
-        ranks = [ANY_SEGMENT if segment.startswith("{") else LITERAL for segment in segments]
-        return (*ranks,) if self.path else (*ranks, ANYTHING)
+    def shape(self) -> str:
+        """The same for two routes that match the same paths."""
+        return ("" if self.path else "prefix ") + re.sub(PARAMETER, "{}", self.template)
 
 
 class RouteTable(BaseModel):
@@ -74,28 +62,60 @@ class RouteTable(BaseModel):
         seen: set[tuple[str, str]] = set()
         for route in self.routes:
             for method in route.methods:
-                if (route.regex, method) in seen:
+                if (route.shape, method) in seen:
                     raise ValueError(f"{method} {route.template} is declared twice")
-                seen.add((route.regex, method))
+                seen.add((route.shape, method))
         return self
 
     @cached_property
-    def _by_method(self) -> dict[str, tuple[re.Pattern[str], tuple[Route, ...]]]:
-        """One expression for each method, with a group for each route: one search finds the route."""
-        found = {}
-        for method in sorted({method for route in self.routes for method in route.allowed}):
-            routes = sorted((r for r in self.routes if method in r.allowed), key=lambda route: route.rank)
-            found[method] = (re.compile("|".join(f"({r.regex})" for r in routes)), tuple(routes))
-        return found
+    def _root(self) -> "_Node":
+        root = _Node()
+        for route in self.routes:
+            root.add(route)
+        return root
 
     def match(self, method: str, path: str) -> Route | None:
-        expression, routes = self._by_method.get(method, (None, ()))
-        match = expression and expression.fullmatch(path)
-        return routes[match.lastindex - 1] if match and match.lastindex else None
+        """Takes as long for a thousand routes as for ten: one look-up for each segment of `path`."""
+        return self._root.find(method, path.split("/"), 1)
 
     def allowed(self, path: str) -> list[str]:
         """The methods that some route allows for `path`; none at all means that there is no such path."""
-        return [method for method, (expression, _) in self._by_method.items() if expression.fullmatch(path)]
+        methods = sorted({method for route in self.routes for method in route.allowed})
+        return [method for method in methods if self.match(method, path) is not None]
+
+
+class _Node:
+    """The routes whose paths begin alike: those that end here, and one node for each next segment."""
+
+    __slots__ = ("any_segment", "exact", "prefix", "segments")
+
+    def __init__(self) -> None:
+        self.segments: dict[str, _Node] = {}
+        self.any_segment: _Node | None = None
+        self.exact: dict[str, Route] = {}
+        self.prefix: dict[str, Route] = {}
+
+    def add(self, route: Route) -> None:
+        node = self
+        for segment in route.template.split("/")[1:]:
+            if segment.startswith("{"):
+                node.any_segment = node.any_segment or _Node()
+                node = node.any_segment
+            else:
+                node = node.segments.setdefault(segment, _Node())
+        for method in route.allowed:
+            (node.exact if route.path else node.prefix)[method] = route
+
+    def find(self, method: str, segments: list[str], place: int) -> Route | None:
+        """The most specific route: a literal segment goes before any segment, and that before a prefix."""
+        if place == len(segments):
+            return self.exact.get(method) or self.prefix.get(method)
+        segment = segments[place]
+        node = self.segments.get(segment)
+        found = node.find(method, segments, place + 1) if node is not None else None
+        if found is None and self.any_segment is not None and segment:
+            found = self.any_segment.find(method, segments, place + 1)
+        return found or self.prefix.get(method)
 
 
 def load_routes(file: Path, upstreams: set[str]) -> RouteTable:

@@ -53,10 +53,14 @@ class MetricsMiddleware:
             await self._app(scope, receive, send_and_note)
         finally:
             IN_FLIGHT.dec()
-            method = scope["method"] if scope["method"] in METHODS else "other"
-            route = route_template(scope)
-            REQUESTS.labels(method, route, str(status) if status else "aborted").inc()
-            DURATION.labels(method, route).observe(perf_counter() - started)
+            count_request(scope["method"], route_template(scope), status, perf_counter() - started)
+
+
+def count_request(method: str, route: str, status: int, seconds: float) -> None:
+    """`route` is a template, because labels must be few; `status` is 0 where no answer began."""
+    method = method if method in METHODS else "other"
+    REQUESTS.labels(method, route, str(status) if status else "aborted").inc()
+    DURATION.labels(method, route).observe(seconds)
 
 
 def route_template(scope: Mapping[str, Any]) -> str:

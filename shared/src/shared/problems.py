@@ -82,9 +82,14 @@ def _problem(
 
 
 async def _service_error(request: Request, error: ServiceError) -> Response:
+    return problem_of(error, request.url.path)
+
+
+def problem_of(error: ServiceError, instance: str) -> Response:
+    """The answer to `error`; what is our fault is logged."""
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request_failed", code=error.code, reason=str(error), cause=repr(error.__cause__))
-    return problem_response(error, request.url.path)
+    return problem_response(error, instance)
 
 
 async def _http_exception(request: Request, error: HTTPException) -> Response:

@@ -63,6 +63,14 @@ class TokenVerifier:
             self._verified.move_to_end(token)
         return kept.caller
 
+    def known(self, token: str) -> Caller | None:
+        """The caller if `token` was verified before and is still good; else `verify` has to decide."""
+        kept = self._verified.get(token)
+        if kept is None or kept.caller.expires_at + LEEWAY <= time.time() or not self._keys.has(kept.key_id):
+            return None
+        self._verified.move_to_end(token)
+        return kept.caller
+
     async def _verify(self, token: str) -> _Verified:
         if len(token) > LONGEST:
             raise TokenInvalid

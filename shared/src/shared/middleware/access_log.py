@@ -37,13 +37,24 @@ class AccessLogMiddleware:
         try:
             await self._app(scope, receive, send_with_time)
         finally:
-            write = log.debug if scope["path"] in QUIET else log.info
             client = scope.get("client")
-            write(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=status or "aborted",
-                duration_ms=round((perf_counter() - started) * 1000, 3),
-                client=client[0] if client else None,
+            log_request(
+                scope["method"],
+                scope["path"],
+                status,
+                perf_counter() - started,
+                client[0] if client else None,
             )
+
+
+def log_request(method: str, path: str, status: int, seconds: float, client: str | None) -> None:
+    """The line of one request; `status` is 0 where no answer began."""
+    write = log.debug if path in QUIET else log.info
+    write(
+        "request",
+        method=method,
+        path=path,
+        status=status or "aborted",
+        duration_ms=round(seconds * 1000, 3),
+        client=client,
+    )

@@ -2,7 +2,7 @@
 
 import httptools
 
-from gateway.upstream.body import BodyBuffer
+Headers = list[tuple[bytes, bytes]]
 
 HEAD_LIMIT = 64 * 1024
 """Octets of status line and headers, interim responses included; likewise of what comes between pieces of
@@ -23,8 +23,8 @@ class _RefusedError(Exception):
 class ResponseReader:
     """Framing by RFC 9112, section 6.3, without I/O. `expect()` before each response, then `feed()`.
 
-    `body` is None until the final head is read; `complete` once the response is. `length` is the declared
-    content-length. `reusable` says whether another response may follow on the same connection.
+    `final` is true once the final head is read, `complete` once the whole response is. `length` is the
+    declared content-length. `reusable` says whether another response may follow on the same connection.
     """
 
     __slots__ = (
@@ -33,8 +33,9 @@ class ResponseReader:
         "_overhead",
         "_parser",
         "_until_close",
-        "body",
+        "chunks",
         "complete",
+        "final",
         "headers",
         "length",
         "reusable",
@@ -56,22 +57,23 @@ class ResponseReader:
         self._overhead = 0
         self._until_close = False
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: Headers = []
         self.length: int | None = None
-        self.body: BodyBuffer | None = None
+        self.final = False
+        self.chunks: list[bytes] = []
         self.complete = False
         self.reusable = False
 
     @property
     def answered(self) -> bool:
         """Whether any byte of an answer has arrived."""
-        return self._overhead > 0 or self.body is not None
+        return self._overhead > 0 or self.final
 
     def feed(self, data: bytes) -> str | None:
         """Reads on. Returns why this is no valid response, or None; no more may be fed after a reason."""
         if (
             not self._overhead
-            and not self.answered
+            and not self.final
             and not data.startswith(_VERSION)
             and not _VERSION.startswith(data)
         ):
@@ -94,6 +96,14 @@ class ResponseReader:
             return "headers or trailers above 64 KiB"
         return None
 
+    def take(self) -> bytes:
+        """The body that has arrived and was not taken yet, as one piece."""
+        chunks = self.chunks
+        if not chunks:
+            return b""
+        self.chunks = []
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
     def feed_eof(self) -> bool:
         """The upstream closed: True when that is how this body ends (RFC 9112, section 6.3, rule 8)."""
         if self._until_close and not self.complete:
@@ -105,8 +115,8 @@ class ResponseReader:
         # The parser skips line ends before the next status line, so it does not report them as surplus.
         if self._head_only:
             return data.find(b"\r\n\r\n") == len(data) - 4
-        if self.length and self.body is not None and self.status not in _BODILESS:
-            return self.body.ends_with(data)
+        if self.length and self.status not in _BODILESS:
+            return bool(self.chunks) and data.endswith(self.chunks[-1])
         return data.endswith(b"\r\n\r\n") and not data.endswith(b"\r\n\r\n\r\n")
 
     def _refuse(self, reason: str) -> None:
@@ -120,7 +130,7 @@ class ResponseReader:
             self._refuse("bytes after the response")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.body is None:  # afterwards they are trailers, which nobody asked for (RFC 9110, 6.5.1)
+        if not self.final:  # afterwards they are trailers, which nobody asked for (RFC 9110, 6.5.1)
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -134,7 +144,7 @@ class ResponseReader:
             self._refuse(f"status {status} does not exist")
         self.status = status
         self._read_framing()
-        self.body = BodyBuffer()
+        self.final = True
         if self._head_only:
             self._complete()
 
@@ -158,14 +168,14 @@ class ResponseReader:
         self._until_close = not chunked and self.length is None and self.status not in _BODILESS
 
     def on_body(self, chunk: bytes) -> None:
-        if self.complete or self.body is None:
+        if self.complete or not self.final:
             self._refuse("bytes after the response")
         else:
             self._overhead = 0
-            self.body.push(chunk)
+            self.chunks.append(chunk)
 
     def on_message_complete(self) -> None:
-        if self.body is not None and not self.complete:
+        if self.final and not self.complete:
             self._complete()
 
     def _complete(self) -> None:

@@ -15,10 +15,15 @@ class UpstreamError(Exception):
 class UpstreamUnreachable(UpstreamError):
     """No connection could be had: refused, timed out, unknown host, pool exhausted or closed.
 
-    Not a byte of the request was sent, so any request may be repeated.
+    Not a byte of the request was sent, so any request may be repeated. `crowded` is true when the limit of
+    connections was reached, which says nothing of the upstream's health.
     """
 
     code = "upstream_unreachable"
+
+    def __init__(self, upstream: str, reason: str, *, crowded: bool = False) -> None:
+        super().__init__(upstream, reason)
+        self.crowded = crowded
 
 
 class UpstreamTimeout(UpstreamError):

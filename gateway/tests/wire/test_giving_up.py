@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.upstream import UpstreamBroken
+from gateway.wire.exceptions import UpstreamBroken
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
@@ -37,7 +37,7 @@ async def test_cancelled_before_the_answer(start_upstream, make_pool, ask) -> No
     await upstream.peers[0].ended.wait()
 
 
-async def test_cancelled_while_the_connection_opens(start_upstream, make_pool, ask) -> None:
+async def test_cancelled_while_the_connection_opens(start_upstream, make_pool, ask, eventually) -> None:
     pool = make_pool(await start_upstream(start_a_body))
     caller = asyncio.create_task(ask(pool))
     await asyncio.sleep(0)
@@ -45,7 +45,7 @@ async def test_cancelled_while_the_connection_opens(start_upstream, make_pool, a
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    assert pool.stats == (0, 0, 0, 0)
+    await eventually(lambda: pool.stats == (0, 0, 0, 0))
 
 
 async def test_cancelled_while_the_request_body_is_sent(start_upstream, make_pool, ask) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.upstream import UpstreamBroken
+from gateway.wire.exceptions import UpstreamBroken
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 

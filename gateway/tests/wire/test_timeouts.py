@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from gateway.upstream import UpstreamTimeout
+from gateway.wire.exceptions import UpstreamTimeout
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.upstream import UpstreamBroken
+from gateway.wire.exceptions import UpstreamBroken
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.upstream import UpstreamBroken
+from gateway.wire.exceptions import UpstreamBroken
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
@@ -224,35 +224,6 @@ async def test_a_success_complete_before_the_request_costs_the_connection(
     pool = make_pool(await start_upstream(script))
     assert (await ask(pool, b"POST", body=body())).complete_body == b"ruby"
     assert pool.stats == (0, 0, 0, 0)
-
-
-@pytest.mark.parametrize(("length", "why"), [(b"3", "longer"), (b"5", "shorter")])
-async def test_a_request_body_keeps_to_its_length(start_upstream, make_pool, ask, length, why) -> None:
-    async def body():
-        yield b"ru"
-        yield b"by"
-
-    upstream = await start_upstream(lambda peer: peer.until_closed())
-    pool = make_pool(upstream)
-    with pytest.raises(ValueError, match=why):
-        await ask(pool, b"POST", headers=[(b"content-length", length)], body=body())
-    assert pool.stats == (0, 0, 0, 0)
-
-
-async def test_what_the_request_body_raises_reaches_the_caller(start_upstream, make_pool, ask) -> None:
-    class ClientLeftError(Exception):
-        pass
-
-    async def body():
-        yield b"ru"
-        raise ClientLeftError
-
-    upstream = await start_upstream(lambda peer: peer.until_closed())
-    pool = make_pool(upstream)
-    with pytest.raises(ClientLeftError):
-        await ask(pool, b"POST", body=body())
-    assert pool.stats == (0, 0, 0, 0)
-    await upstream.peers[0].ended.wait()
 
 
 async def test_an_upstream_that_dies_while_it_is_sent_to_is_broken(start_upstream, make_pool, ask) -> None:

@@ -1,0 +1,250 @@
+"""One request on its way through the gateway: what the stages look at and what they leave for each other."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
+from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+from gateway.exceptions import BodyTooSlow
+from gateway.route_table import Route
+from gateway.wire.reader import Headers
+from gateway.wire.stream import HIGH_WATER, ServerStream
+from shared.context import CURRENT, RequestContext
+from shared.exceptions import ContentTooLarge, MethodNotAllowed, ServiceError
+from shared.identity import Caller
+from shared.logging import get_logger
+from shared.metrics import IN_FLIGHT, count_request
+from shared.middleware.access_log import log_request
+from shared.problems import problem_of, unexpected
+
+Stage = Callable[["Exchange"], Awaitable[None] | None]
+"""Lets an exchange pass, or raises what is answered instead. It gives an awaitable if it has to wait."""
+
+log = get_logger()
+
+
+class Transfer(Protocol):
+    """What the last stage has begun: the request on its way to the upstream, the answer on its way back."""
+
+    def flush(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def cancel(self) -> None: ...
+
+
+class Exchange(ServerStream):
+    """`fields` has the last value of each request header, `headers` all of them with names in lower case.
+
+    Stages may set `caller` and `authorization` (what is passed on), and append to `answer_fields`
+    (`name: value`). `deadline` is in the loop's time.
+    """
+
+    __slots__ = (
+        "_postponed",
+        "_task",
+        "_timer",
+        "answer_fields",
+        "authorization",
+        "began_at",
+        "caller",
+        "client",
+        "context",
+        "deadline",
+        "fields",
+        "headers",
+        "refusal",
+        "route",
+        "stages",
+        "started",
+        "target",
+        "transfer",
+        "upstream_took",
+    )
+
+    def __init__(
+        self,
+        connection: Any,
+        target: bytes,
+        fields: Mapping[bytes, bytes],
+        found: Route | ServiceError,
+        stages: tuple[Stage, ...],
+        *,
+        length: int | None,
+        chunked: bool,
+    ) -> None:
+        """`found` is the route, or why the request is refused."""
+        super().__init__(connection, connection.parser.get_method(), length, chunked=chunked)
+        self.began_at = perf_counter()
+        self.headers: Headers = connection.headers
+        self.fields = fields
+        self.target = target
+        self.client: str | None = connection.client[0] if connection.client else None
+        self.route: Route | None
+        self.refusal: ServiceError | None
+        if isinstance(found, Route):
+            self.route, self.refusal = found, None
+            self.limit = found.body_limit
+            self.deadline: float = connection.loop.time() + found.timeout
+        else:
+            self.route, self.refusal = None, found
+            self.deadline = 0.0
+        self.stages = stages
+        self.context = RequestContext.start(fields.get(b"x-request-id"), fields.get(b"traceparent"))
+        self.caller: Caller | None = None
+        self.authorization: bytes | None = None
+        self.answer_fields: list[bytes] = []
+        self.transfer: Transfer | None = None
+        self.upstream_took = 0.0  # seconds until the upstream's answer began
+        self.started = False
+        self._postponed = False
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # Its way through the stages.
+
+    def start(self) -> None:
+        if self.write_paused:  # the client has yet to read what was answered before
+            self._postponed = True
+            return
+        self.started = True
+        IN_FLIGHT.inc()
+        self._pass(0)
+
+    def _pass(self, first: int) -> None:
+        try:
+            for place, stage in enumerate(self.stages[first:] if first else self.stages, first):
+                waiting = stage(self)
+                if waiting is not None:
+                    self._task = asyncio.ensure_future(self._wait(waiting, place + 1))
+                    return
+        except Exception as error:  # noqa: BLE001 - every error is answered
+            self.refuse(error)
+
+    async def _wait(self, waiting: Awaitable[None], then: int) -> None:
+        CURRENT.set(self.context)
+        try:
+            await waiting
+        except Exception as error:  # noqa: BLE001 - every error is answered
+            self._task = None
+            self.refuse(error)
+        else:
+            self._task = None
+            self._pass(then)
+
+    def refuse(self, error: Exception) -> None:
+        """Answers with a problem document. An answer that has begun is cut off."""
+        if self.response_complete or self._lost:
+            return
+        self._stop_waiting()
+        token = CURRENT.set(self.context)
+        try:
+            if self.response_started:
+                log.error("answer_cut_off", path=self.instance, reason=type(error).__name__)
+                self.cut()
+                return
+            if isinstance(error, ServiceError):
+                response = problem_of(error, self.instance)
+            else:
+                response = unexpected(self.instance, error)
+        finally:
+            CURRENT.reset(token)
+        fields = []
+        for name, value in response.raw_headers:
+            if name == b"connection":
+                self.keep_alive = False
+            else:
+                fields.append(name + b": " + value)
+        body = bytes(response.body)
+        self.answer(response.status_code, fields, len(body), body, complete=True)
+
+    @property
+    def instance(self) -> str:
+        """The path as logs and problems show it, without the query."""
+        path = self.target.partition(b"?")[0]
+        return unquote_to_bytes(path).decode("utf-8", "replace") if b"%" in path else path.decode("latin-1")
+
+    def await_body(self) -> None:
+        """Refuses a client that has sent nothing of its body by the deadline."""
+        self.ask_for_body()
+        if self._timer is None:
+            self._timer = self.connection.loop.call_at(self.deadline, self.refuse, BodyTooSlow())
+
+    def body_begins(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _stop_waiting(self) -> None:
+        self.body_begins()
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        if self.transfer is not None:
+            self.transfer.cancel()
+            self.transfer = None
+
+    # What its connection tells.
+
+    def flush(self) -> None:
+        if self.transfer is not None:
+            self.transfer.flush()
+        elif self.buffered > HIGH_WATER and not self.response_complete:
+            self.pause_reading()  # a stage still waits
+
+    def over_limit(self) -> None:
+        if self.started:
+            self.refuse(ContentTooLarge(limit=self.limit))
+        else:
+            self.refusal = self.refusal or ContentTooLarge(limit=self.limit)
+
+    def pause_writing(self) -> None:
+        if self.transfer is not None:
+            self.transfer.pause()
+
+    def resume_writing(self) -> None:
+        if self._postponed:
+            self._postponed = False
+            self.start()
+            self.flush()
+        elif self.transfer is not None:
+            self.transfer.resume()
+
+    def answer(
+        self, status: int, fields: list[bytes], length: int | None, body: bytes, *, complete: bool
+    ) -> None:
+        took = perf_counter() - self.began_at
+        fields += self.answer_fields
+        fields.append(b"x-request-id: " + self.context.request_id.encode())
+        fields.append(b"x-process-time: %.6f" % took)
+        super().answer(status, fields, length, body, complete=complete)
+
+    def abandoned(self) -> None:
+        self._stop_waiting()
+        if self.started:
+            token = CURRENT.set(self.context)
+            if self.connection.transport.is_closing():
+                log.info("client_gone", upstream=self.route.upstream if self.route else None)
+            CURRENT.reset(token)
+            self._record()
+
+    def finished(self) -> None:
+        self.transfer = None
+        self._record()
+
+    def _record(self) -> None:
+        took = perf_counter() - self.began_at
+        IN_FLIGHT.dec()
+        method = self.method.decode("ascii")
+        count_request(method, self._route_label(), self.status, took)
+        token = CURRENT.set(self.context)
+        log_request(method, self.instance, self.status, took, self.client)
+        CURRENT.reset(token)
+
+    def _route_label(self) -> str:
+        if self.route is not None:
+            return self.route.template
+        return "method_not_allowed" if isinstance(self.refusal, MethodNotAllowed) else "unmatched"

@@ -1,0 +1,92 @@
+"""Authenticate: a bearer token verified here, or an API key turned into one."""
+
+from collections.abc import Awaitable
+
+from gateway.api_keys import ApiKeys
+from gateway.exceptions import CredentialsAmbiguous
+from gateway.exchange import Exchange
+from gateway.route_table import Route
+from gateway.wire.reader import Headers
+from shared.identity import Caller, Revocations, TokenVerifier
+from shared.identity.exceptions import AdminOnly, TokenInvalid, TokenMissing
+
+BEARER = b"bearer "
+
+
+class Authenticate:
+    """Holds a request to its route's `auth`; leaves the caller, and what stands for him behind the gateway.
+
+    Waits only for what has to be asked: an API key not seen lately, a signing key not known yet. Raises
+    TokenMissing, TokenInvalid, ApiKeyInvalid, AdminOnly, CredentialsAmbiguous, and Unavailable when keys or
+    tokens cannot be judged now.
+    """
+
+    def __init__(self, verifier: TokenVerifier, revocations: Revocations, api_keys: ApiKeys) -> None:
+        self._verifier = verifier
+        self._revocations = revocations
+        self._api_keys = api_keys
+
+    def __call__(self, exchange: Exchange) -> Awaitable[None] | None:
+        route = exchange.route
+        if route is None or route.auth == "public":
+            return None
+        bearer, api_key = _credentials(exchange)
+        if bearer is None and api_key is None:
+            if route.auth == "optional":
+                return None
+            raise TokenMissing
+        if bearer is None:
+            return self._exchange_key(exchange, route, api_key or "")
+        caller = self._verifier.known(bearer)
+        if caller is None:
+            return self._verify(exchange, route, bearer)
+        self._admit(exchange, route, bearer, caller)
+        return None
+
+    async def _verify(self, exchange: Exchange, route: Route, token: str) -> None:
+        self._admit(exchange, route, token, await self._verifier.verify(token))
+
+    async def _exchange_key(self, exchange: Exchange, route: Route, key: str) -> None:
+        """A kept token that no longer verifies or was revoked is dropped; the key is exchanged once more."""
+        token = await self._api_keys.token_for(key)
+        try:
+            await self._verify(exchange, route, token)
+        except TokenInvalid:
+            if not self._api_keys.drop(key, token):
+                raise
+        else:
+            return
+        await self._verify(exchange, route, await self._api_keys.token_for(key))
+
+    def _admit(self, exchange: Exchange, route: Route, token: str, caller: Caller) -> None:
+        """Raises TokenInvalid, also for a token of an ended session."""
+        if caller.session_id in self._revocations:
+            raise TokenInvalid
+        if route.auth == "role:admin" and not caller.is_admin:
+            raise AdminOnly
+        exchange.caller = caller
+        exchange.authorization = b"Bearer " + token.encode()
+
+
+def _credentials(exchange: Exchange) -> tuple[str | None, str | None]:
+    """The bearer token and the API key; two of anything would let two readers disagree."""
+    value, key = exchange.fields.get(b"authorization"), exchange.fields.get(b"x-api-key")
+    if len(exchange.fields) != len(exchange.headers):
+        if _count(exchange.headers, b"authorization") > 1:
+            raise CredentialsAmbiguous("Authorization was sent twice.")
+        if _count(exchange.headers, b"x-api-key") > 1:
+            raise CredentialsAmbiguous("X-API-Key was sent twice.")
+    if value is not None and key is not None:
+        raise CredentialsAmbiguous("Send a token or an API key, not both.")
+    bearer = None if value is None else _bearer(value)
+    return bearer, None if key is None else key.decode("latin-1")
+
+
+def _count(headers: Headers, wanted: bytes) -> int:
+    return sum(name == wanted for name, _ in headers)
+
+
+def _bearer(value: bytes) -> str:
+    if value[:7].lower() != BEARER:
+        raise TokenInvalid("The scheme must be Bearer.")
+    return value[7:].strip().decode("latin-1")

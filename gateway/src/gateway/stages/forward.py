@@ -1,0 +1,135 @@
+"""Forward: the request goes to its upstream and the answer back, as they come."""
+
+from collections.abc import Mapping
+from time import perf_counter
+
+from gateway.exceptions import BodyTooSlow, UpstreamFailed, UpstreamTooSlow, UpstreamUnavailable
+from gateway.exchange import Exchange
+from gateway.headers import request_fields, response_fields
+from gateway.route_table import Route
+from gateway.upstreams import Call, Upstream
+from gateway.wire.exceptions import UpstreamTimeout, UpstreamUnreachable
+from gateway.wire.reader import Headers
+from shared.exceptions import ServiceError
+
+
+class Forward:
+    """The last stage. Knows the upstreams by name."""
+
+    def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
+        self._upstreams = upstreams
+
+    def __call__(self, exchange: Exchange) -> None:
+        route = exchange.route
+        if route is not None:
+            transfer = exchange.transfer = _Transfer(exchange, route, self._upstreams[route.upstream])
+            transfer.flush()
+
+
+class _Transfer(Call):
+    """One exchange with its upstream, both ways with back-pressure."""
+
+    __slots__ = ("_began_at", "_begun", "_exchange", "_route")
+
+    def __init__(self, exchange: Exchange, route: Route, upstream: Upstream) -> None:
+        super().__init__(upstream, exchange.method, exchange.target)
+        self._exchange = exchange
+        self._route = route
+        self._begun = False
+        self._began_at = 0.0
+
+    # The request.
+
+    def flush(self) -> None:
+        """The client has sent more: the beginning of a body starts the request, the rest follows."""
+        exchange = self._exchange
+        if self._begun:
+            if self.writable:
+                self._send_on()
+        elif exchange.body_complete or exchange.buffered:
+            self._begun = True
+            exchange.body_begins()
+            self._begin()
+        else:
+            exchange.await_body()
+
+    def _begin(self) -> None:
+        exchange = self._exchange
+        body, complete = exchange.take(), exchange.body_complete
+        length = len(body) if complete else exchange.length
+        if length is None:
+            body = b"%x\r\n%b\r\n" % (len(body), body)
+        self._began_at = perf_counter()
+        self.begin(
+            _fields(exchange),
+            body,
+            length=length,
+            sent=complete,
+            first_byte_timeout=self._route.timeout,
+            total_by=exchange.deadline,
+        )
+        if not complete and not self.writable:
+            exchange.pause_reading()
+
+    def _send_on(self) -> None:
+        exchange = self._exchange
+        data, last = exchange.take(), exchange.body_complete
+        if self.sent or not (data or last):
+            return
+        if self.length is None:
+            data = (b"%x\r\n%b\r\n" % (len(data), data) if data else b"") + (b"0\r\n\r\n" if last else b"")
+        self.sent = last
+        self.send(data, last=last)
+        if not last and not self.writable:
+            exchange.pause_reading()
+
+    def may_send(self) -> None:
+        self._send_on()
+        if self.writable:
+            self._exchange.resume_reading()
+
+    # The answer.
+
+    def answered(
+        self, status: int, headers: Headers, length: int | None, body: bytes, *, complete: bool
+    ) -> None:
+        self.note_answer(complete=complete)
+        exchange = self._exchange
+        exchange.upstream_took = perf_counter() - self._began_at
+        exchange.answer(status, response_fields(status, headers), length, body, complete=complete)
+        if not complete and exchange.write_paused:
+            self.pause()
+
+    def received(self, data: bytes) -> None:
+        self._exchange.write(data)
+        if self._exchange.write_paused:
+            self.pause()
+
+    def completed(self) -> None:
+        self._exchange.finish()
+
+    def gave_up(self, error: Exception) -> None:
+        refusal = self._refusal(error)
+        refusal.__cause__ = error
+        self._exchange.refuse(refusal)
+
+    def _refusal(self, error: Exception) -> ServiceError:
+        if isinstance(error, UpstreamUnreachable):
+            return UpstreamUnavailable(upstream=self.upstream.name)
+        if isinstance(error, UpstreamTimeout):
+            return BodyTooSlow() if self._exchange.owes_body else UpstreamTooSlow(upstream=self.upstream.name)
+        return UpstreamFailed(upstream=self.upstream.name)
+
+
+def _fields(exchange: Exchange) -> list[bytes]:
+    """What the upstream gets: what may pass, then who is calling, from where, under which ids."""
+    fields = request_fields(exchange.headers)
+    context = exchange.context
+    fields.append(b"x-request-id: " + context.request_id.encode())
+    fields.append(b"traceparent: " + context.traceparent.encode())
+    if exchange.authorization is not None:
+        fields.append(b"authorization: " + exchange.authorization)
+    if exchange.client is not None:
+        fields.append(b"x-forwarded-for: " + exchange.client.encode())
+    fields.append(b"x-forwarded-proto: " + exchange.connection.scheme.encode())
+    return fields

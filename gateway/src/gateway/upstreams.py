@@ -1,0 +1,292 @@
+"""Policy for one upstream: its replicas, which of them gets a request, and when a request is repeated."""
+
+import asyncio
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from gateway.wire.connection import Connection
+from gateway.wire.exceptions import UpstreamBroken, UpstreamError, UpstreamUnreachable
+from gateway.wire.pool import Pool, PoolStats, Ticket
+from gateway.wire.reader import Headers
+from gateway.wire.request_head import request_head
+
+# Repeatable whatever the outcome of the first try was (RFC 9110, section 9.2.2).
+_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+FIRST_EJECTION = 0.5  # seconds for which a replica that failed is passed over; doubled by each failure
+LONGEST_EJECTION = 30.0
+
+
+class Replica:
+    """One address of an upstream."""
+
+    __slots__ = ("authority", "ejected_until", "failures", "outstanding", "pool")
+
+    def __init__(self, authority: bytes, pool: Pool) -> None:
+        self.authority = authority
+        self.pool = pool
+        self.outstanding = 0
+        self.failures = 0  # since the last answer
+        self.ejected_until = 0.0  # in the loop's time
+
+    def failed(self, now: float) -> None:
+        pause = min(FIRST_EJECTION * 2**self.failures, LONGEST_EJECTION)
+        self.failures = min(self.failures + 1, 16)
+        self.ejected_until = now + pause
+
+
+class Upstream:
+    """A service behind the gateway, at one or several origins. Made on the running loop."""
+
+    def __init__(
+        self,
+        name: str,
+        origins: Sequence[str],
+        *,
+        connect_timeout: float = 1.0,
+        max_connections: int = 256,
+        idle_timeout: float = 30.0,
+    ) -> None:
+        self.name = name
+        self._loop = asyncio.get_running_loop()
+        self._connect_timeout = connect_timeout
+        self.replicas = [
+            Replica(
+                authority,
+                Pool(
+                    name,
+                    host,
+                    port,
+                    connect_timeout=connect_timeout,
+                    max_connections=max_connections,
+                    idle_timeout=idle_timeout,
+                ),
+            )
+            for host, port, authority in map(_split_origin, origins)
+        ]
+
+    @property
+    def stats(self) -> PoolStats:
+        """Of all replicas together."""
+        return PoolStats(*map(sum, zip(*(replica.pool.stats for replica in self.replicas), strict=True)))
+
+    def pick(self, avoid: Sequence[Replica] = ()) -> Replica:
+        """The less busy of two random replicas; those ejected or to be avoided only when there is no other.
+
+        A replica whose ejection has ended gets one request to prove itself, and others once it has.
+        """
+        if len(self.replicas) == 1:
+            return self.replicas[0]
+        now = self._loop.time()
+        open_ones = [it for it in self.replicas if it.ejected_until <= now and it not in avoid]
+        if not open_ones:
+            others = [it for it in self.replicas if it not in avoid] or self.replicas
+            return min(others, key=lambda it: it.ejected_until)
+        two = random.sample(open_ones, min(2, len(open_ones)))
+        chosen = min(two, key=lambda it: it.outstanding)
+        if chosen.failures:
+            chosen.ejected_until = now + self._connect_timeout
+        return chosen
+
+    async def close(self, grace: float = 5.0) -> None:
+        await asyncio.gather(*(replica.pool.close(grace) for replica in self.replicas))
+
+
+class Call(ABC):
+    """One request to an upstream. A subclass says what becomes of the answer.
+
+    Where no connection could be had, nothing was sent, and another replica is tried. A request whose body is
+    at hand and whose method is idempotent is repeated once: on a new connection when a kept one was closed
+    just as it was used again (RFC 9112, section 9.3.1), or on another replica when its own one broke.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_first_byte_timeout",
+        "_repeated",
+        "_replica",
+        "_reused",
+        "_ticket",
+        "_total_by",
+        "_tried",
+        "_whole",
+        "answered_head",
+        "body",
+        "fields",
+        "length",
+        "method",
+        "sent",
+        "target",
+        "upstream",
+    )
+
+    def __init__(self, upstream: Upstream, method: bytes, target: bytes) -> None:
+        self.upstream = upstream
+        self.method = method
+        self.target = target
+        self.answered_head = False
+        self._repeated = False
+        self._reused = False
+        self._connection: Connection | None = None
+        self._replica: Replica | None = None
+        self._ticket: Ticket | None = None
+        self._tried: list[Replica] = []
+
+    def begin(
+        self,
+        fields: Sequence[bytes],
+        body: bytes,
+        *,
+        length: int | None,
+        sent: bool,
+        first_byte_timeout: float,
+        total_by: float,
+    ) -> None:
+        """Sends the head and `body`, framed as `length` says; `sent` if that is all of it.
+
+        `first_byte_timeout` is in seconds, `total_by` in the loop's time.
+        """
+        self.fields, self.body, self.length, self.sent = fields, body, length, sent
+        self._whole = sent
+        self._first_byte_timeout, self._total_by = first_byte_timeout, total_by
+        self._dispatch()
+
+    @property
+    def writable(self) -> bool:
+        """True if `send` may be called now."""
+        return self._connection is not None and not self._connection.write_paused
+
+    def send(self, data: bytes, *, last: bool) -> None:
+        """More of the body, framed; only once `may_send` was called."""
+        if self._connection is not None:
+            self._connection.send(data, last=last)
+
+    def pause(self) -> None:
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        if self._connection is not None:
+            self._connection.resume()
+
+    def cancel(self) -> None:
+        """Nobody waits for the answer any more."""
+        if self._ticket is not None:
+            self._ticket.cancel()
+        connection = self._release()
+        if connection is not None:
+            connection.abandon(self)
+
+    # What becomes of it.
+
+    @abstractmethod
+    def answered(
+        self, status: int, headers: Headers, length: int | None, body: bytes, *, complete: bool
+    ) -> None:
+        """As for a connection's receiver; implementations call `note_answer` first."""
+
+    @abstractmethod
+    def received(self, data: bytes) -> None: ...
+
+    @abstractmethod
+    def gave_up(self, error: Exception) -> None:
+        """There will be no answer, or no more of it."""
+
+    @abstractmethod
+    def may_send(self) -> None:
+        """More of the body may be sent."""
+
+    @abstractmethod
+    def completed(self) -> None: ...
+
+    def note_answer(self, *, complete: bool) -> None:
+        self.answered_head = True
+        replica = self._replica
+        if replica is not None and replica.failures:
+            replica.failures, replica.ejected_until = 0, 0.0
+        if complete:
+            self._release()
+
+    # What a connection calls.
+
+    def ended(self) -> None:
+        self._release()
+        self.completed()
+
+    def failed(self, error: UpstreamError) -> None:
+        replica, reused = self._replica, self._reused
+        self._release()
+        if replica is not None:
+            self._note_failure(replica, error, reused=reused)
+        if self._may_repeat(error, reused=reused):
+            self._repeated = True
+            self._dispatch(fresh=True)
+        else:
+            self.gave_up(error)
+
+    def _note_failure(self, replica: Replica, error: UpstreamError, *, reused: bool) -> None:
+        self._tried.append(replica)
+        if isinstance(error, UpstreamUnreachable):
+            blamed = not error.crowded
+        else:
+            blamed = isinstance(error, UpstreamBroken) and not (error.unanswered and reused)
+        if blamed:
+            replica.failed(asyncio.get_running_loop().time())
+
+    def _may_repeat(self, error: UpstreamError, *, reused: bool) -> bool:
+        several = len(self.upstream.replicas) > 1
+        if isinstance(error, UpstreamUnreachable):
+            return several and len(set(self._tried)) < len(self.upstream.replicas)
+        if self._repeated or self.answered_head or not self._whole or self.method not in _IDEMPOTENT:
+            return False
+        return isinstance(error, UpstreamBroken) and (several or (error.unanswered and reused))
+
+    def _dispatch(self, *, fresh: bool = False) -> None:
+        replica = self._replica = self.upstream.pick(self._tried)
+        replica.outstanding += 1
+        connection = None if fresh else replica.pool.idle_connection()
+        if connection is not None:
+            self._connected(connection)
+        else:
+            self._ticket = None
+            ticket = replica.pool.checkout(self._connected, self._total_by, fresh=fresh)
+            if self._connection is None:
+                self._ticket = ticket
+
+    def _connected(self, connection: Connection | UpstreamUnreachable) -> None:
+        self._ticket = None
+        if isinstance(connection, UpstreamUnreachable):
+            self.failed(connection)
+            return
+        replica = self._replica
+        assert replica is not None  # noqa: S101 - set by _dispatch()
+        self._connection = connection
+        self._reused = connection.used
+        head = request_head(self.method, self.target, replica.authority, self.fields, self.length)
+        connection.begin(
+            self,
+            head + self.body if self.body else head,
+            sent=self.sent,
+            head_only=self.method == b"HEAD",
+            first_byte_timeout=self._first_byte_timeout,
+            total_by=self._total_by,
+        )
+        if not self.sent:
+            self.may_send()
+
+    def _release(self) -> Connection | None:
+        connection, self._connection = self._connection, None
+        replica, self._replica = self._replica, None
+        if replica is not None:
+            replica.outstanding -= 1
+        return connection
+
+
+def _split_origin(url: str) -> tuple[str, int, bytes]:
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname or parts.username is not None:
+        raise ValueError(f"an upstream is http://host:port, not {url!r}")
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError(f"an upstream has no path: {url!r}")
+    return parts.hostname, parts.port or 80, parts.netloc.encode("ascii")

@@ -1,0 +1,217 @@
+"""The connections to one address: a bounded number, kept open between requests, handed out newest first."""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gateway.wire.connection import Connection
+from gateway.wire.exceptions import UpstreamUnreachable
+
+Ready = Callable[[Connection | UpstreamUnreachable], None]
+
+
+class PoolStats(NamedTuple):
+    """`open` counts connections and those being opened; `in_flight` those of them that are not idle."""
+
+    open: int
+    idle: int
+    in_flight: int
+    waiting: int
+
+
+class Ticket:
+    """A place in the queue for a connection. `ready` is called once, unless it is cancelled before."""
+
+    __slots__ = ("by", "cancelled", "ready", "task", "timer")
+
+    def __init__(self, ready: Ready, by: float) -> None:
+        self.ready = ready
+        self.by = by  # in the loop's time
+        self.cancelled = False
+        self.timer: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[Connection] | None = None
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.task is not None:
+            self.task.cancel()
+
+    def give(self, connection: Connection | UpstreamUnreachable) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self.ready(connection)
+
+
+class Pool:
+    """Idle connections are a stack, so that those too many stay unused and expire.
+
+    Requests that find no free slot wait in a queue. A slot or connection that becomes free is given to the
+    first in the queue, never left for a newcomer to take. `idle_timeout` should be below the upstream's own
+    keep-alive timeout, so that the closing is ours. Made on the running loop and used there only.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        connect_timeout: float = 1.0,
+        max_connections: int = 256,
+        idle_timeout: float = 30.0,
+    ) -> None:
+        self._upstream = upstream
+        self._address = (host, port)
+        self._tls = tls
+        self._connect_timeout = connect_timeout
+        self._limit = max_connections
+        self._idle_timeout = idle_timeout
+        self._loop = asyncio.get_running_loop()
+        self._taken = 0
+        self._connections: set[Connection] = set()
+        self._idle: list[Connection] = []
+        self._waiting: deque[Ticket] = deque()
+        self._closing = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def stats(self) -> PoolStats:
+        """Connections now: open, idle, in flight, and requests waiting for one."""
+        idle = len(self._idle)
+        waiting = sum(not ticket.cancelled for ticket in self._waiting)
+        return PoolStats(self._taken, idle, self._taken - idle, waiting)
+
+    def idle_connection(self) -> Connection | None:
+        """The connection used last, if one is idle and still open at the other end."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_stale():
+                return connection
+            connection.discard()
+        return None
+
+    def checkout(self, ready: Ready, total_by: float, *, fresh: bool = False) -> Ticket:
+        """Calls `ready` with a connection, perhaps at once, or with UpstreamUnreachable.
+
+        Waits for a slot and for the connect together up to `connect_timeout`, and no longer than `total_by`,
+        in the loop's time. `fresh` passes idle connections over as long as there is a slot to open another.
+        """
+        ticket = Ticket(ready, min(self._loop.time() + self._connect_timeout, total_by))
+        if self._closing:
+            ticket.give(UpstreamUnreachable(self._upstream, "the pool is closed"))
+            return ticket
+        connection = None if fresh and self._taken < self._limit else self.idle_connection()
+        if connection is not None:
+            ticket.give(connection)
+        elif self._taken < self._limit:
+            self._taken += 1
+            self._empty.clear()
+            self._connect(ticket)
+        else:
+            ticket.timer = self._loop.call_at(ticket.by, self._expire, ticket)
+            self._waiting.append(ticket)
+        return ticket
+
+    def _expire(self, ticket: Ticket) -> None:
+        self._waiting.remove(ticket)
+        reason = "no connection became free in time"
+        ticket.give(UpstreamUnreachable(self._upstream, reason, crowded=True))
+
+    def _next_waiting(self) -> Ticket | None:
+        while self._waiting:
+            ticket = self._waiting.popleft()
+            if not ticket.cancelled:
+                return ticket
+        return None
+
+    def _connect(self, ticket: Ticket) -> None:
+        """In a slot that is taken already."""
+        task = ticket.task = self._loop.create_task(self._open(ticket.by))
+        task.add_done_callback(lambda done: self._opened(ticket, done))
+
+    async def _open(self, by: float) -> Connection:
+        host, port = self._address
+        async with asyncio.timeout_at(by):
+            _, connection = await self._loop.create_connection(
+                lambda: Connection(self._upstream, self, self._idle_timeout),
+                host,
+                port,
+                ssl=self._tls,
+                server_hostname=host if self._tls else None,
+            )
+        return connection
+
+    def _opened(self, ticket: Ticket, done: "asyncio.Task[Connection]") -> None:
+        ticket.task = None
+        if done.cancelled():
+            self._free_slot()
+            return
+        error = done.exception()
+        if error is None and not (connection := done.result()).closed:
+            self._connections.add(connection)
+            if ticket.cancelled:
+                self.returned(connection)
+                return
+            if not self._closing:
+                ticket.give(connection)
+                return
+            connection.discard()
+            error = ConnectionAbortedError("the pool is closed")
+        else:
+            self._free_slot()
+        if not ticket.cancelled:
+            reason = "connect timeout" if isinstance(error, TimeoutError) else f"connect failed: {error}"
+            unreachable = UpstreamUnreachable(self._upstream, reason)
+            unreachable.__cause__ = error
+            ticket.give(unreachable)
+
+    def _free_slot(self) -> None:
+        ticket = self._next_waiting()
+        if ticket is not None:
+            if ticket.timer is not None:
+                ticket.timer.cancel()
+            self._connect(ticket)
+            return
+        self._taken -= 1
+        if not self._taken:
+            self._empty.set()
+
+    # What a connection calls.
+
+    def returned(self, connection: Connection) -> None:
+        if self._closing:
+            connection.discard()
+            return
+        ticket = self._next_waiting() if self._waiting else None
+        if ticket is None:
+            self._idle.append(connection)
+        else:
+            ticket.give(connection)
+
+    def lost(self, connection: Connection) -> None:
+        if connection not in self._connections:
+            return  # it never came out of _open(), and _opened() frees the slot
+        self._connections.remove(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._free_slot()
+
+    async def close(self, grace: float = 5.0) -> None:
+        """Closes idle connections and refuses new ones; after `grace` seconds closes those in flight."""
+        self._closing = True
+        while (ticket := self._next_waiting()) is not None:
+            ticket.give(UpstreamUnreachable(self._upstream, "the pool is closed"))
+        for connection in list(self._idle):
+            connection.discard()
+        try:
+            async with asyncio.timeout(grace):
+                await self._empty.wait()
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.cut("the pool was closed")

@@ -1,0 +1,240 @@
+"""One request on a client's connection, and its answer: framing and back-pressure."""
+
+from abc import ABC, abstractmethod
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from gateway.exceptions import LengthAmbiguous
+from gateway.wire.reader import Headers
+
+HIGH_WATER = 65_536  # octets of request body that wait before reading from the client pauses
+_JOINED = 16_384  # octets of body up to which one copy costs less than a second write
+_BODILESS = frozenset({204, 304})
+
+
+class ServerStream(ABC):
+    """What `shared.wire` calls a cycle. A subclass says what is done with the request."""
+
+    __slots__ = (
+        "_buffered",
+        "_chunked",
+        "_chunks",
+        "_lost",
+        "body_complete",
+        "connection",
+        "has_body",
+        "http_1_0",
+        "keep_alive",
+        "length",
+        "limit",
+        "method",
+        "received",
+        "response_complete",
+        "response_started",
+        "sent",
+        "status",
+        "waiting_for_100_continue",
+    )
+
+    def __init__(self, connection: Any, method: bytes, length: int | None, *, chunked: bool) -> None:
+        """`length` is what Content-Length says, `chunked` whether the body is sent in chunks."""
+        self.connection = connection
+        self.method = method
+        self.length = length
+        self.limit = 0
+        self.has_body = chunked or bool(length)
+        self.body_complete = not self.has_body
+        self.http_1_0 = connection.parser.get_http_version() == "1.0"
+        self.keep_alive = connection.keep_alive_wanted()
+        self.waiting_for_100_continue = connection.expect_100_continue and self.has_body
+        self.response_started = self.response_complete = False
+        self.status = 0
+        self.received = self.sent = 0  # octets of body
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._chunked = False
+        self._lost = False
+
+    # The request. What `shared.wire` calls.
+
+    @abstractmethod
+    def start(self) -> None: ...
+
+    def feed(self, data: bytes) -> None:
+        if self.response_complete or self._lost:
+            return
+        self.waiting_for_100_continue = False
+        self.received += len(data)
+        if self.received > self.limit:
+            self.over_limit()
+        else:
+            self._chunks.append(data)
+            self._buffered += len(data)
+
+    def end(self) -> None:
+        self.body_complete = True
+
+    def lose(self) -> None:
+        if not self.response_complete and not self._lost:
+            self._lost = True
+            self._chunks.clear()
+            self.abandoned()
+
+    # What a subclass does about it.
+
+    @abstractmethod
+    def flush(self) -> None:
+        """All that the client has sent until now was fed."""
+
+    @abstractmethod
+    def over_limit(self) -> None:
+        """The body is larger than `limit`. Called at each further piece until there is an answer."""
+
+    @abstractmethod
+    def abandoned(self) -> None:
+        """Nobody waits for the answer any more."""
+
+    @abstractmethod
+    def finished(self) -> None:
+        """The answer was handed to the transport to its end."""
+
+    @abstractmethod
+    def pause_writing(self) -> None: ...
+
+    @abstractmethod
+    def resume_writing(self) -> None: ...
+
+    # The request's body.
+
+    @property
+    def buffered(self) -> int:
+        return self._buffered
+
+    @property
+    def owes_body(self) -> bool:
+        """True if the client has yet to send what we would read."""
+        return not self.body_complete and not self.connection.flow.read_paused
+
+    def ask_for_body(self) -> None:
+        """Answers `Expect: 100-continue`."""
+        if self.waiting_for_100_continue:
+            self.waiting_for_100_continue = False
+            self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def take(self) -> bytes:
+        """What has arrived of the body and was not taken yet."""
+        chunks = self._chunks
+        if not chunks:
+            return b""
+        self._chunks = []
+        self._buffered = 0
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def pause_reading(self) -> None:
+        self.connection.flow.pause_reading()
+
+    def resume_reading(self) -> None:
+        self.connection.flow.resume_reading()
+
+    # The answer.
+
+    @property
+    def write_paused(self) -> bool:
+        return cast("bool", self.connection.flow.write_paused)
+
+    def answer(
+        self, status: int, fields: list[bytes], length: int | None, body: bytes, *, complete: bool
+    ) -> None:
+        """The head, and the body as far as it is there. `fields` are `name: value`, Content-Length included.
+
+        `length` None is framed by chunks, or by the end of the connection for HTTP/1.0.
+        """
+        if self._lost:
+            return
+        self.response_started = True
+        self.status = status
+        if self.waiting_for_100_continue:  # it may send its body or not: only one of both can be read on
+            self.keep_alive = False
+        if self.method == b"HEAD" or status in _BODILESS:
+            body = b""
+        elif length is None:
+            self._frame_unknown_length(fields)
+        if not self.keep_alive:
+            fields.append(b"connection: close")
+        self.sent = len(body)
+        head = STATUS_LINE[status] + self._server_fields() + b"\r\n".join(fields) + b"\r\n\r\n"
+        self._write(head, body)
+        if complete:
+            self.finish()
+
+    def _frame_unknown_length(self, fields: list[bytes]) -> None:
+        if self.http_1_0:
+            self.keep_alive = False
+        else:
+            self._chunked = True
+            fields.append(b"transfer-encoding: chunked")
+
+    def _server_fields(self) -> bytes:
+        """uvicorn's: the date, made anew once a second."""
+        given: Headers = self.connection.server_state.default_headers
+        return b"".join([b"%b: %b\r\n" % field for field in given])
+
+    def _write(self, head: bytes, body: bytes) -> None:
+        transport = self.connection.transport
+        if body and self._chunked:
+            body = b"%x\r\n%b\r\n" % (len(body), body)
+        if len(body) <= _JOINED:
+            transport.write(head + body)
+        else:
+            transport.write(head)
+            transport.write(body)
+
+    def write(self, data: bytes) -> None:
+        """More of the answer's body."""
+        if self._lost or self.method == b"HEAD" or self.status in _BODILESS:
+            return
+        self.sent += len(data)
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self.connection.transport.write(data)
+
+    def finish(self) -> None:
+        """The answer is complete."""
+        if self._lost:
+            return
+        if self._chunked:
+            self.connection.transport.write(b"0\r\n\r\n")
+        self.response_complete = True
+        if not self.keep_alive:
+            self.connection.transport.close()
+        self.finished()
+        self.connection.on_response_complete()
+
+    def cut(self) -> None:
+        """The answer cannot be completed: its connection ends, which tells the client."""
+        if self.http_1_0 and not self._chunked:
+            self.connection.transport.abort()  # a plain end would pass for the end of the body
+        else:
+            self.connection.transport.close()
+
+
+def framing(headers: Headers) -> tuple[int | None, bool]:
+    """Content-Length, and whether the body is chunked.
+
+    Raises LengthAmbiguous for two lengths or both framings: an attempt at request smuggling (RFC 9112, 6.3).
+    """
+    length: int | None = None
+    chunked = False
+    for name, value in headers:
+        if name == b"content-length":
+            if length is not None or not value.isdigit():
+                raise LengthAmbiguous
+            length = int(value)
+        elif name == b"transfer-encoding":
+            if chunked or value.strip().lower() != b"chunked":
+                raise LengthAmbiguous
+            chunked = True
+    if chunked and length is not None:
+        raise LengthAmbiguous
+    return length, chunked
