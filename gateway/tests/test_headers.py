@@ -172,7 +172,7 @@ async def test_answers_keep_their_fields_and_the_order_of_repeated_ones(door: Li
     )
     response = await door.client.get("/items")
     assert response.headers.get_list("set-cookie") == ["a=1; Path=/", "b=2"]
-    assert response.headers.get_list("vary") == ["Accept", "Cookie"]
+    assert response.headers.get_list("vary") == ["Accept", "Cookie", "Origin"]
     assert response.headers["x-total-count"] == "7"
     assert response.headers["location"] == "/items/5"
     assert (b"x-odd", b"caf\xe9") in [(name.lower(), value) for name, value in response.headers.raw]
