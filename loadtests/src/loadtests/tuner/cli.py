@@ -26,6 +26,7 @@ from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.report.page import page
 from loadtests.tuner.session import Session
 from loadtests.tuner.summary import About, summary
+from loadtests.tuner.verified import keep, kept, verify
 
 _FILE = """\
 [app]
@@ -51,6 +52,7 @@ class GeneratorUnfit(Exception):
     """The generator failed its own test; says how."""
 
 
+VERIFY_SECONDS = 8.0
 _STATUS = {Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 4}
 
 
@@ -149,6 +151,22 @@ def _decide(session: type[Session], target: CommandTarget, app: App, options: ar
             _say(f"{options.write}: {change}")
         workers_env.write(options.write, dict(outcome.choice.workers), about.evidence)
     return _STATUS.get(outcome.verdict, 0)
+
+
+def _verify(target: CommandTarget, outcome: Outcome, about: About, folder: Path) -> About:
+    """The choice on a fresh start, by another generator; kept in the folder."""
+    file = folder / "verified.json"
+    if outcome.choice is None or outcome.verdict is Verdict.INVALID:
+        return about
+    found = kept(file)
+    if found is None:
+        capacity = outcome.capacities()[outcome.choice]
+        _say(f"{outcome.choice.label}: a second generator checks it on a fresh start")
+        target.roll_out(outcome.choice)
+        found = verify(lambda rate: target.ask_otherwise(rate, VERIFY_SECONDS), capacity, about.slo)
+        keep(file, found)
+        _say(found.line)
+    return replace(about, facts=(*about.facts, found.line))
 
 
 def _trusted(made: Calibration) -> Calibration:

@@ -17,10 +17,11 @@ from pathlib import Path
 from loadtests.bench.rig import free_port
 from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.measuring import guards, machine
-from loadtests.tuner.measuring.generate import generate
+from loadtests.tuner.measuring.generate import generate, generate_otherwise
 from loadtests.tuner.measuring.load import Load, Result
 from loadtests.tuner.measuring.processes import Use, stop, use
 from loadtests.tuner.measuring.requests import Request
+from loadtests.tuner.measuring.second import Answers
 from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, RollOutFailed, Slo
 
 _START = 30.0  # seconds until it is ready
@@ -121,6 +122,10 @@ class CommandTarget:
             resources=self._resources(before, after, done, during),
             invalid=tuple(guards.after(done, self.app.slo, during.steal)),
         )
+
+    def ask_otherwise(self, rate: float, seconds: float) -> Answers:
+        """By the second generator; what runs is left as it is."""
+        return generate_otherwise(self._load(rate, seconds, 1), self.app.load_cpus)
 
     def close(self) -> None:
         self._stop()

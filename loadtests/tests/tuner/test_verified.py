@@ -1,0 +1,57 @@
+"""The second generator agrees with the first, and finds a capacity that is too high."""
+
+from pathlib import Path
+
+import pytest
+
+from loadtests.tuner.histogram import Histogram
+from loadtests.tuner.measuring.calibration import _stub
+from loadtests.tuner.measuring.generate import generate, generate_otherwise
+from loadtests.tuner.measuring.load import Load
+from loadtests.tuner.measuring.requests import Request
+from loadtests.tuner.measuring.second import Answers
+from loadtests.tuner.model import Slo
+from loadtests.tuner.verified import keep, kept, verify
+
+SLO = Slo(0.25)
+
+
+def test_both_generators_see_the_same_overload() -> None:
+    """A stub that answers 100 requests a second, asked for 150: they wait ever longer, 1 s at the end."""
+    with _stub((), "--each", "0.01") as port:
+        load = Load(port, 150, 2, 1, [Request("/")], even=True)
+        first, second = generate(load), generate_otherwise(load)
+    one = Histogram({int(bucket): count for bucket, count in first.latencies.items()})
+    assert second.due == first.due == 300
+    assert second.failed == 0
+    assert second.histogram.percentile(50) == pytest.approx(one.percentile(50), rel=0.25)
+    assert second.histogram.percentile(99) > 0.7
+
+
+def test_a_wrong_answer_is_a_failure_for_it_too() -> None:
+    with _stub((), "--each", "0.001") as port:
+        wanted = [Request("/", contains="something else"), Request("/", status=201)]
+        done = generate_otherwise(Load(port, 50, 1, 1, wanted))
+    assert done.failed == done.due == 50
+    assert done.slow(10) == 1.0
+
+
+@pytest.mark.parametrize(("true", "holds"), [(100, True), (80, False), (150, False)])
+def test_a_capacity_holds_if_95_per_cent_do_and_120_per_cent_do_not(
+    true: float, holds: bool, tmp_path: Path
+) -> None:
+    def ask(rate: float) -> Answers:
+        slow = 0 if rate <= true else 100
+        counts = Histogram.of([0.1] * (1000 - slow) + [0.5] * slow).counts
+        return Answers(1000, latencies={str(bucket): count for bucket, count in counts.items()})
+
+    found = verify(ask, 100, SLO)
+    assert found.holds is holds
+    assert ("is confirmed" in found.line) is holds
+    keep(tmp_path / "verified.json", found)
+    assert kept(tmp_path / "verified.json") == found
+
+
+def test_errors_break_the_slo_however_few_are_slow() -> None:
+    found = verify(lambda _: Answers(1000, failed=2, latencies={"100": 998}), 100, SLO)
+    assert not found.below.met
