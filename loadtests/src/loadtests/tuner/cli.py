@@ -5,11 +5,12 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from loadtests.bench.machine import facts, moment
 from loadtests.tuner import workers_env
 from loadtests.tuner.candidates import ladder
 from loadtests.tuner.chain import ChainSession
@@ -23,6 +24,7 @@ from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo, Tar
 from loadtests.tuner.notes import machine_notes
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import QUICK, Plan
+from loadtests.tuner.publish import publish
 from loadtests.tuner.report.page import page
 from loadtests.tuner.session import Session
 from loadtests.tuner.summary import About, summary
@@ -193,8 +195,18 @@ def _tune(
     shared = app.target_cpus & app.load_cpus
     notes = ("The generator ran on the application's CPUs: the capacities are too low.",) if shared else ()
     command = f"facet-tune {shlex.join(options.given)}"
-    facts = (*_calibration_facts(journal.folder), *machine_notes(outcome))
-    return outcome, About(app.name, app.slo, app.limits, journal.evidence, command, notes, facts)
+    known = (*_calibration_facts(journal.folder), *machine_notes(outcome))
+    about = About(app.name, app.slo, app.limits, journal.evidence, command, notes, known)
+    return outcome, replace(about, machine=_machine(journal.folder))
+
+
+def _machine(folder: Path) -> Mapping[str, Any]:
+    """Of the run's beginning."""
+    file = folder / "machine.json"
+    if not file.exists():
+        file.write_text(json.dumps({**facts(), **moment()}, indent=2) + "\n")
+    kept: dict[str, Any] = json.loads(file.read_text())
+    return kept
 
 
 def _calibration_facts(folder: Path) -> Sequence[str]:
@@ -217,7 +229,11 @@ def _identity(app: App, plan: Plan) -> dict[str, Any]:
 def _finish(outcome: Outcome, about: About, options: argparse.Namespace) -> None:
     folder = _folder(options)
     (folder / "report.html").write_text(page(outcome, about))
-    (folder / "summary.json").write_text(json.dumps(summary(outcome, about), indent=2) + "\n")
+    found = json.loads(json.dumps(summary(outcome, about)))
+    (folder / "summary.json").write_text(json.dumps(found, indent=2) + "\n")
+    if getattr(options, "publish", None):
+        for file in publish(options.publish, found):
+            _say(f"wrote {file}")
     _say(f"{folder / 'report.html'}, evidence {about.evidence}")
 
 
@@ -259,6 +275,7 @@ def _parser() -> argparse.ArgumentParser:
     facet.add_argument("--memory", help="of all services together, such as 1GiB")
     facet.add_argument("--connections", type=int, default=90, help="database connections of all services")
     facet.add_argument("--max-workers", type=int, help="of each service")
+    facet.add_argument("--publish", type=Path, help="repository whose documents get the figures")
     _common(facet, _facet)
     return parser
 

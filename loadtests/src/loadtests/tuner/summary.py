@@ -1,7 +1,7 @@
 """What a run found, as JSON: for people's own statistics, and for later runs to compare with."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from loadtests.tuner import candidates
@@ -21,6 +21,7 @@ class About:
     command: str
     notes: tuple[str, ...] = ()  # warnings, such as: the generator shared cores with the target
     facts: tuple[str, ...] = ()  # about the machine and the generator
+    machine: Mapping[str, Any] = field(default_factory=dict)  # its CPU, and when
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def summary(outcome: Outcome, about: About) -> dict[str, Any]:
         **asdict(about),
         "verdict": outcome.verdict.value,
         "why": outcome.why,
+        "choice": choice.label if choice else None,
         "workers": dict(choice.workers) if choice else None,
         "knobs": dict(choice.knobs) if choice else None,
         "bottleneck": asdict(outcome.bottleneck) if outcome.bottleneck else None,

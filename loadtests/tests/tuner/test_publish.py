@@ -1,0 +1,72 @@
+"""The documents say what the run found, in its words: decided or not."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.bench.environment import ROOT
+from loadtests.tuner.chain import ChainSession
+from loadtests.tuner.model import Limits, Slo
+from loadtests.tuner.plan import Plan
+from loadtests.tuner.publish import NAME, PARTS, long, publish, short
+from loadtests.tuner.simulator.chain import Chain, ChainTarget
+from loadtests.tuner.summary import About, summary
+
+MIB = 1024**2
+CPU = {"gateway": 0.004, "items": 0.008}
+LIMITS = Limits(1)
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    target = ChainTarget(Chain(CPU, dict.fromkeys(CPU, 60 * MIB), LIMITS), 1)
+    outcome = ChainSession(target, Slo(0.25), Plan()).run()
+    about = About(
+        "two", Slo(0.25), LIMITS, "0123456789ab", "facet-tune facet --quick", ("A note.",), ("A fact.",)
+    )
+    return json.loads(json.dumps(summary(outcome, about)))  # type: ignore[no-any-return] # an object
+
+
+def test_every_document_has_the_part_that_is_written() -> None:
+    for file in PARTS:
+        text = (ROOT / file).read_text()
+        assert f"<!-- {NAME} -->" in text, file
+        assert f"<!-- end {NAME} -->" in text, file
+
+
+def test_a_run_that_decided_is_published_as_such(found: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "docs/figures").mkdir(parents=True)
+    (tmp_path / "docs/decisions").mkdir()
+    for file in PARTS:
+        shutil.copy(ROOT / file, tmp_path / file)
+    assert len(publish(tmp_path, found)) == len(PARTS) + 1
+    assert publish(tmp_path, found) == []
+    readme = (tmp_path / "README.md").read_text()
+    assert "The tuner chose on 1 CPU: gateway 1, items 1" in readme
+    decision = (tmp_path / "docs/decisions/0004-worker-counts-in-one-file.md").read_text()
+    for words in (
+        "Verdict: **",
+        "| gateway=1 items=1 |",
+        "| 2n + 1 | 3 |",
+        "A fact.",
+        "evidence 0123456789ab",
+    ):
+        assert words in decision
+    row = next(
+        line for line in (tmp_path / "docs/patterns.md").read_text().splitlines() if "The tuner chose" in line
+    )
+    assert row.startswith("| `workers = (2 × CPU) + 1` |")
+    assert row.endswith(" |")
+
+
+def test_a_run_that_did_not_decide_is_published_as_such(found: dict[str, Any]) -> None:
+    undecided = {**found, "verdict": "inconclusive", "why": "too noisy"}
+    assert short(undecided).startswith("The best guess of the tuner")
+    assert "the run was inconclusive" in short(undecided)
+    assert "Verdict: **inconclusive**, too noisy." in long(undecided)
+    nothing = {**found, "verdict": "invalid", "why": "a slow generator", "workers": None, "choice": None}
+    assert short(nothing) == "The last run of the tuner was invalid: a slow generator."
+    assert "Verdict: **invalid**" in long(nothing)
