@@ -1,9 +1,9 @@
 """Field types that keep out what Postgres cannot hold, so that it is a 422 and never a 500."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 LARGEST_ID = 2**63 - 1  # bigint
 
@@ -14,5 +14,22 @@ def _without_nul(value: str) -> str:
     return value
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_without_nul)]
+def at_most(length: int) -> BeforeValidator:
+    """Counts what was sent, before whitespace is dropped: what `maxLength` means in OpenAPI."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and len(value) > length:
+            raise ValueError(f"should have at most {length} characters")
+        return value
+
+    return BeforeValidator(check)
+
+
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    AfterValidator(_without_nul),
+    Field(json_schema_extra={"pattern": r"^[^\x00]*$"}),
+]
+NOT_BLANK = Field(min_length=1, json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"})
 PathId = Annotated[int, Path(ge=1, le=LARGEST_ID)]

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 CENT = Decimal("0.01")
 TOO_MUCH = 10**10
@@ -30,7 +30,29 @@ def two_places(value: Decimal) -> Decimal:
 
 
 # A JSON number arrives as a float, of which pydantic takes the shortest form: 0.1, not 0.1000000000000000055.
+# Of a Decimal's bounds pydantic's own schema says nothing that a reader of OpenAPI understands.
 Price = Annotated[
-    Decimal, BeforeValidator(_plain), Field(gt=0, lt=TOO_MUCH, decimal_places=2), AfterValidator(two_places)
+    Decimal,
+    BeforeValidator(_plain),
+    Field(gt=0, lt=TOO_MUCH, decimal_places=2),
+    AfterValidator(two_places),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0.01, "exclusiveMaximum": TOO_MUCH, "multipleOf": 0.01},
+                {"type": "string", "pattern": r"^([1-9][0-9]{0,9}(\.[0-9]{1,2})?|0\.(0[1-9]|[1-9][0-9]?))$"},
+            ],
+            "examples": ["1234.50"],
+        },
+        mode="validation",
+    ),
 ]
-PriceBound = Annotated[Decimal, BeforeValidator(_plain), Field(ge=0, lt=TOO_MUCH, decimal_places=2)]
+PriceBound = Annotated[
+    Decimal,
+    BeforeValidator(_plain),
+    Field(ge=0, lt=TOO_MUCH, decimal_places=2),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,2})?$", "examples": ["1234.50"]},
+        mode="validation",
+    ),
+]

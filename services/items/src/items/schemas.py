@@ -4,14 +4,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import MISSING, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import MISSING, BaseModel, ConfigDict, Field, model_validator
 
 from items.features import MAX_CARAT, Clarity, Color, Cut, DiamondFeatures
 from items.money import Currency, Price, PriceBound
-from shared.fields import LARGEST_ID, Text
+from shared.fields import LARGEST_ID, NOT_BLANK, Text, at_most
 
-Name = Annotated[Text, StringConstraints(min_length=1, max_length=200)]
-Description = Annotated[Text, StringConstraints(max_length=5000)]
+Name = Annotated[Text, Field(max_length=200), NOT_BLANK, at_most(200)]
+Description = Annotated[Text, Field(max_length=5000), at_most(5000)]
 CaratBound = Annotated[float, Field(ge=0, le=MAX_CARAT, allow_inf_nan=False)]
 Sort = Literal["price", "-price", "created_at", "-created_at", "carat", "-carat"]
 
@@ -31,7 +31,7 @@ class NewItem(BaseModel):
 class ItemChange(BaseModel):
     """What is given is changed, what is left out stays; null is for features only, and takes them away."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
 
     name: Name | MISSING = MISSING
     description: Description | MISSING = MISSING
@@ -76,7 +76,7 @@ class ItemQuery(BaseModel):
     max_carat: CaratBound | None = None
     owner_id: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
     q: Annotated[
-        Annotated[Text, StringConstraints(max_length=200)] | None, Field(description="Part of the name.")
+        Annotated[Text, Field(max_length=200), at_most(200)] | None, Field(description="Part of the name.")
     ] = None
     sort: Annotated[
         Sort, Field(description="A minus turns the order round. Listings without a carat come last.")

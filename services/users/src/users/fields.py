@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, SecretStr, TypeAdapter, ValidationError
 
-from shared.fields import Text
+from shared.fields import NOT_BLANK, Text, at_most
 
 
 def _trimmed(value: Any) -> Any:
@@ -14,7 +14,7 @@ def _trimmed(value: Any) -> Any:
 Email = Annotated[
     EmailStr, BeforeValidator(_trimmed), AfterValidator(str.lower), Field(examples=["ada@example.com"])
 ]
-Name = Annotated[Text, Field(min_length=1, max_length=100, examples=["Ada Lovelace"])]
+Name = Annotated[Text, Field(max_length=100, examples=["Ada Lovelace"]), NOT_BLANK, at_most(100)]
 Password = Annotated[SecretStr, Field(min_length=8, max_length=128, examples=["correct horse battery"])]
 GivenSecret = Annotated[SecretStr, Field(max_length=512)]
 

@@ -40,6 +40,13 @@ class _Change(_In):
 class AccountChange(_Change):
     """Fields that are given are changed; fields that are left out stay."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": ["name"]}, {"required": ["password"]}],
+            "dependentRequired": {"password": ["current_password"]},
+        }
+    )
+
     name: Name | MISSING = MISSING
     password: Password | MISSING = MISSING
     current_password: GivenSecret | MISSING = Field(
@@ -55,6 +62,8 @@ class AccountChange(_Change):
 
 class UserChange(_Change):
     """By an administrator. Fields that are given are changed; fields that are left out stay."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     name: Name | MISSING = MISSING
     is_active: StrictBool | MISSING = MISSING
