@@ -249,10 +249,17 @@ def _settings_lines(path: Path) -> list[str]:
     return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
 
 
+GUIDES = [
+    *(
+        ROOT / name
+        for name in ("README.md", "SECURITY.md", "loadtests/README.md", "deploy/cluster/README.md")
+    ),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 LINK = re.compile(r"\[[^\]]*\]\((?!https?://|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=named)
+@pytest.mark.parametrize("page", GUIDES, ids=named)
 def test_every_link_in_the_documents_leads_somewhere(page: Path) -> None:
     targets = [match[1] for match in LINK.finditer(page.read_text())]
     assert [target for target in targets if not (page.parent / target).exists()] == []
