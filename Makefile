@@ -85,6 +85,9 @@ bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside 
 train: .venv/.services .venv/.development ## rebuild the price model from the diamonds table
 	$(BIN)/python -m ml_training
 
+oip-check: .venv/.services ## check a server against the Open Inference Protocol; URL, MODEL, HEADER="X-API-Key: …"
+	@$(BIN)/python -m oip_check $(URL) --model $(or $(MODEL),diamond-price) $(if $(HEADER),--header "$(HEADER)") $(ARGS)
+
 format: .venv/.services .venv/.development ## format and mend what can be mended
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
@@ -101,7 +104,7 @@ lock: $(UV) ## pin all versions anew
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo dev logs admin migration new-service up test slowest check e2e soak load tune bench-gateway train format settings lock clean
+.PHONY: help install demo dev logs admin migration new-service up test slowest check e2e soak load tune bench-gateway train oip-check format settings lock clean
 
 $(UV):
 	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }

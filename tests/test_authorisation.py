@@ -72,6 +72,16 @@ ROWS = {
     "POST /items/{item_id}/appraisal": "401 200 200 200 401 200 403",
     "POST /predict": "401 200 200 200 401 200 403",
     "POST /predict/{model}": "401 200 200 200 401 200 403",
+    "GET /v2/health/live": "200 200 200 200 200 200 200",
+    "GET /v2/health/ready": "200 200 200 200 200 200 200",
+    "GET /v2": "401 200 200 200 401 200 200",
+    "POST /v2/repository/index": "401 200 200 200 401 200 403",
+    "GET /v2/models/{model}": "401 200 200 200 401 200 200",
+    "GET /v2/models/{model}/ready": "401 200 200 200 401 200 200",
+    "GET /v2/models/{model}/versions/{version}": "401 200 200 200 401 200 200",
+    "GET /v2/models/{model}/versions/{version}/ready": "401 200 200 200 401 200 200",
+    "POST /v2/models/{model}/infer": "401 200 200 200 401 200 403",
+    "POST /v2/models/{model}/versions/{version}/infer": "401 200 200 200 401 200 403",
 }
 DIAMOND = {
     "carat": 0.71,
@@ -84,10 +94,12 @@ DIAMOND = {
     "y": 5.77,
     "z": 3.56,
 }
-MODEL = {"model": "diamond-price"}
+MODEL = {"model": "diamond-price", "version": "1"}
+ROW = [0.7, 4, 3, 3, 61.8, 57.0, 5.7, 5.7, 3.5]
+TENSOR = {"name": "features", "datatype": "FP32", "shape": [1, 9], "data": ROW}
 # Something that only needs a token that is good, and changes nothing.
 PROBES = {"users": ("GET", "/users/me"), "items": ("PATCH", f"/items/{2**40}"), "ml": ("POST", "/predict")}
-ROUTERS = {"users": users.routes.ROUTERS, "items": [items.routes.router], "ml": [ml_predict.routes.router]}
+ROUTERS = {"users": users.routes.ROUTERS, "items": [items.routes.router], "ml": ml_predict.routes.ROUTERS}
 
 
 def table() -> dict[str, str]:
@@ -233,6 +245,8 @@ def body(route: str, owner: Account) -> dict[str, Any]:
         "PATCH /items/{item_id}": {"json": {"name": "Oval"}},
         "POST /predict": {"json": {"instances": [DIAMOND]}},
         "POST /predict/{model}": {"json": {"instances": [DIAMOND]}},
+        "POST /v2/models/{model}/infer": {"json": {"inputs": [TENSOR]}},
+        "POST /v2/models/{model}/versions/{version}/infer": {"json": {"inputs": [TENSOR]}},
     }
     return bodies.get(route, {})
 

@@ -25,6 +25,7 @@ PACKAGES = {
     "loadtests": LOADTESTS,
     "stack": STACK,
     "ml_training": TRAINING,
+    "oip_check": ROOT / "services/ml-predict/src/oip_check",
 }
 
 ROOMS = ("main", "settings", "dependencies", "routes", "schemas", "service", "exceptions", "__main__")

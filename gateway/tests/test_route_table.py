@@ -212,6 +212,12 @@ PUBLIC_PATHS = [
     ("POST", "/items/5/appraisal", "items", "required"),
     ("POST", "/predict", "ml-predict", "required"),
     ("POST", "/predict/diamond-price", "ml-predict", "required"),
+    ("GET", "/v2", "ml-predict", "required"),
+    ("GET", "/v2/health/live", "ml-predict", "public"),
+    ("GET", "/v2/models/digits", "ml-predict", "required"),
+    ("POST", "/v2/models/digits/infer", "ml-predict", "required"),
+    ("POST", "/v2/models/digits/versions/1/infer", "ml-predict", "required"),
+    ("POST", "/v2/repository/index", "ml-predict", "required"),
 ]
 
 
@@ -249,5 +255,7 @@ def test_the_shipped_table_has_no_open_door_but_the_named_ones() -> None:
         ("GET", "/.well-known/jwks.json"),
         ("GET", "/items"),
         ("GET", "/items/{item_id}"),
+        ("GET", "/v2/health/live"),
+        ("GET", "/v2/health/ready"),
     }
     assert not [route for route in routes if route.auth == "optional"]

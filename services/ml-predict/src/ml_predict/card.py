@@ -65,7 +65,8 @@ class Artefact(Facts):
 class ModelCard(Facts):
     """One version of one model.
 
-    `features` are the columns of the tensor `input`, in order. A model without features takes tensors only.
+    `features` are the columns of the tensor `input`, in order. A model without features takes tensors only;
+    `allow_nan` lets NaN and infinity into those.
     """
 
     name: str
@@ -74,6 +75,7 @@ class ModelCard(Facts):
     input: str | None = None
     features: tuple[Feature, ...] = ()
     outputs: tuple[Output, ...] = ()
+    allow_nan: bool = False
     metrics: Any = None
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from shared.exceptions import BadRequest, NotFound, Unprocessable
+from shared.exceptions import BadRequest, NotFound, ServiceError, Unprocessable
 from shared.middleware.refusal import CannotStart
 
 MOST_ERRORS = 50  # of one body: an answer must not outgrow the request by far
@@ -65,3 +65,22 @@ class BodyInvalid(Unprocessable):
         ]
         detail = "; ".join(f"{'.'.join(map(str, place))}: {text}" for place, text, _ in errors[:IN_DETAIL])
         return cls(detail, errors=listed)
+
+
+class EncodingUnsupported(ServiceError):
+    status, code, title = 415, "encoding_unsupported", "Content-Encoding not supported"
+
+
+class TensorInvalid(Exception):
+    """A member of a tensor on the wire is wrong. Becomes a BodyInvalid, which says of which tensor."""
+
+    def __init__(self, member: str, message: str) -> None:
+        super().__init__(f"{member}: {message}")
+        self.member = member
+        self.message = message
+
+
+class ModelRefused(Unprocessable):
+    """The graph itself could not compute what it was given."""
+
+    code, title = "model_refused", "The model cannot compute this input"

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from ml_predict.lifespan import resources
 from ml_predict.openapi import with_card_schemas
-from ml_predict.routes import router
+from ml_predict.routes import ROUTERS
 from ml_predict.settings import MlPredictSettings
 from shared.app import build_app
 from shared.settings import load_settings
@@ -17,6 +17,6 @@ def create_app(settings: MlPredictSettings | None = None) -> FastAPI:
         chosen,
         title="Facet: predictions",
         lifespan=lambda _: resources(chosen),
-        routers=[router],
+        routers=ROUTERS,
     )
     return with_card_schemas(app, chosen)

@@ -10,8 +10,9 @@ import onnxruntime as ort
 from pydantic import ValidationError
 
 from ml_predict.answers import Array, Renderer
+from ml_predict.bounds import Bounds, check_finite
 from ml_predict.card import Feature, ModelCard
-from ml_predict.exceptions import CardDiffers, ModelFileCorrupt, ModelMissing
+from ml_predict.exceptions import CardDiffers, ModelFileCorrupt, ModelMissing, ModelRefused
 from ml_predict.rows import Float32s, RowParser
 from ml_predict.schemas import ModelRef
 
@@ -50,6 +51,7 @@ class Model:
         self.outputs = tuple(map(_tensor, session.get_outputs()))
         self.rows = RowParser(card.features) if card.features else None
         self.renderer = Renderer(card)
+        self._bounds = Bounds(card.features) if card.features else None
         self._session = session
         self._shown = [output.name for output in card.outputs]
 
@@ -84,13 +86,28 @@ class Model:
         self.run(self.example(1))
 
     def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
-        """The named outputs, or all of the graph's, in order."""
-        computed: list[Array] = self._session.run(outputs, feeds)
+        """The named outputs, or all of the graph's, in order.
+
+        Raises ModelRefused when a graph without features cannot compute these inputs.
+        """
+        try:
+            computed: list[Array] = self._session.run(outputs, feeds)
+        except Exception as error:
+            if self._bounds is not None:
+                raise
+            raise ModelRefused("Its graph cannot compute these tensors.") from error
         return computed
 
     def predict(self, rows: Float32s) -> list[Array]:
         """The outputs that the card shows, for encoded rows."""
         return self.run({str(self.card.input): rows}, self._shown)
+
+    def check(self, feeds: Mapping[str, Array]) -> None:
+        """Raises BodyInvalid for tensors that hold what the card rules out, NaN and infinity among it."""
+        if self._bounds is not None:
+            self._bounds.check(feeds[str(self.card.input)])
+        elif not self.card.allow_nan:
+            check_finite(feeds)
 
     def example(self, count: int) -> dict[str, Array]:
         """`count` rows that the model can compute: the middle of each feature's range, else zeros."""

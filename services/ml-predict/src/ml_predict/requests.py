@@ -2,7 +2,10 @@
 
 from fastapi import Request
 
-from ml_predict.exceptions import BodyInvalid
+from ml_predict.exceptions import BodyInvalid, EncodingUnsupported
+from ml_predict.oip import LENGTH
+
+_DIGITS = 10
 
 
 async def json_body(request: Request) -> bytes:
@@ -10,4 +13,21 @@ async def json_body(request: Request) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise BodyInvalid.of([(("body",), "Content-Type must be application/json", "content_type")])
+    return await plain_body(request)
+
+
+async def plain_body(request: Request) -> bytes:
+    """The bytes of the body. Raises EncodingUnsupported: nobody knows how long a compressed body gets."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise EncodingUnsupported("Send the body without Content-Encoding.")
     return await request.body()
+
+
+def json_length(request: Request) -> int | None:
+    """Bytes of JSON before binary tensors. Raises BodyInvalid for what is no number."""
+    given = request.headers.get(LENGTH)
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) <= _DIGITS):
+        raise BodyInvalid.of([(("header", LENGTH), "must be a number", "int_parsing")])
+    return int(given)

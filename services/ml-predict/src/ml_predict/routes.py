@@ -4,11 +4,14 @@ from fastapi import APIRouter, Request, Response
 
 from ml_predict.dependencies import predictions_of
 from ml_predict.lean import LeanRoute
+from ml_predict.oip_routes import health
+from ml_predict.oip_routes import router as inference
 from ml_predict.requests import json_body
 from ml_predict.schemas import PredictResponse
 from shared.identity import ActiveCaller
 
 router = APIRouter(tags=["predict"], route_class=LeanRoute)
+ROUTERS = (router, inference, health)
 
 
 @router.post("/predict", responses={200: {"model": PredictResponse}})

@@ -1,0 +1,76 @@
+"""Documents of the Open Inference Protocol (v2): what the server and its models say of themselves."""
+
+from typing import Final
+
+import orjson
+from pydantic import BaseModel
+
+from ml_predict.model import Tensor
+from ml_predict.repository import Repository
+from ml_predict.tensors import DATATYPES
+
+LENGTH: Final = "Inference-Header-Content-Length"
+EXTENSIONS: Final = ("binary_tensor_data", "model_repository")
+PLATFORM: Final = "onnxruntime_onnx"
+
+
+class ServerMetadata(BaseModel):
+    name: str
+    version: str
+    extensions: tuple[str, ...]
+
+
+class TensorMetadata(BaseModel):
+    """-1 stands for a dimension of any length."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class ModelMetadata(BaseModel):
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class ModelReady(BaseModel):
+    name: str
+    ready: bool
+
+
+class Index(BaseModel):
+    name: str
+    version: str
+    state: str
+    reason: str
+
+
+def server(version: str) -> ServerMetadata:
+    return ServerMetadata(name="facet-ml-predict", version=version, extensions=EXTENSIONS)
+
+
+def metadata_of(repository: Repository, name: str, version: str | None) -> ModelMetadata:
+    """Of one version; `versions` lists all of them. Raises ModelNotFound."""
+    model = repository.find(name, version)
+    return ModelMetadata(
+        name=name,
+        versions=sorted(each.ref.version for each in repository if each.ref.name == name),
+        platform=PLATFORM,
+        inputs=[_described(tensor) for tensor in model.inputs],
+        outputs=[_described(tensor) for tensor in model.outputs],
+    )
+
+
+def index(repository: Repository) -> bytes:
+    """The repository extension's list of models."""
+    listed = [
+        Index(name=each.ref.name, version=each.ref.version, state="READY", reason="") for each in repository
+    ]
+    return orjson.dumps([each.model_dump() for each in listed])
+
+
+def _described(tensor: Tensor) -> TensorMetadata:
+    return TensorMetadata(name=tensor.name, datatype=DATATYPES[tensor.dtype], shape=tensor.shape)
