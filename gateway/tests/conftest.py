@@ -357,23 +357,6 @@ async def dial() -> AsyncIterator[Callable[..., Awaitable[Wire]]]:
             await wire.writer.wait_closed()
 
 
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], Any]], Awaitable[None]]:
-    """Waits until a condition holds; ten seconds at most."""
-
-    async def until(condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(10):
-            while True:
-                held = condition()
-                if asyncio.iscoroutine(held):
-                    held = await held
-                if held:
-                    return
-                await asyncio.sleep(0.01)
-
-    return until
-
-
 @pytest_asyncio.fixture
 async def redis(redis_settings: dict[str, Any]) -> AsyncIterator[Redis]:
     client = request_client(RedisSettings(**redis_settings))

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -78,24 +77,6 @@ def log_lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str,
         return seen
 
     return read
-
-
-@pytest.fixture
-def eventually() -> Callable[..., Any]:
-    """Wait until `condition()` is true, and fail when it is not within `seconds`."""
-
-    async def wait(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-        deadline = time.monotonic() + seconds
-        while True:
-            answer = condition()
-            if asyncio.iscoroutine(answer):
-                answer = await answer
-            if answer:
-                return answer
-            assert time.monotonic() < deadline, f"not within {seconds} s"
-            await asyncio.sleep(0.01)
-
-    return wait
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ class Page:
     limit: int
 
 
-def page(
+async def page(
     skip: Annotated[int, Query(ge=0, le=LARGEST_SKIP, description="Rows to pass over.")] = 0,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows at the most.")] = 20,
 ) -> Page:

@@ -5,7 +5,6 @@ Imports stand in the fixtures: a plugin is loaded before anything is measured or
 
 import asyncio
 import contextlib
-import inspect
 import secrets
 import socket
 import tempfile
@@ -130,18 +129,11 @@ async def identity() -> "AsyncIterator[TestIdentity]":
 
 
 @pytest.fixture(scope="session")
-def eventually() -> Callable[..., Awaitable[None]]:
-    """`await eventually(read, 401)`: until `read()`, or what it awaits, gives that; ten seconds at most."""
+def eventually() -> Callable[..., Awaitable[Any]]:
+    """`await eventually(read, 401)`, or `await eventually(condition)`; ten seconds unless `seconds` says."""
+    from shared.testing.waiting import becomes  # noqa: PLC0415 - see the module
 
-    async def wait(read: Callable[[], Any], wanted: Any) -> None:
-        async with asyncio.timeout(10):
-            while True:
-                found = read()
-                if (await found if inspect.isawaitable(found) else found) == wanted:
-                    return
-                await asyncio.sleep(0.01)
-
-    return wait
+    return becomes
 
 
 @pytest.fixture
