@@ -77,7 +77,8 @@ load: loadtests/.venv/.installed ## load on whatever runs at HOST; USERS, RATE, 
 
 tune: .venv/.services loadtests/.venv/.installed ## find Facet's worker counts; SERVICE, SLO, BUDGET (CPUs), QUICK=1; writes deploy/workers.env, with PUBLISH=1 docs too
 	$(LOADTESTS)/facet-tune facet $(if $(SERVICE),--service $(SERVICE)) $(if $(SLO),--slo $(SLO)) \
-	  $(if $(BUDGET),--cpus $(BUDGET)) $(if $(QUICK),--quick) $(if $(PUBLISH),--publish .) --write deploy/workers.env $(ARGS)
+	  $(if $(BUDGET),--cpus $(BUDGET)) $(if $(QUICK),--quick) $(if $(PUBLISH),--publish .) \
+	  $(addprefix --compare ,$(wildcard docs/figures/tuning.json)) --write deploy/workers.env $(ARGS)
 
 bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside others, one core each; writes docs/figures
 	$(LOADTESTS)/python -m loadtests.bench.gateway $(ARGS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtests.tuner import cli
+from loadtests.tuner import checking
 from loadtests.tuner.cli import main
 from loadtests.tuner.journal import Journal
 from loadtests.tuner.measuring.calibration import Calibration, stored
@@ -40,12 +40,13 @@ def test_init_does_not_overwrite(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_check_boots_it_and_says_what_is_excluded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "calibrate", lambda *_: FIT)
+    monkeypatch.setattr(checking, "calibrate", lambda *_: FIT)
     file = _file(tmp_path)
     file.write_text(file.read_text() + "cpus = 1\ndatabase_connections = 25\nconnections_per_worker = 10\n")
     main(["check", str(file)])
     said = capsys.readouterr().out
-    assert "1 worker(s): p99" in said
+    assert "1 worker: p99" in said
+    assert "run --quick: " in said
     assert "2: will be tried" in said
     assert "3: excluded, 30 database connections of 25" in said
 

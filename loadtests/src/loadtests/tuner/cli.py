@@ -5,30 +5,23 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from loadtests.bench.machine import facts, moment
 from loadtests.tuner import workers_env
-from loadtests.tuner.candidates import ladder
 from loadtests.tuner.chain import ChainSession
+from loadtests.tuner.checking import check
 from loadtests.tuner.config import ConfigError, duration, load, size, split
-from loadtests.tuner.feasible import Feasible
-from loadtests.tuner.journal import Absent, Journal, JournalMismatch, Recorded, Unfinished
-from loadtests.tuner.measuring.calibration import Calibration, calibrate, stored
+from loadtests.tuner.journal import Absent, JournalMismatch, Unfinished
 from loadtests.tuner.measuring.command import App, CommandTarget
 from loadtests.tuner.measuring.embedded import POOLS, SERVICES, EmbeddedTarget
-from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo, Target
-from loadtests.tuner.notes import machine_notes
-from loadtests.tuner.outcome import Outcome, Verdict
+from loadtests.tuner.model import Limits, RollOutFailed, Slo
+from loadtests.tuner.outcome import Verdict
 from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.publish import publish
-from loadtests.tuner.report.page import page
+from loadtests.tuner.run import GeneratorUnfit, Run
 from loadtests.tuner.session import Session
-from loadtests.tuner.summary import About, summary
-from loadtests.tuner.verified import keep, kept, verify
 
 _FILE = """\
 [app]
@@ -50,11 +43,6 @@ path = "/"            # may hold {{int:1-1000}}
 """
 
 
-class GeneratorUnfit(Exception):
-    """The generator failed its own test; says how."""
-
-
-VERIFY_SECONDS = 8.0
 _STATUS = {Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 4}
 
 
@@ -91,35 +79,12 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    """Boots it with one worker and with the most, and says what will be tried."""
-    app = load(options.file)
-    target, feasible = CommandTarget(app), Feasible(app.limits)
-    target.limit = _trusted(calibrate(app.slo, app.load_cpus, app.target_cpus)).limit
-    counts = ladder(app.limits)
-    usual = {name: values[0] for name, values in app.knobs.items()}
-    try:
-        for count in (1, 2):
-            target.roll_out(Configuration.of(count, **usual))
-            taken = target.measure(20, 3, count)
-            feasible.learn(Configuration.of(count), taken)
-            slowest = taken.latencies.percentile(app.slo.percentile) * 1000
-            _say(
-                f"{count} worker(s): p{app.slo.percentile:g} {slowest:.0f} ms when idle, "
-                f"{taken.failed} of {taken.requests} failed, {(taken.resources.pss or 0) // 1024**2} MiB"
-            )
-            for reason in taken.invalid:
-                _say(f"not valid: {reason}")
-    finally:
-        target.close()
-    for count in counts:
-        refusal = feasible.refusal(Configuration.of(count))
-        _say(f"{count}: {f'excluded, {refusal}' if refusal else 'will be tried'}")
-    return 0 if not taken.failed and taken.valid else 4
+    return 0 if check(load(options.file), _say) else _STATUS[Verdict.INVALID]
 
 
 def _run(options: argparse.Namespace) -> int:
     app = load(options.file)
-    return _decide(Session, CommandTarget(app), app, options)
+    return _decide(Session, CommandTarget(app), options)
 
 
 def _facet(options: argparse.Namespace) -> int:
@@ -134,107 +99,41 @@ def _facet(options: argparse.Namespace) -> int:
     )
     services = options.service or SERVICES
     target = EmbeddedTarget(services, Slo(duration(options.slo)), limits, cpus)
-    return _decide(ChainSession if len(services) > 1 else Session, target, target.app, options)
+    return _decide(ChainSession if len(services) > 1 else Session, target, options)
 
 
-def _decide(session: type[Session], target: CommandTarget, app: App, options: argparse.Namespace) -> int:
-    folder = _folder(options)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        _say("testing the load generator")
-        made = stored(folder / "calibration.json", lambda: calibrate(app.slo, app.load_cpus, app.target_cpus))
-        target.limit = _trusted(made).limit
-        outcome, about = _tune(session, target, app, options)
-    finally:
-        target.close()
-    _finish(outcome, about, options)
+def _decide(session: type[Session], target: CommandTarget, options: argparse.Namespace) -> int:
+    run = _of(options, target.app)
+    outcome, about = run.measured(session, target)
+    found = run.report(outcome, about)
     if outcome.choice and options.write and outcome.verdict not in _STATUS:
         for change in workers_env.changes(options.write, dict(outcome.choice.workers)):
             _say(f"{options.write}: {change}")
         workers_env.write(options.write, dict(outcome.choice.workers), about.evidence)
+    for file in publish(options.publish, found) if options.publish else ():
+        _say(f"wrote {file}")
     return _STATUS.get(outcome.verdict, 0)
-
-
-def _verify(target: CommandTarget, outcome: Outcome, about: About, folder: Path) -> About:
-    """The choice on a fresh start, by another generator; kept in the folder."""
-    file = folder / "verified.json"
-    if outcome.choice is None or outcome.verdict is Verdict.INVALID:
-        return about
-    found = kept(file)
-    if found is None:
-        capacity = outcome.capacities()[outcome.choice]
-        _say(f"{outcome.choice.label}: a second generator checks it on a fresh start")
-        target.roll_out(outcome.choice)
-        found = verify(lambda rate: target.ask_otherwise(rate, VERIFY_SECONDS), capacity, about.slo)
-        keep(file, found)
-        _say(found.line)
-    return replace(about, facts=(*about.facts, found.line))
-
-
-def _trusted(made: Calibration) -> Calibration:
-    """Raises GeneratorUnfit."""
-    if made.objection:
-        raise GeneratorUnfit(made.objection)
-    _say(made.line)
-    return made
 
 
 def _report(options: argparse.Namespace) -> int:
-    app = load(options.file)
-    outcome, about = _tune(Session, Absent(app.name, app.limits), app, options)
-    _finish(outcome, about, options)
+    run = _of(options, load(options.file))
+    outcome, about = run.decided(Session, Absent(run.app.name, run.app.limits))
+    run.report(outcome, about)
     return _STATUS.get(outcome.verdict, 0)
 
 
-def _tune(
-    session: type[Session], target: Target, app: App, options: argparse.Namespace
-) -> tuple[Outcome, About]:
+def _of(options: argparse.Namespace, app: App) -> Run:
     plan = replace(QUICK if options.quick else Plan(), seed=options.seed)
-    journal = Journal(_folder(options), _identity(app, plan))
-    outcome = session(Recorded(target, journal), app.slo, plan, _say, app.knobs, repeat=True).run()
-    shared = app.target_cpus & app.load_cpus
-    notes = ("The generator ran on the application's CPUs: the capacities are too low.",) if shared else ()
     command = f"facet-tune {shlex.join(options.given)}"
-    known = (*_calibration_facts(journal.folder), *machine_notes(outcome))
-    about = About(app.name, app.slo, app.limits, journal.evidence, command, notes, known)
-    return outcome, replace(about, machine=_machine(journal.folder))
+    return Run(app, plan, _folder(options), command, _say, _summaries(options.compare))
 
 
-def _machine(folder: Path) -> Mapping[str, Any]:
-    """Of the run's beginning."""
-    file = folder / "machine.json"
-    if not file.exists():
-        file.write_text(json.dumps({**facts(), **moment()}, indent=2) + "\n")
-    kept: dict[str, Any] = json.loads(file.read_text())
-    return kept
-
-
-def _calibration_facts(folder: Path) -> Sequence[str]:
-    file = folder / "calibration.json"
-    if not file.exists():
-        return ()
-    line = Calibration(**json.loads(file.read_text())).line
-    return (f"{line[0].upper()}{line[1:]}.",)
-
-
-def _identity(app: App, plan: Plan) -> dict[str, Any]:
-    """What must be the same for a run to go on; no paths, so that the folder can move."""
-    said: dict[str, Any] = {"command": app.command, "knobs": dict(app.knobs)}
-    said["requests"] = [asdict(request) for request in app.requests]
-    return json.loads(  # type: ignore[no-any-return] # an object
-        json.dumps({**said, "slo": asdict(app.slo), "limits": asdict(app.limits), "plan": asdict(plan)})
-    )
-
-
-def _finish(outcome: Outcome, about: About, options: argparse.Namespace) -> None:
-    folder = _folder(options)
-    (folder / "report.html").write_text(page(outcome, about))
-    found = json.loads(json.dumps(summary(outcome, about)))
-    (folder / "summary.json").write_text(json.dumps(found, indent=2) + "\n")
-    if getattr(options, "publish", None):
-        for file in publish(options.publish, found):
-            _say(f"wrote {file}")
-    _say(f"{folder / 'report.html'}, evidence {about.evidence}")
+def _summaries(given: Sequence[Path]) -> Sequence[Path]:
+    """A folder of results stands for the summary in it. Raises ConfigError."""
+    files = [path / "summary.json" if path.is_dir() else path for path in given]
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise ConfigError(f"nothing to compare with: {', '.join(missing)} is not there")
+    return files
 
 
 def _folder(options: argparse.Namespace) -> Path:
@@ -275,7 +174,6 @@ def _parser() -> argparse.ArgumentParser:
     facet.add_argument("--memory", help="of all services together, such as 1GiB")
     facet.add_argument("--connections", type=int, default=90, help="database connections of all services")
     facet.add_argument("--max-workers", type=int, help="of each service")
-    facet.add_argument("--publish", type=Path, help="repository whose documents get the figures")
     _common(facet, _facet)
     return parser
 
@@ -285,6 +183,10 @@ def _common(command: argparse.ArgumentParser, act: Callable[[argparse.Namespace]
     command.add_argument("--quick", action="store_true", help="fewer rounds, shorter measurements")
     command.add_argument("--seed", type=int, default=1)
     command.add_argument("--write", type=Path, help="env file that gets the counts")
+    command.add_argument("--publish", type=Path, help="repository of Facet, whose documents get the figures")
+    command.add_argument(
+        "--compare", type=Path, action="append", default=[], help="results of an earlier run; may be repeated"
+    )
     command.set_defaults(act=act)
 
 

@@ -1,0 +1,67 @@
+"""Before a run: boots the application, and says what is excluded and how long the run takes."""
+
+from collections.abc import Callable
+
+from loadtests.tuner.candidates import ladder
+from loadtests.tuner.feasible import Feasible
+from loadtests.tuner.measuring.calibration import calibrate
+from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.model import Configuration, Measurement
+from loadtests.tuner.plan import QUICK, Plan
+from loadtests.tuner.race import AFTER
+from loadtests.tuner.run import trusted
+
+_TRIALS = 4  # of one search for a capacity, about
+_RATE = 20.0  # requests per second: hardly any load
+
+Say = Callable[[str], None]
+
+
+def check(app: App, say: Say) -> bool:
+    """True if a run can begin. Raises GeneratorUnfit and RollOutFailed."""
+    target, feasible = CommandTarget(app), Feasible(app.limits)
+    counts = ladder(app.limits)
+    try:
+        target.limit = trusted(calibrate(app.slo, app.load_cpus, app.target_cpus), say).limit
+        good = [_look(target, feasible, count, say) for count in (1, 2)]
+        allowed = [count for count in counts if feasible.refusal(Configuration.of(count)) is None]
+        if max(allowed) > 2:  # noqa: PLR2004 - the two that were looked at
+            good.append(_look(target, feasible, max(allowed), say))
+        for count in counts:
+            refusal = feasible.refusal(Configuration.of(count))
+            say(f"{count}: {f'excluded, {refusal}' if refusal else 'will be tried'}")
+        start = target.spent / len(good)
+    finally:
+        target.close()
+    for name, plan in (("run", Plan()), ("run --quick", QUICK)):
+        say(f"{name}: {duration(plan, len(allowed), start)}")
+    return all(good)
+
+
+def duration(plan: Plan, counts: int, start: float) -> str:
+    """How long a run may take; `start` is what a start and a short measurement take."""
+    each = start + _TRIALS * plan.seconds
+    most = each * (counts + plan.survivors * plan.rounds + AFTER)
+    least = each * (counts + 2 * plan.looks[0] + AFTER)
+    if plan.within is not None:
+        least, most = min(least, plan.within), min(most, plan.within)
+    return f"{least / 60:.0f} to {max(1, most / 60):.0f} minutes"
+
+
+def _look(target: CommandTarget, feasible: Feasible, count: int, say: Say) -> bool:
+    usual = {name: values[0] for name, values in target.app.knobs.items()}
+    target.roll_out(Configuration.of(count, **usual))
+    taken = target.measure(_RATE, 3, count)
+    feasible.learn(Configuration.of(count), taken)
+    say(f"{count} worker{'s' if count > 1 else ''}: {_said(taken, target.app)}")
+    for reason in taken.invalid:
+        say(f"not valid: {reason}")
+    return taken.valid and not taken.failed
+
+
+def _said(taken: Measurement, app: App) -> str:
+    slowest = taken.latencies.percentile(app.slo.percentile) * 1000
+    return (
+        f"p{app.slo.percentile:g} {slowest:.0f} ms when idle, {taken.failed} of {taken.requests} failed, "
+        f"{(taken.resources.pss or 0) // 1024**2} MiB"
+    )

@@ -1,0 +1,37 @@
+"""Compares a run with an earlier one of the same application."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Summary = Mapping[str, Any]
+EQUIVALENT = 0.05  # of the capacity
+
+
+def compared(now: Summary, before: Summary) -> Iterator[str]:
+    """What each of the two chose, and what the other measured there."""
+    which = f"An earlier run (evidence {before['evidence']}, {before['machine'].get('date', 'no date')})"
+    if before["slo"] != now["slo"]:
+        yield f"{which} had another SLO, so that its capacities cannot be compared."
+        return
+    rates, earlier = _rates(now), _rates(before)
+    then = before["choice"]
+    if then is None or now["choice"] is None:
+        yield f"{which} was {before['verdict']}, this one is {now['verdict']}."
+        return
+    both = [f"{key} {earlier[key]:,.0f} then, {rates[key]:,.0f} now" for key in rates if key in earlier]
+    listed = "; ".join(both) or "none in common"
+    yield f"{which} chose {then}: {_agreement(now, then, rates)}. Requests/s: {listed}."
+
+
+def _agreement(now: Summary, then: str, rates: Mapping[str, float]) -> str:
+    if then == now["choice"]:
+        return "so does this one"
+    if then not in rates:
+        return f"this one chose {now['choice']} and did not measure that"
+    lost = 1 - rates[then] / rates[now["choice"]]
+    same = "which is equivalent here" if lost <= EQUIVALENT else f"which has {lost:.0%} less capacity here"
+    return f"{same}; this one chose {now['choice']}"
+
+
+def _rates(found: Summary) -> dict[str, float]:
+    return {row["configuration"]: row["requests_per_second"] for row in found["capacities"]}

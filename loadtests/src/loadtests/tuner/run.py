@@ -1,0 +1,140 @@
+"""One run, from the test of the generator to the report. What was measured before comes from its folder."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from loadtests.bench.machine import facts, moment
+from loadtests.tuner.compare import compared
+from loadtests.tuner.journal import Journal, Recorded
+from loadtests.tuner.measuring.calibration import Calibration, calibrate, stored
+from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.model import RollOutFailed, Target
+from loadtests.tuner.notes import machine_notes
+from loadtests.tuner.outcome import Outcome, Verdict
+from loadtests.tuner.plan import Plan
+from loadtests.tuner.report.page import page
+from loadtests.tuner.session import Session
+from loadtests.tuner.summary import About, summary
+from loadtests.tuner.verified import keep, kept, verify
+
+_VERIFY = 8.0  # seconds of each load by the second generator
+
+Say = Callable[[str], None]
+
+
+class GeneratorUnfit(Exception):
+    """The generator failed its own test; says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`command` repeats it; `earlier` are summaries of runs to compare it with."""
+
+    app: App
+    plan: Plan
+    folder: Path
+    command: str
+    say: Say
+    earlier: Sequence[Path] = ()
+
+    def measured(self, session: type[Session], target: CommandTarget) -> tuple[Outcome, About]:
+        """Raises GeneratorUnfit."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        app = self.app
+        try:
+            self.say("testing the load generator")
+            made = stored(
+                self.folder / "calibration.json", lambda: calibrate(app.slo, app.load_cpus, app.target_cpus)
+            )
+            target.limit = trusted(made, self.say).limit
+            outcome, about = self.decided(session, target)
+            return outcome, self._verified(target, outcome, about)
+        finally:
+            target.close()
+
+    def decided(self, session: type[Session], target: Target) -> tuple[Outcome, About]:
+        """From the journal alone, as far as that goes."""
+        app, journal = self.app, Journal(self.folder, _identity(self.app, self.plan))
+        outcome = session(
+            Recorded(target, journal), app.slo, self.plan, self.say, app.knobs, repeat=True
+        ).run()
+        shared = app.target_cpus & app.load_cpus
+        notes = (
+            ("The generator ran on the application's CPUs: the capacities are too low.",) if shared else ()
+        )
+        known = (*_calibration_facts(self.folder), *machine_notes(outcome))
+        about = About(app.name, app.slo, app.limits, journal.evidence, self.command, notes, known)
+        return outcome, replace(about, machine=_machine(self.folder))
+
+    def report(self, outcome: Outcome, about: About) -> Mapping[str, Any]:
+        """Writes report and summary, which it returns."""
+        found = _as_json(summary(outcome, about))
+        lines = [line for file in self.earlier for line in compared(found, json.loads(file.read_text()))]
+        for line in lines:
+            self.say(line)
+        about = replace(about, facts=(*about.facts, *lines))
+        found = _as_json(summary(outcome, about))
+        (self.folder / "report.html").write_text(page(outcome, about))
+        (self.folder / "summary.json").write_text(json.dumps(found, indent=2) + "\n")
+        self.say(f"{self.folder / 'report.html'}, evidence {about.evidence}")
+        return found
+
+    def _verified(self, target: CommandTarget, outcome: Outcome, about: About) -> About:
+        """The choice on a fresh start, by another generator; kept in the folder."""
+        file = self.folder / "verified.json"
+        if outcome.choice is None or outcome.verdict is Verdict.INVALID:
+            return about
+        found = kept(file)
+        if found is None:
+            capacity = outcome.capacities()[outcome.choice]
+            self.say(f"{outcome.choice.label}: a second generator checks it on a fresh start")
+            try:
+                target.roll_out(outcome.choice)
+            except RollOutFailed as error:
+                return replace(about, facts=(*about.facts, f"It could not be checked again: {error}."))
+            found = verify(lambda rate: target.ask_otherwise(rate, _VERIFY), capacity, about.slo)
+            keep(file, found)
+            self.say(found.line)
+        return replace(about, facts=(*about.facts, found.line))
+
+
+def trusted(made: Calibration, say: Say) -> Calibration:
+    """Raises GeneratorUnfit."""
+    if made.objection:
+        raise GeneratorUnfit(made.objection)
+    say(made.line)
+    return made
+
+
+def _machine(folder: Path) -> Mapping[str, Any]:
+    """Of the run's beginning."""
+    file = folder / "machine.json"
+    if not file.exists():
+        file.write_text(json.dumps({**facts(), **moment()}, indent=2) + "\n")
+    kept: dict[str, Any] = json.loads(file.read_text())
+    return kept
+
+
+def _calibration_facts(folder: Path) -> Sequence[str]:
+    file = folder / "calibration.json"
+    if not file.exists():
+        return ()
+    line = Calibration(**json.loads(file.read_text())).line
+    return (f"{line[0].upper()}{line[1:]}.",)
+
+
+def _identity(app: App, plan: Plan) -> dict[str, Any]:
+    """What must be the same for a run to go on; no paths, so that the folder can move."""
+    said: dict[str, Any] = {"command": app.command, "knobs": dict(app.knobs)}
+    said["requests"] = [asdict(request) for request in app.requests]
+    rest = {"slo": asdict(app.slo), "limits": asdict(app.limits), "plan": asdict(plan)}
+    return _as_json({**said, **rest})
+
+
+def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
+    """With what JSON makes of tuples and the like."""
+    made: dict[str, Any] = json.loads(json.dumps(value))
+    return made
