@@ -14,6 +14,7 @@ import gateway.main
 import gateway.settings
 import ml_predict.main
 import ml_predict.settings
+from gateway.wire.server import ClientConnection
 from shared.testing import LiveApp, TestIdentity, served
 
 ROOT = Path(__file__).parent.parent
@@ -76,7 +77,7 @@ async def door(
             ml_predict_url=predictions.url,
             items_url=f"http://127.0.0.1:{closed_port}",
         )
-        async with served(gateway.main.create_app(settings)) as live:
+        async with served(gateway.main.create_app(settings), protocol=ClientConnection) as live:
             yield live
 
 
