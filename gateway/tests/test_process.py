@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -151,6 +152,17 @@ async def test_a_request_that_is_under_way_at_sigterm_is_finished(start, items, 
     assert "Application shutdown complete" in gateway.log.read_text()
 
 
+async def test_no_line_of_the_access_log_is_lost_at_sigterm(start) -> None:
+    gateway = await start()
+    for number in range(50):
+        assert await gateway.status(f"/items/{number}") == 200
+    gateway.process.terminate()
+    assert await gateway.ended() == 0
+    lines = [json.loads(line) for line in gateway.log.read_text().splitlines() if '"request"' in line]
+    assert [line["path"] for line in lines] == [f"/items/{number}" for number in range(50)]
+    assert {line["status"] for line in lines} == {200}
+
+
 def worker_of(connection: tuple[int, int], master: int) -> int | None:
     """The process that accepted the connection `(gateway's port, client's port)`, from /proc."""
     ours = [f"0100007F:{port:04X}" for port in connection]
@@ -196,14 +208,18 @@ async def test_all_workers_hear_of_an_ended_session(
         await eventually(refused)
 
 
-async def test_metrics_are_on_their_own_port_and_never_on_the_public_one(start) -> None:
+async def test_metrics_are_on_their_own_port_and_never_on_the_public_one(start, eventually) -> None:
     gateway = await start(workers=2)
     await gateway.status("/items")
     for headers in ({}, {"Host": f"127.0.0.1:{gateway.metrics_port}"}):
         assert await gateway.status("/metrics", headers=headers) == 404
     private = f"http://127.0.0.1:{gateway.metrics_port}"
-    metrics = await gateway.client.get(f"{private}/metrics")
-    assert re.search(r'http_requests_total\{.*route="/items".*\} 1.0', metrics.text)
+
+    async def counted() -> bool:  # the other worker may have it, and write it a moment later
+        metrics = await gateway.client.get(f"{private}/metrics")
+        return re.search(r'http_requests_total\{.*route="/items".*\} 1.0', metrics.text) is not None
+
+    await eventually(counted)
     assert await gateway.status(f"{private}/items") == 404
 
 

@@ -1,13 +1,15 @@
 """Metrics name routes and never paths, and are reachable through the private port only."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi import APIRouter
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry, Histogram
 
-from shared.metrics import ROUTE_KEY, MetricsMiddleware, route_template
+from shared.gathering import GATHERING
+from shared.metrics import BUCKETS, REQUEST_METRICS, ROUTE_KEY, Durations, MetricsMiddleware, route_template
 from shared.testing import served
 
 inner = APIRouter(prefix="/boxes")
@@ -135,3 +137,35 @@ async def test_a_request_without_a_known_listener_is_served() -> None:
 def test_a_plain_application_names_its_route() -> None:
     assert route_template({ROUTE_KEY: "items"}) == "items"
     assert route_template({}) == "unmatched"
+
+
+async def test_gathered_observations_are_those_that_were_made() -> None:
+    """prometheus_client has no call for many observations, so its buckets are filled directly."""
+    one = Histogram("one_seconds", "", ["route"], buckets=BUCKETS, registry=CollectorRegistry())
+    other = Histogram("other_seconds", "", ["route"], buckets=BUCKETS, registry=CollectorRegistry())
+    gathered = Durations(other)
+    for seconds in (0.0, 0.001, 0.0011, 0.7, 29.9, 30.0, 31.0, 31.0):
+        one.labels("/a").observe(seconds)
+        gathered.observe(seconds, "/a")
+    gathered.flush()
+
+    def values(histogram: Histogram) -> list[tuple[str, float]]:
+        (metric,) = histogram.collect()
+        return [
+            (str(sample.labels), pytest.approx(sample.value))
+            for sample in metric.samples
+            if not sample.name.endswith("_created")
+        ]
+
+    assert values(one) == values(other)
+
+
+async def test_what_is_gathered_is_counted_when_the_worker_ends() -> None:
+    before = counted("GET", "/gathered", 200)
+    with GATHERING.on(asyncio.get_running_loop()):
+        for _ in range(3):
+            REQUEST_METRICS.begin()
+            REQUEST_METRICS.end("GET", "/gathered", 200, 0.1)
+        assert counted("GET", "/gathered", 200) == before
+    assert counted("GET", "/gathered", 200) == before + 3
+    assert REGISTRY.get_sample_value("http_requests_in_flight") == 0

@@ -14,7 +14,7 @@ from shared.context import CURRENT, RequestContext
 from shared.exceptions import ContentTooLarge, MethodNotAllowed, ServiceError
 from shared.identity import Caller
 from shared.logging import get_logger
-from shared.metrics import IN_FLIGHT, count_request
+from shared.metrics import REQUEST_METRICS
 from shared.middleware.access_log import log_request
 from shared.problems import problem_of, unexpected
 
@@ -111,7 +111,7 @@ class Exchange(ServerStream):
             self._postponed = True
             return
         self.started = True
-        IN_FLIGHT.inc()
+        REQUEST_METRICS.begin()
         self._pass(0)
 
     def _pass(self, first: int) -> None:
@@ -237,9 +237,8 @@ class Exchange(ServerStream):
 
     def _record(self) -> None:
         took = perf_counter() - self.began_at
-        IN_FLIGHT.dec()
         method = self.method.decode("ascii")
-        count_request(method, self._route_label(), self.status, took)
+        REQUEST_METRICS.end(method, self._route_label(), self.status, took)
         token = CURRENT.set(self.context)
         log_request(method, self.instance, self.status, took, self.client)
         CURRENT.reset(token)

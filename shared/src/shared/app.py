@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from shared.health import health_router
 from shared.logging import configure_logging
 from shared.metrics import MetricsMiddleware
-from shared.middleware.access_log import AccessLogMiddleware
+from shared.middleware.access_log import GATHERED, AccessLogMiddleware, gathers
 from shared.middleware.body_limit import BodyLimitMiddleware
 from shared.middleware.errors import ErrorsMiddleware
 from shared.middleware.head import HeadMiddleware
@@ -44,6 +44,7 @@ def build_app(
     service that limits bodies itself, `own_docs=False` for one that documents more than its own routes.
     """
     configure_logging(settings)
+    GATHERED.configure(settings.service if gathers(settings) else None)
     body_limit = [Middleware(BodyLimitMiddleware, limit=settings.body_limit)] if limit_body else []
     docs = settings.docs and own_docs
     app = DocumentedApp(

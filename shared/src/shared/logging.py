@@ -2,8 +2,10 @@
 
 import json
 import logging
+import select
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 import orjson
 import structlog
@@ -17,7 +19,7 @@ from shared.settings import ServiceSettings
 
 def configure_logging(settings: ServiceSettings) -> None:
     """Send structlog's events and the standard library's records to stdout in one form."""
-    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stdout.isatty())
+    console = on_console(settings)
     common: list[Processor] = [
         structlog.stdlib.add_log_level if console else _add_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -31,6 +33,11 @@ def configure_logging(settings: ServiceSettings) -> None:
         cache_logger_on_first_use=False,
     )
     _configure_standard_library(settings.log_level, common, console=console)
+
+
+def on_console(settings: ServiceSettings) -> bool:
+    """True if lines are for people, with colours."""
+    return settings.log_format == "console" or (settings.log_format == "auto" and sys.stdout.isatty())
 
 
 def _configure_standard_library(level: str, common: list[Processor], *, console: bool) -> None:
@@ -60,10 +67,34 @@ def _renderers(console: bool) -> list[Processor]:
 
 
 def _render_bytes(_: WrappedLogger, __: str, event: EventDict) -> bytes:
+    return render_json(event)
+
+
+def render_json(event: EventDict) -> bytes:
     try:
         return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:  # what orjson refuses (half a surrogate pair, 2**64) is no reason to lose a line
         return json.dumps(event, default=str, skipkeys=True).encode()
+
+
+def write_lines(lines: Sequence[bytes]) -> None:
+    """Writes to stdout in pieces of whole lines: a pipe that other workers write to mixes up longer ones."""
+    out = sys.stdout.buffer
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) + 1 > select.PIPE_BUF:
+            _write(out, piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line) + 1
+    if piece:
+        _write(out, piece)
+
+
+def _write(out: BinaryIO, lines: list[bytes]) -> None:
+    out.write(b"\n".join(lines) + b"\n")
+    out.flush()
 
 
 def _render_text(logger: WrappedLogger, name: str, event: EventDict) -> str:

@@ -1,6 +1,8 @@
 """Prometheus metrics that are right under several workers, and reachable on the private port only."""
 
 import os
+from bisect import bisect_left
+from collections import Counter as Tally
 from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
@@ -11,17 +13,93 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.gathering import GATHERING
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 ROUTE_KEY = "facet.route"
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 REQUESTS = Counter("http_requests_total", "Requests answered.", ["method", "route", "status"])
 DURATION = Histogram(
     "http_request_duration_seconds",
     "Seconds from a request's arrival to the end of its answer.",
     ["method", "route"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    buckets=BUCKETS,
 )
 IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being worked on.", multiprocess_mode="livesum")
+
+
+class Durations:
+    """Observations of a histogram with labels, gathered: prometheus_client takes one at a time.
+
+    Under several workers each of its values is a place in a mapped file, and one observation moves two.
+    """
+
+    def __init__(self, histogram: Histogram, buckets: tuple[float, ...] = BUCKETS) -> None:
+        self._histogram = histogram
+        self._buckets = buckets
+        self._seen: dict[tuple[str, ...], list[float]] = {}  # for each bucket, then the sum
+        GATHERING.register(self.flush)
+
+    def observe(self, seconds: float, *labels: str) -> None:
+        seen = self._seen.get(labels)
+        if seen is None:
+            seen = self._seen[labels] = [0.0] * (len(self._buckets) + 2)
+        seen[bisect_left(self._buckets, seconds)] += 1
+        seen[-1] += seconds
+
+    def flush(self) -> None:
+        seen, self._seen = self._seen, {}
+        for labels, counts in seen.items():
+            child = self._histogram.labels(*labels)
+            for bucket, count in zip(child._buckets, counts[:-1], strict=True):  # it has no call for many
+                if count:
+                    bucket.inc(count)
+            child._sum.inc(counts[-1])
+
+
+class Counts:
+    """Increments of a counter with labels, gathered."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._seen: Tally[tuple[str, ...]] = Tally()
+        GATHERING.register(self.flush)
+
+    def add(self, amount: int, *labels: str) -> None:
+        self._seen[labels] += amount
+
+    def flush(self) -> None:
+        seen, self._seen = self._seen, Tally()
+        for labels, amount in seen.items():
+            self._counter.labels(*labels).inc(amount)
+
+
+class RequestMetrics:
+    """Rate, outcome and duration of requests, and how many are being worked on."""
+
+    def __init__(self) -> None:
+        self._requests = Counts(REQUESTS)
+        self._durations = Durations(DURATION)
+        self._in_flight = 0
+        GATHERING.register(lambda: IN_FLIGHT.set(self._in_flight))
+
+    def begin(self) -> None:
+        self._in_flight += 1
+        GATHERING.touch()
+
+    def end(self, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is a template, because labels must be few; `status` is 0 where no answer began."""
+        self._in_flight -= 1
+        method = method if method in METHODS else "other"
+        self._requests.add(1, method, route, _STATUSES.get(status) or str(status))
+        self._durations.observe(seconds, method, route)
+        GATHERING.touch()
+
+
+_STATUSES = {0: "aborted", 200: "200"}  # the usual ones without making a string
+REQUEST_METRICS = RequestMetrics()
 
 
 class MetricsMiddleware:
@@ -48,19 +126,11 @@ class MetricsMiddleware:
                 status = message["status"]
             await send(message)
 
-        IN_FLIGHT.inc()
+        REQUEST_METRICS.begin()
         try:
             await self._app(scope, receive, send_and_note)
         finally:
-            IN_FLIGHT.dec()
-            count_request(scope["method"], route_template(scope), status, perf_counter() - started)
-
-
-def count_request(method: str, route: str, status: int, seconds: float) -> None:
-    """`route` is a template, because labels must be few; `status` is 0 where no answer began."""
-    method = method if method in METHODS else "other"
-    REQUESTS.labels(method, route, str(status) if status else "aborted").inc()
-    DURATION.labels(method, route).observe(seconds)
+            REQUEST_METRICS.end(scope["method"], route_template(scope), status, perf_counter() - started)
 
 
 def route_template(scope: Mapping[str, Any]) -> str:
@@ -79,6 +149,7 @@ def route_template(scope: Mapping[str, Any]) -> str:
 def _metrics_only(path: str) -> Response:
     if path != "/metrics":
         return Response("only /metrics is served here\n", 404, media_type="text/plain")
+    GATHERING.flush()
     return Response(render(_registry()), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

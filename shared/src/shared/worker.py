@@ -1,5 +1,6 @@
 """The gunicorn worker: uvicorn on uvloop with the wire of `shared.wire`, and a graceful stop."""
 
+import asyncio
 import logging
 import signal
 import socket
@@ -11,6 +12,7 @@ from gunicorn.arbiter import Arbiter
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
+from shared.gathering import GATHERING
 from shared.wire import Connections, Protocol
 
 MARGIN = 3  # seconds between uvicorn's limit and gunicorn's SIGKILL, for the lifespan's shutdown
@@ -52,7 +54,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no type
         self.config.app = self.wsgi
         server = DrainingServer(self.config, self.peers)
         self._install_sigquit_handler()
-        await server.serve(sockets=self.sockets)
+        with GATHERING.on(asyncio.get_running_loop()):
+            await server.serve(sockets=self.sockets)
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 

@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 from fastapi import APIRouter
 from starlette.middleware import Middleware
 
+from shared.context import CURRENT, RequestContext
+from shared.gathering import GATHERING
+from shared.logging import configure_logging, write_lines
+from shared.middleware.access_log import MOST_LINES, GatheredLines, gathers, log_request
 from shared.testing import served
 
 router = APIRouter()
@@ -131,3 +136,58 @@ async def test_the_answer_says_how_long_it_took(make_app: Callable[..., Any]) ->
         for path in ("/ring/52", "/nowhere", "/health"):
             (seconds,) = (await live.client.get(path)).headers.get_list("x-process-time")
             assert 0 < float(seconds) < 60
+
+
+async def test_gathered_lines_are_those_that_structlog_writes(
+    sample_settings: Callable[..., Any], log_lines: Lines
+) -> None:
+    configure_logging(sample_settings(log_format="json"))
+    gathered = GatheredLines()
+    gathered.configure("sample")
+    token = CURRENT.set(RequestContext.start())
+    log_request("GET", "/caf\u00e9", 0, 0.0123456, None)
+    with GATHERING.on(asyncio.get_running_loop()):
+        assert gathered.add("GET", "/caf\u00e9", 0, 0.0123456, None)
+    CURRENT.reset(token)
+    one, other = log_lines()
+    assert one.keys() == other.keys()
+    assert datetime.fromisoformat(one.pop("timestamp")) <= datetime.fromisoformat(other.pop("timestamp"))
+    assert one == other
+
+
+async def test_lines_are_gathered_only_while_a_worker_runs_and_all_written_at_its_end(
+    sample_settings: Callable[..., Any], log_lines: Lines
+) -> None:
+    gathered = GatheredLines()
+    gathered.configure("sample")
+    assert not gathered.add("GET", "/", 200, 0.1, None), "nobody would write it"
+    with GATHERING.on(asyncio.get_running_loop()):
+        for number in range(MOST_LINES + 1):
+            gathered.add("GET", f"/{number}", 200, 0.1, "127.0.0.1")
+        assert len(log_lines()) == MOST_LINES, "many are not held back"
+    assert [line["path"] for line in log_lines()] == [f"/{number}" for number in range(MOST_LINES + 1)]
+
+
+def test_what_is_no_json_or_below_the_level_is_not_gathered(sample_settings: Callable[..., Any]) -> None:
+    assert gathers(sample_settings(log_format="json"))
+    assert not gathers(sample_settings(log_format="console"))
+    assert not gathers(sample_settings(log_format="json", log_level="warning"))
+
+
+def test_lines_are_written_in_pieces_that_a_pipe_takes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[bytes] = []
+
+    class Out:
+        buffer: Any
+
+        def write(self, piece: bytes) -> None:
+            pieces.append(piece)
+
+        def flush(self) -> None: ...
+
+    Out.buffer = Out()
+    monkeypatch.setattr("sys.stdout", Out())
+    lines = [b"a" * 1000] * 9 + [b"b" * 9000, b"c"]
+    write_lines(lines)
+    assert b"".join(pieces) == b"\n".join(lines) + b"\n"
+    assert [len(piece) for piece in pieces] == [4004, 4004, 1001, 9001, 2]
