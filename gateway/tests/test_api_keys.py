@@ -366,3 +366,14 @@ async def test_the_keys_kept_are_bounded_and_the_least_used_goes_first(
     assert [request.values(b"x-api-key")[0] for request in users.requests] == [b"first", b"second", b"third"]
     await door.client.get("/mine", headers={"X-API-Key": "second"})
     assert len(users.requests) == 4
+
+
+async def test_a_routes_timeout_covers_the_exchange_of_a_key(make_door, users, key: str) -> None:
+    async def never_answer(peer) -> None:
+        await peer.until_closed()
+
+    users.script = never_answer
+    row = 'prefix="/mine"\nmethods=["GET"]\nupstream="items"\nauth="required"\ntimeout=0.2\nbody_limit=1\n'
+    door = await make_door(routes="[[route]]\n" + row)
+    response = await door.client.get("/mine", headers={"X-API-Key": key})
+    assert (response.status_code, response.json()["code"]) == (504, "gateway_timeout")

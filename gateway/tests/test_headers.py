@@ -123,6 +123,30 @@ async def test_a_trace_goes_on_with_a_span_of_its_own(door: LiveApp, items) -> N
     assert span != parent
 
 
+STATE = "rojo=00f067aa0ba902b7"
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+async def test_a_tracestate_goes_with_its_trace(door: LiveApp, items) -> None:
+    await door.client.get(
+        "/items", headers=[("traceparent", TRACE), ("tracestate", STATE), ("tracestate", "a=b")]
+    )
+    assert items.last.values(b"tracestate") == [STATE.encode() + b",a=b"]
+
+
+@pytest.mark.parametrize(
+    "parent", [[], [("traceparent", "00-abc-def-01")], [("traceparent", f"ff{TRACE[2:]}")]]
+)
+async def test_a_tracestate_of_another_trace_is_dropped(door: LiveApp, items, parent) -> None:
+    await door.client.get("/items", headers=[*parent, ("tracestate", STATE)])
+    assert items.last.values(b"tracestate") == []
+
+
+async def test_the_upstream_learns_that_a_gateway_stands_in_front(door: LiveApp, items) -> None:
+    await door.client.get("/items")
+    assert items.last.values(b"via") == [b"1.1 facet"]
+
+
 DROPPED = [
     "Server",
     "Access-Control-Allow-Origin",

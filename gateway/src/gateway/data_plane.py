@@ -8,6 +8,7 @@ from gateway.exchange import Exchange, Stage
 from gateway.paths import origin_form
 from gateway.route_table import Route, RouteTable
 from gateway.stages.match import Match
+from gateway.trusted_proxies import TrustedProxies
 from gateway.wire.server import ClientConnection
 from gateway.wire.stream import framing
 from shared.exceptions import ServiceError
@@ -21,9 +22,12 @@ class DataPlane:
     Connections to `private_port` are for metrics alone.
     """
 
-    def __init__(self, match: Match, stages: Sequence[Stage], *, private_port: int) -> None:
+    def __init__(
+        self, match: Match, stages: Sequence[Stage], proxies: TrustedProxies, *, private_port: int
+    ) -> None:
         self._match = match
         self._stages = tuple(stages)
+        self.proxies = proxies
         self.private_port = private_port or None
 
     @property

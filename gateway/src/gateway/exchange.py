@@ -11,7 +11,7 @@ from gateway.route_table import Route
 from gateway.wire.reader import Headers
 from gateway.wire.stream import HIGH_WATER, ServerStream
 from shared.context import CURRENT, RequestContext
-from shared.exceptions import ContentTooLarge, MethodNotAllowed, ServiceError
+from shared.exceptions import ContentTooLarge, GatewayTimeout, MethodNotAllowed, ServiceError
 from shared.identity import Caller
 from shared.logging import get_logger
 from shared.metrics import REQUEST_METRICS
@@ -58,6 +58,7 @@ class Exchange(ServerStream):
         "headers",
         "refusal",
         "route",
+        "scheme",
         "stages",
         "started",
         "target",
@@ -83,6 +84,7 @@ class Exchange(ServerStream):
         self.fields = fields
         self.target = target
         self.client: str | None = connection.client[0] if connection.client else None
+        self.scheme: str = connection.scheme
         self.route: Route | None
         self.refusal: ServiceError | None
         if isinstance(found, Route):
@@ -127,10 +129,11 @@ class Exchange(ServerStream):
     async def _wait(self, waiting: Awaitable[None], then: int) -> None:
         CURRENT.set(self.context)
         try:
-            await waiting
+            async with asyncio.timeout_at(self.deadline) as limit:
+                await waiting
         except Exception as error:  # noqa: BLE001 - every error is answered
             self._task = None
-            self.refuse(error)
+            self.refuse(GatewayTimeout() if limit.expired() else error)
         else:
             self._task = None
             self._pass(then)

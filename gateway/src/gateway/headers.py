@@ -28,6 +28,7 @@ _OURS = frozenset(
         b"forwarded",
         b"host",
         b"traceparent",
+        b"tracestate",
         b"via",
         b"x-api-key",
         b"x-real-ip",

@@ -15,6 +15,7 @@ from gateway.stages.cors import Cors
 from gateway.stages.forward import Forward
 from gateway.stages.match import Match
 from gateway.stages.size import check_size
+from gateway.trusted_proxies import TrustedProxies
 from gateway.upstreams import Upstream
 from shared.health import Check
 from shared.http import service_client
@@ -46,7 +47,9 @@ async def resources(settings: GatewaySettings) -> AsyncIterator[Resources]:
             Authenticate(identity.verifier, identity.revocations, api_keys),
             Forward(upstreams),
         ]
-        plane = DataPlane(match, stages, private_port=settings.metrics_port)
+        plane = DataPlane(
+            match, stages, TrustedProxies(settings.trusted_proxies), private_port=settings.metrics_port
+        )
         checks = [*identity.checks]
         checks += [upstream_check(name, url, client) for name, url in settings.upstreams.items()]
         documentation = Documentation(settings.upstreams, settings.routes, client)

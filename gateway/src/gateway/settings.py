@@ -2,6 +2,7 @@
 
 import re
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -38,6 +39,11 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
         description="Exact origins, separated by commas: https://shop.example,http://localhost:3000. "
         "Unset: the usual local front ends in development, none in production. `none`: none.",
     )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="Load balancers in front, as addresses or networks, separated by commas: 10.0.0.0/8. "
+        "Only what they say in X-Forwarded-For and X-Forwarded-Proto is believed.",
+    )
     connect_timeout: float = Field(default=1.0, gt=0, description="Seconds for a connection to an upstream.")
     upstream_connections: int = Field(default=256, ge=1, description="Of each worker to each upstream.")
     key_cache_size: int = Field(default=10_000, ge=1)
@@ -48,6 +54,11 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
         if not isinstance(value, str):
             return value
         return () if value == "none" else tuple(filter(None, map(str.strip, value.split(","))))
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("cors_origins")
     @classmethod

@@ -10,7 +10,10 @@ from gateway.route_table import Route
 from gateway.upstreams import Call, Upstream
 from gateway.wire.exceptions import UpstreamTimeout, UpstreamUnreachable
 from gateway.wire.reader import Headers
+from shared.context import RequestContext
 from shared.exceptions import ServiceError
+
+VIA = b"via: 1.1 facet"  # RFC 9110, section 7.6.3; what came from outside under this name is dropped
 
 
 class Forward:
@@ -127,9 +130,18 @@ def _fields(exchange: Exchange) -> list[bytes]:
     context = exchange.context
     fields.append(b"x-request-id: " + context.request_id.encode())
     fields.append(b"traceparent: " + context.traceparent.encode())
+    if b"tracestate" in exchange.fields and _goes_on(context, exchange.fields.get(b"traceparent")):
+        states = [value for name, value in exchange.headers if name == b"tracestate"]
+        fields.append(b"tracestate: " + b",".join(states))
     if exchange.authorization is not None:
         fields.append(b"authorization: " + exchange.authorization)
     if exchange.client is not None:
         fields.append(b"x-forwarded-for: " + exchange.client.encode())
-    fields.append(b"x-forwarded-proto: " + exchange.connection.scheme.encode())
+    fields.append(b"x-forwarded-proto: " + exchange.scheme.encode())
+    fields.append(VIA)
     return fields
+
+
+def _goes_on(context: RequestContext, traceparent: bytes | None) -> bool:
+    """True if the caller's trace was taken over: its state goes with it, or not at all (W3C, 3.3)."""
+    return traceparent is not None and context.trace_id.encode() in traceparent

@@ -9,19 +9,30 @@ from shared.wire import Cycle, Protocol
 class ClientConnection(Protocol):
     """One client connection. `plane` in the lifespan's state says which requests are its own.
 
-    A plane has `open(connection)`, which gives a `ServerStream` or None, and `private_port`.
+    A plane has `open(connection)`, which gives a `ServerStream` or None, `private_port` and `proxies`.
+    `client` and `scheme` are those of the request that came last, where a trusted proxy sent it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._plane = self.app_state.get("plane")
+        self._proxy: str | None = None  # the peer's address, if it is a trusted proxy
+        self._own_scheme = "http"
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        if self._plane is not None and self.server is not None and self.server[1] == self._plane.private_port:
+        if self._plane is None:
+            return
+        if self.server is not None and self.server[1] == self._plane.private_port:
             self._plane = None
+        elif self.client is not None and self._plane.proxies.trusts(self.client[0]):
+            self._proxy, self._own_scheme = self.client[0], self.scheme or "http"
 
     def make_cycle(self) -> Cycle:
+        if self._proxy is not None and self._plane is not None:
+            proxies = self._plane.proxies
+            self.client = (proxies.client(self._proxy, self.headers), 0)
+            self.scheme = proxies.scheme(self._own_scheme, self.headers)
         if self._plane is not None:
             stream: ServerStream | None = self._plane.open(self)
             if stream is not None:
