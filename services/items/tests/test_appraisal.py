@@ -188,7 +188,7 @@ async def test_an_id_that_cannot_be_is_422(appraise: Appraise, item_id: Any) -> 
 # Wrong answers
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 413, 422, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 422, 429, 500, 502, 504])
 async def test_a_refusal_or_an_error_of_ml_predict_is_502(
     appraise: Appraise, upstream: Upstream, stone: int, status: int
 ) -> None:
@@ -205,6 +205,17 @@ async def test_a_token_that_ml_predict_refuses_is_refused(
     answer = await appraise(stone)
     assert said(answer) == (401, "token_invalid")
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+@pytest.mark.parametrize(("asked", "told"), [("7", "7"), ("soon", "1"), (None, "1")])
+async def test_a_busy_ml_predict_is_503_and_says_when_to_come_back(
+    appraise: Appraise, upstream: Upstream, stone: int, asked: str | None, told: str
+) -> None:
+    headers = {} if asked is None else {"Retry-After": asked}
+    upstream.play = always(JSONResponse({"code": "overloaded"}, 503, headers=headers))
+    answer = await appraise(stone)
+    assert said(answer) == (503, "appraisal_unavailable")
+    assert answer.headers["retry-after"] == told
 
 
 async def test_a_crash_of_ml_predict_is_502(appraise: Appraise, upstream: Upstream, stone: int) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 
+from shared.database import Database
 from shared.testing import LiveApp
 
 from .conftest import ALICE, Body, Create
@@ -262,6 +264,18 @@ async def test_a_change_that_is_none_is_refused(
 async def test_changing_what_is_not_there_is_404(alice: httpx2.AsyncClient) -> None:
     answer = await alice.patch("/items/999999999", json={"price": "1"})
     assert (answer.status_code, answer.json()["code"]) == (404, "item_not_found")
+
+
+async def test_a_clock_that_was_set_back_makes_no_conflict(
+    alice: httpx2.AsyncClient, create: Create, database: Database
+) -> None:
+    item = await create()
+    async with database.transaction() as connection:
+        later = "created_at = created_at + interval '1 hour', updated_at = updated_at + interval '1 hour'"
+        await connection.execute(sa.text(f"UPDATE items SET {later} WHERE id = {item['id']}"))  # noqa: S608 - ours
+    answer = await alice.patch(f"/items/{item['id']}", json={"name": "earlier"})
+    assert (answer.status_code, answer.json()["name"]) == (200, "earlier")
+    assert answer.json()["updated_at"] == answer.json()["created_at"]
 
 
 async def test_two_who_change_different_things_at_once_both_succeed(

@@ -72,6 +72,8 @@ class Appraiser:
 def _read(response: httpx2.Response) -> _Answer:
     if response.status_code == HTTPStatus.UNAUTHORIZED:
         raise TokenInvalid
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        raise AppraisalUnavailable(retry_after=response.headers.get("Retry-After"))
     try:
         response.raise_for_status()
         return _Answer.model_validate_json(response.content)

@@ -27,9 +27,14 @@ class NotAppraisable(Unprocessable):
 
 
 class AppraisalUnavailable(Unavailable):
-    """Nobody answers where ml-predict should be."""
+    """ml-predict cannot be reached, or says that it is busy. `retry_after` is what it asked for."""
 
     code, title = "appraisal_unavailable", "Appraisals are not available now"
+
+    def __init__(self, *, retry_after: str | None = None) -> None:
+        super().__init__()
+        if retry_after is not None and retry_after.isdigit():
+            self.headers = {"Retry-After": retry_after}  # type: ignore[misc]  # of this case only
 
 
 class AppraisalTimeout(GatewayTimeout):

@@ -73,10 +73,11 @@ class ItemRepository:
     async def update(self, item_id: int, changes: Mapping[str, Any]) -> Item | None:
         """One statement that names only what changes: two callers who change different things both succeed.
 
-        The time is the clock's, not the transaction's: whoever waited for the row did write it later.
+        The time is the clock's, not the transaction's: whoever waited for the row did write it later. A clock
+        that was set back does not turn it back.
         """
         changed = update(items).where(items.c.id == item_id)
-        values = {**changes, "updated_at": func.clock_timestamp()}
+        values = {**changes, "updated_at": func.greatest(func.clock_timestamp(), items.c.updated_at)}
         result = await self._session.execute(changed.values(values).returning(*SHOWN))
         row = result.one_or_none()
         return None if row is None else Item.model_validate(row)
