@@ -1,4 +1,4 @@
-"""Prints what a member depends on, one requirement a line, without the members of this workspace."""
+"""Prints the requirements of a member, one a line, without the members of this workspace."""
 
 import sys
 import tomllib

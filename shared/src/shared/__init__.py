@@ -1,1 +1,1 @@
-"""What every Facet service needs, and no domain noun."""
+"""Code that every service needs; nothing about gems."""

@@ -1,4 +1,4 @@
-"""Asks for something at most once in a while, however many want to know."""
+"""Limits how often something is asked, however many callers want the answer."""
 
 import asyncio
 import time

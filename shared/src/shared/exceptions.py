@@ -1,4 +1,4 @@
-"""What can go wrong, as classes: each has a status, a code for programs and a title for people."""
+"""Errors as classes: each has a status, a code for programs and a title for people."""
 
 from typing import Any, ClassVar
 
@@ -61,11 +61,11 @@ class Unprocessable(ServiceError):
 
 
 class BadGateway(ServiceError):
-    status, code, title = 502, "bad_gateway", "Another service answered wrongly"
+    status, code, title = 502, "bad_gateway", "Another service gave a wrong answer"
 
 
 class Unavailable(ServiceError):
-    """Our fault, and passing: the caller may come back after `Retry-After` seconds."""
+    """A temporary fault of ours: the caller may try again after `Retry-After` seconds."""
 
     status, code, title = 503, "unavailable", "Service unavailable"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}

@@ -94,7 +94,7 @@ async def run(check: Check) -> CheckResult:
     except CheckFailed as error:
         reason, info = str(error), error.info
     except Exception as error:  # noqa: BLE001 - whatever a probe raises means: not ready
-        reason = type(error).__name__  # the message could hold an address or a name that is nobody's business
+        reason = type(error).__name__  # the message could reveal an address or a name
     elapsed = round((perf_counter() - started) * 1000, 1)
     return CheckResult(
         ok=reason is None, required=check.required, duration_ms=elapsed, reason=reason, info=info

@@ -54,7 +54,7 @@ def _configure_standard_library(level: str, common: list[Processor], *, console:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # One access line a request is ours to write; these would write it again.
+    # Our access log writes one line for each request; these would repeat it.
     for name in ("httpx2", "httpcore2", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -73,7 +73,7 @@ def _render_bytes(_: WrappedLogger, __: str, event: EventDict) -> bytes:
 def render_json(event: EventDict) -> bytes:
     try:
         return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:  # what orjson refuses (half a surrogate pair, 2**64) is no reason to lose a line
+    except TypeError:  # orjson refuses half a surrogate pair and 2**64; the line is written all the same
         return json.dumps(event, default=str, skipkeys=True).encode()
 
 

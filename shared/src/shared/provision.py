@@ -30,7 +30,7 @@ async def provision(admin_url: str, passwords: dict[str, str], connections: int 
         for name, password in passwords.items():
             await _role(admin, name, password, connections)
             await _database(admin, name)
-        # Nobody needs the databases that every cluster has, and everybody may enter them by default.
+        # By default every role may connect to the databases that every cluster has, and none needs them.
         await admin.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
     finally:
         await admin.close()

@@ -1,4 +1,4 @@
-"""Makes what nobody must choose: passwords and the signing key. `python -m shared.secrets FOLDER plan.toml`.
+"""Makes passwords and the signing key: `python -m shared.secrets FOLDER plan.toml`.
 
 The plan says which files each holder gets, so that each can be given its own folder and no other:
 
@@ -72,7 +72,7 @@ _KINDS: dict[str, Callable[[], str]] = {
 
 
 def _write(path: Path, value: str) -> None:
-    """Whole or not at all: a start that is cut off leaves no half of a key."""
+    """Writes all of it or nothing, so that an interrupted start leaves no half of a key."""
     path.parent.mkdir(exist_ok=True)
     half = path.with_suffix(".part")
     half.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ class WireSettings(BaseModel):
 
 
 class ServiceSettings(WireSettings, BaseSettings):
-    """What each service can be told. A service subclasses this with its own prefix (`ITEMS_PORT`, …)."""
+    """The settings of every service, which subclasses this with its own prefix (`ITEMS_PORT`, …)."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -66,14 +66,14 @@ class ServiceSettings(WireSettings, BaseSettings):
     @field_validator("port")
     @classmethod
     def _port_exists(cls, port: int) -> int:
-        """Here and not on the field alone: a service that gives `port` a default replaces the field."""
+        """Also holds for a service that gives `port` a default, which replaces the field."""
         if not 0 <= port <= LARGEST_PORT:
             raise ValueError(f"must be between 0 and {LARGEST_PORT}")
         return port
 
     @property
     def docs(self) -> bool:
-        """Whether /docs and /openapi.json are served."""
+        """True if /docs and /openapi.json are served."""
         return self.environment == "development"
 
     @cached_property
@@ -109,7 +109,7 @@ class RedisSettings(BaseModel):
 
 
 class IdentitySettings(BaseModel):
-    """What makes an access token ours."""
+    """What an access token must say to be accepted."""
 
     token_issuer: str = "facet"  # noqa: S105 - a name, not a secret
     token_audience: str = "facet"  # noqa: S105 - a name, not a secret

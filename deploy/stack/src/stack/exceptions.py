@@ -1,5 +1,5 @@
-"""Why the stack does not come up."""
+"""The error of a stack that cannot start."""
 
 
 class StackFailed(Exception):
-    """The message is for whoever started it: what is wrong, and what to do where that is known."""
+    """The message says what is wrong and, if that is known, what to do."""

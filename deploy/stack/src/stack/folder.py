@@ -43,14 +43,14 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def emptied(folder: Path) -> Path:
-    """For what belongs to one run: logs, temporary files."""
+    """An empty folder for the logs or temporary files of one run."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     return folder
 
 
 def secrets_in(folder: Path, plan: Path = PLAN) -> Path:
-    """The folder of the secrets, all there. Raises StackFailed for one that is there but no good."""
+    """Makes the missing secrets and returns their folder. Raises StackFailed for a damaged one."""
     kept = folder / "secrets"
     kept.mkdir(exist_ok=True, mode=0o700)
     wanted = tomllib.loads(plan.read_text())

@@ -1,4 +1,4 @@
-"""Ends what an earlier stack left running when it was killed before it could stop its children."""
+"""Ends the processes of an earlier stack that was killed before it could stop them."""
 
 import contextlib
 import json
@@ -78,5 +78,5 @@ def _birth(process_id: int) -> str | None:
         stat = Path(f"/proc/{process_id}/stat").read_text()
     except OSError:
         return None
-    state, *fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
+    state, *fields = stat.rpartition(")")[2].split()  # the name before it may contain anything
     return None if state == "Z" else fields[18]

@@ -1,4 +1,4 @@
-"""From start to stop: the stack comes up, the journey is made, and it stays until it is told to go."""
+"""Starts the stack, runs the journey, and waits for a signal to stop."""
 
 import asyncio
 import functools
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from stack.exceptions import StackFailed
 from stack.folder import emptied, locked, secrets_in
 from stack.journey.__main__ import make_journey
+from stack.journey.client import StepFailed
 from stack.journey.sample import SampleSettings
-from stack.journey.traveller import StepFailed
 from stack.leftovers import Children
 from stack.ports import check_ports
 from stack.running import write_running

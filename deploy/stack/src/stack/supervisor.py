@@ -37,7 +37,7 @@ class Supervisor:
         self._starts: set[asyncio.Task[None]] = set()
 
     async def start(self, child: ChildServer) -> None:
-        """Start, and from then on watch. Raises StackFailed with the end of the child's log."""
+        """Starts the child and restarts it if it dies. Raises StackFailed with the end of the child's log."""
         self._started.append(child)
         child.on_spawn = self._children.add
         try:
@@ -63,13 +63,13 @@ class Supervisor:
             await asyncio.gather(*map(self._end, batch))
 
     def kill(self) -> None:
-        """At once and without asking: for the second Ctrl-C."""
+        """SIGKILL for all, on the second Ctrl-C."""
         for child in self._started:
             if child.process is not None:
                 kill_group(child.process.pid)
 
     async def _launch(self, child: ChildServer) -> None:
-        """In a thread that is let finish even if the start is given up, so that no child is lost."""
+        """In a thread that always finishes, even if the caller gives up, so that no child is lost."""
         task = asyncio.create_task(asyncio.to_thread(child.start))
         self._starts.add(task)
         task.add_done_callback(self._forget_start)
@@ -78,7 +78,7 @@ class Supervisor:
     def _forget_start(self, task: asyncio.Task[None]) -> None:
         self._starts.discard(task)
         if not task.cancelled():
-            task.exception()  # a start that was given up has nobody else who looks at how it ended
+            task.exception()  # marks the error as seen: nobody waits for a start that was given up
 
     async def _end(self, child: ChildServer) -> None:
         process = child.process

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class ChildServer(ABC):
-    """Derive and say how: `command`, `identity` and `answers()`."""
+    """Subclasses define `command`, `identity` and `answers()`."""
 
     name = "server"
     stop_signal = signal.SIGTERM

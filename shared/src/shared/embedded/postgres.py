@@ -86,12 +86,12 @@ class EmbeddedPostgres(ChildServer):
             self._initdb()
 
     def _give(self, path: Path) -> None:
-        """To the user that Postgres runs as."""
+        """Makes the user that Postgres runs as the owner."""
         if identity := self.identity:
             os.chown(path, identity["user"], identity["group"])
 
     def _initdb(self) -> None:
-        """Beside its place, and moved there when it is whole: PG_VERSION alone is no cluster.
+        """Makes the cluster in another folder and moves it when it is complete.
 
         Under a new name each time: the initdb of a start that was killed may still be writing to the old one.
         """
@@ -118,7 +118,7 @@ class EmbeddedPostgres(ChildServer):
 
 
 def _let_through(path: Path) -> None:
-    """As root: the other user may pass through the folders above, but not list them."""
+    """Lets the other user pass through the folders above, without listing them."""
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:

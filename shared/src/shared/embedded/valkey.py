@@ -39,7 +39,7 @@ class EmbeddedValkey(ChildServer):
         return [str(get_binary_path()), str(config)]
 
     def answers(self) -> bool:
-        """Whether it takes commands: it answers PING with -NOAUTH when it is up."""
+        """True if it accepts commands: without a password it answers PING with -NOAUTH."""
         with socket.socket(socket.AF_UNIX) as asked:
             asked.settimeout(1.0)
             try:

@@ -1,4 +1,4 @@
-"""Who is calling: access tokens (RFC 9068) verified here, by every service for itself."""
+"""Who is calling: every service verifies access tokens (RFC 9068) itself."""
 
 from shared.identity.caller import Caller
 from shared.identity.dependencies import ActiveCaller, AdminCaller, CurrentCaller

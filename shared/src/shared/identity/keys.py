@@ -14,7 +14,12 @@ from shared.background import repeated
 from shared.identity.exceptions import KeysUnavailable
 from shared.logging import get_logger
 
-MALFORMED = (ValueError, TypeError, AttributeError, LookupError)  # what a JWKS of odd JSON types ends in
+MALFORMED = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+)  # raised for a JWKS with unexpected JSON types
 MAX_AGE = 60  # seconds after which a removed key is no longer accepted anywhere
 RETRY = 5.0  # seconds until the next try after a renewal that failed
 log = get_logger()

@@ -1,4 +1,4 @@
-"""Refuses a request body that is larger than the service takes, announced or not."""
+"""Refuses a request body that is larger than the limit, with or without a Content-Length."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Turns what nobody caught into a 500 problem, inside the access log and the ids."""
+"""Turns an uncaught error into a 500 problem, so that the access log and the ids cover it."""
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -1,4 +1,4 @@
-"""Says in one line why a service does not start, where a stack would say it in forty."""
+"""Reports a failed start as one line instead of a traceback."""
 
 import sys
 
@@ -6,11 +6,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class CannotStart(Exception):
-    """Raised in a lifespan for what the operator has to mend; the message is one line and says what."""
+    """Raised in a lifespan for a mistake of the operator; the message is one line."""
 
 
 class RefusalMiddleware:
-    """`CannotStart` is shown as its message; every other error is ours, and keeps its stack."""
+    """Shows `CannotStart` as its message. Other errors are bugs and keep their traceback."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What a member's tests stand on: real servers, a real token signer, the application really served."""
+"""For tests of all members: real servers, a token signer, and an application served on a port."""
 
 from shared.testing.live import LiveApp, served
 from shared.testing.tokens import TestIdentity

@@ -81,7 +81,7 @@ def make_database(embedded_postgres: "EmbeddedPostgres") -> Callable[..., dict[s
 def redis_settings(
     embedded_valkey: "EmbeddedValkey", complete_list: "Callable[[EmbeddedValkey], None]"
 ) -> dict[str, Any]:
-    """Of a Valkey with a complete list of ended sessions: nobody's."""
+    """A Valkey with a complete list of ended sessions, which is empty."""
     complete_list(embedded_valkey)
     return {"redis_url": embedded_valkey.url, "redis_password": embedded_valkey.password}
 

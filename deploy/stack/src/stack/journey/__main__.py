@@ -5,10 +5,10 @@ import asyncio
 
 import httpx2
 
+from stack.journey.client import FIELD, JourneyClient, StepFailed
 from stack.journey.diamonds import diamonds
 from stack.journey.sample import Market, load_sample
-from stack.journey.steps import travel
-from stack.journey.traveller import FIELD, StepFailed, Traveller
+from stack.journey.steps import run_steps
 from stack.terminal import Terminal
 
 GATEWAY = "http://127.0.0.1:8000"
@@ -27,7 +27,7 @@ async def make_journey(url: str, terminal: Terminal, sample: int = 0) -> None:
             terminal.line(f"{sample} real diamonds listed")
         terminal.heading("The journey. Each line can be pasted into a shell; this one comes first")
         terminal.command(FIELD)
-        await travel(Traveller(client, terminal), known[-1])
+        await run_steps(JourneyClient(client, terminal), known[-1])
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The curl command that sends what a request sends."""
+"""Prints a request as a curl command."""
 
 import re
 import shlex
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import httpx2
 
-# curl sends these by itself.
+# curl adds these itself.
 _OWN = frozenset({"host", "accept", "accept-encoding", "connection", "user-agent", "content-length"})
 _FORM = "application/x-www-form-urlencoded"
 _SPECIAL = re.compile(r'(["\\$`])')

@@ -15,8 +15,8 @@ import httpx2
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stack.journey.client import StepFailed
 from stack.journey.diamonds import Diamond, diamonds
-from stack.journey.traveller import StepFailed
 from stack.terminal import Terminal
 
 SIZE = 60

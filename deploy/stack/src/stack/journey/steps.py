@@ -3,15 +3,15 @@
 from decimal import Decimal
 from http import HTTPStatus
 
+from stack.journey.client import JourneyClient
 from stack.journey.diamonds import Diamond
-from stack.journey.traveller import Traveller
 
 REVOCATION = 2.0  # seconds; an ended session is known everywhere within one
-PLAUSIBLE = Decimal(2)  # an estimate further from the real price than this factor is no appraisal
+PLAUSIBLE = Decimal(2)  # an estimate further from the real price than this factor is not plausible
 
 
-async def travel(person: Traveller, diamond: Diamond) -> None:
-    """Raises StepFailed at the first step that does not go as it must."""
+async def run_steps(person: JourneyClient, diamond: Diamond) -> None:
+    """Raises StepFailed at the first step that fails."""
     await person.ask("Is it alive?", "GET", "/health", expect=HTTPStatus.OK)
     await sign_up(person)
     item_id = await list_diamond(person, diamond)
@@ -22,7 +22,7 @@ async def travel(person: Traveller, diamond: Diamond) -> None:
     await log_out(person)
 
 
-async def sign_up(person: Traveller) -> None:
+async def sign_up(person: JourneyClient) -> None:
     account = {"email": person.email, "name": "Ada", "password": person.password}
     await person.ask("Sign up", "POST", "/users", expect=HTTPStatus.CREATED, json=account)
     await person.ask(
@@ -37,7 +37,7 @@ async def sign_up(person: Traveller) -> None:
     person.claim("Who am I?", holds=me["email"] == person.email, otherwise="somebody else")
 
 
-async def list_diamond(person: Traveller, diamond: Diamond) -> int:
+async def list_diamond(person: JourneyClient, diamond: Diamond) -> int:
     listed = await person.ask(
         "List a real diamond",
         "POST",
@@ -49,7 +49,7 @@ async def list_diamond(person: Traveller, diamond: Diamond) -> int:
     return int(listed["id"])
 
 
-async def look_around(person: Traveller, item_id: int) -> None:
+async def look_around(person: JourneyClient, item_id: int) -> None:
     """Needs no token."""
     title = "Browse: whoever comes by may look"
     await person.ask(
@@ -59,7 +59,7 @@ async def look_around(person: Traveller, item_id: int) -> None:
     person.claim("Read one listing", holds=read["id"] == item_id, otherwise="another listing came")
 
 
-async def appraise(person: Traveller, diamond: Diamond, item_id: int) -> None:
+async def appraise(person: JourneyClient, diamond: Diamond, item_id: int) -> None:
     title = "Have it appraised"
     path = f"/items/{item_id}/appraisal"
     appraisal = await person.ask(title, "POST", path, expect=HTTPStatus.OK, headers=person.bearer())
@@ -81,7 +81,7 @@ async def appraise(person: Traveller, diamond: Diamond, item_id: int) -> None:
     person.claim(title, holds=same, otherwise="another estimate than the appraisal's")
 
 
-async def use_api_key(person: Traveller) -> None:
+async def use_api_key(person: JourneyClient) -> None:
     await person.ask(
         "Make an API key, shown this once",
         "POST",
@@ -97,7 +97,7 @@ async def use_api_key(person: Traveller) -> None:
     person.claim(title, holds=me["email"] == person.email, otherwise="somebody else")
 
 
-async def be_refused(person: Traveller, diamond: Diamond) -> None:
+async def be_refused(person: JourneyClient, diamond: Diamond) -> None:
     await person.ask(
         "Refused: no token", "POST", "/items", expect=HTTPStatus.UNAUTHORIZED, json=diamond.listing
     )
@@ -114,7 +114,7 @@ async def be_refused(person: Traveller, diamond: Diamond) -> None:
     person.claim(title, holds=named, otherwise="the field is not named")
 
 
-async def log_out(person: Traveller) -> None:
+async def log_out(person: JourneyClient) -> None:
     bearer = person.bearer()
     await person.ask("Log out", "POST", "/auth/logout", expect=HTTPStatus.NO_CONTENT, headers=bearer)
     await person.ask(

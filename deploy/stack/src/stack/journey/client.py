@@ -1,4 +1,4 @@
-"""Sends one request after the other, shows each as the curl it is, and checks the answer."""
+"""Sends requests, prints each as a curl command, and checks the answers."""
 
 import asyncio
 import secrets
@@ -11,16 +11,16 @@ import httpx2
 from stack.journey.curl import curl
 from stack.terminal import Terminal
 
-# Pasted once, it lets a person take a field out of an answer without further tools.
+# A shell function that takes a field out of an answer; the printed commands use it.
 FIELD = """field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }"""
 PAUSE = 0.05
 
 
 class StepFailed(Exception):
-    """A step of the journey did not go as it must; the message names the step and what was wrong."""
+    """A step of the journey failed; the message names the step and what was wrong."""
 
 
-class Traveller:
+class JourneyClient:
     """A person with a fresh account. `variables` are the shell variables that the printed lines have set."""
 
     def __init__(self, client: httpx2.AsyncClient, terminal: Terminal) -> None:
