@@ -1,15 +1,15 @@
 """Before a run: boots the application, and says what is excluded and how long the run takes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from loadtests.tuner.candidates import ladder
 from loadtests.tuner.feasible import Feasible
-from loadtests.tuner.measuring.calibration import calibrate
 from loadtests.tuner.measuring.command import App, CommandTarget
 from loadtests.tuner.model import Configuration, Measurement
 from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.race import AFTER
-from loadtests.tuner.run import trusted
+from loadtests.tuner.run import calibration, trusted
 
 _TRIALS = 4  # of one search for a capacity, about
 _RATE = 20.0  # requests per second: hardly any load
@@ -17,12 +17,12 @@ _RATE = 20.0  # requests per second: hardly any load
 Say = Callable[[str], None]
 
 
-def check(app: App, say: Say) -> bool:
-    """True if a run can begin. Raises GeneratorUnfit and RollOutFailed."""
+def check(app: App, folder: Path, say: Say) -> bool:
+    """True if a run can begin; `folder` keeps the calibration. Raises GeneratorUnfit and RollOutFailed."""
     target, feasible = CommandTarget(app), Feasible(app.limits)
     counts = ladder(app.limits)
     try:
-        target.limit = trusted(calibrate(app.slo, app.load_cpus, app.target_cpus), say).limit
+        target.limit = trusted(calibration(app, folder), say).limit
         good = [_look(target, feasible, count, say) for count in (1, 2)]
         allowed = [count for count in counts if feasible.refusal(Configuration.of(count)) is None]
         if max(allowed) > 2:  # noqa: PLR2004 - the two that were looked at

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import sys
@@ -27,13 +28,14 @@ _FILE = """\
 [app]
 command = {command}
 ready = "/"           # answered with 200 when the application is ready
+cwd = {cwd}               # where the command runs, seen from this file
 
 [slo]
 p99 = "250ms"         # of all requests
 errors = 0.001        # share that may fail
 
 [[request]]           # repeat it; weight says how often
-path = "/"            # may hold {{int:1-1000}}
+path = {path}            # may hold {{int:1-1000}}
 
 [limits]              # what a configuration must not exceed
 # cpus = 1            # for the application; the rest is the generator's
@@ -72,14 +74,17 @@ def _interrupt(*_: object) -> None:
 def _init(options: argparse.Namespace) -> int:
     if options.file.exists():
         raise ConfigError(f"{options.file} exists already")
-    options.file.write_text(_FILE.format(command=json.dumps(options.command)))
+    here = os.path.relpath(Path.cwd(), options.file.parent)
+    given = {"command": options.command, "path": options.path, "cwd": here}
+    options.file.parent.mkdir(parents=True, exist_ok=True)
+    options.file.write_text(_FILE.format(**{name: json.dumps(value) for name, value in given.items()}))
     load(options.file)
     _say(f"wrote {options.file}: set the requests and the SLO, then facet-tune check {options.file}")
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
-    return 0 if check(load(options.file), _say) else _STATUS[Verdict.INVALID]
+    return 0 if check(load(options.file), _folder(options), _say) else _STATUS[Verdict.INVALID]
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -153,10 +158,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     init = commands.add_parser("init", help="write the file for a command")
     init.add_argument("command", help='such as "gunicorn shop:app -w {workers} -b 127.0.0.1:{port}"')
+    init.add_argument("--path", default="/", help="what is asked for; the file takes more")
     init.add_argument("--file", type=Path, default=Path("tune.toml"))
     init.set_defaults(act=_init)
     check = commands.add_parser("check", help="boot it, and say what will be tried")
     check.add_argument("file", type=Path)
+    check.add_argument("--results", type=Path, help="folder that `run` will use")
     check.set_defaults(act=_check)
     for name, act, about in (
         ("run", _run, "find the worker count; goes on where it was stopped"),

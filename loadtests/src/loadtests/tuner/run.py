@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,9 @@ class Run:
 
     def measured(self, session: type[Session], target: CommandTarget) -> tuple[Outcome, About]:
         """Raises GeneratorUnfit."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        app = self.app
         try:
             self.say("testing the load generator")
-            made = stored(
-                self.folder / "calibration.json", lambda: calibrate(app.slo, app.load_cpus, app.target_cpus)
-            )
-            target.limit = trusted(made, self.say).limit
+            target.limit = trusted(calibration(self.app, self.folder), self.say).limit
             outcome, about = self.decided(session, target)
             return outcome, self._verified(target, outcome, about)
         finally:
@@ -99,6 +95,13 @@ class Run:
             keep(file, found)
             self.say(found.line)
         return replace(about, facts=(*about.facts, found.line))
+
+
+def calibration(app: App, folder: Path) -> Calibration:
+    """Of the generator, as it was at the beginning of the run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    make = partial(calibrate, app.slo, app.load_cpus, app.target_cpus)
+    return stored(folder / "calibration.json", make)
 
 
 def trusted(made: Calibration, say: Say) -> Calibration:
