@@ -47,8 +47,8 @@ async def live(settings: ItemsSettings) -> AsyncIterator[LiveApp]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def empty(database: Database) -> None:
     """No listings but those that the test makes."""
-    async with database.session() as session:
-        await session.execute(sa.delete(table))
+    async with database.transaction() as connection:
+        await connection.execute(sa.delete(table))
 
 
 def client_of(live: LiveApp, identity: TestIdentity, caller: int, **claims: Any) -> httpx2.AsyncClient:

@@ -1,6 +1,8 @@
 """Errors as classes: each has a status, a code for programs and a title for people."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+Found = TypeVar("Found")
 
 
 class ServiceError(Exception):
@@ -37,6 +39,16 @@ class Forbidden(ServiceError):
 
 class NotFound(ServiceError):
     status, code, title = 404, "not_found", "Not found"
+
+
+def require_found(value: Found | None, missing: NotFound, *, visible: bool = True) -> Found:
+    """The 404 rule: what the caller may not know of answers like what does not exist. Raises `missing`.
+
+    403 is for what the caller may see but not change.
+    """
+    if value is None or not visible:
+        raise missing
+    return value
 
 
 class MethodNotAllowed(ServiceError):

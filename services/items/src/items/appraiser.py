@@ -1,4 +1,4 @@
-"""ml-predict, as seen from here: one question by HTTP, and every way in which it can go unanswered."""
+"""Asks ml-predict for a price, and names each way in which that can fail."""
 
 import asyncio
 from decimal import Decimal
@@ -8,10 +8,9 @@ from typing import Annotated
 import httpx2
 from pydantic import BaseModel, Field, ValidationError
 
+from items.domain import Appraisal, Features, Model
 from items.exceptions import AppraisalFailed, AppraisalTimeout, AppraisalUnavailable
-from items.features import DiamondFeatures
 from items.money import TOO_MUCH, two_places
-from items.schemas import Appraisal, ModelRef
 from shared.identity.exceptions import TokenInvalid
 
 Estimated = Annotated[Decimal, Field(gt=0, lt=TOO_MUCH, allow_inf_nan=False)]
@@ -24,24 +23,24 @@ class _Prediction(BaseModel):
 
 
 class _Answer(BaseModel):
-    """What we rely on of `POST /predict`; whatever else it says is not ours to mind."""
+    """The part of an answer of `POST /predict` that is used here."""
 
-    model: ModelRef
+    model: Model
     predictions: Annotated[list[_Prediction], Field(min_length=1, max_length=1)]
 
 
 class Appraiser:
-    """`timeout` is seconds for the whole exchange; the client's own would start again with each read."""
+    """`timeout` is seconds for the whole exchange; the client's own timeout starts again with each read."""
 
     def __init__(self, client: httpx2.AsyncClient, timeout: float) -> None:
         self._client = client
         self._timeout = timeout
 
-    async def appraise(self, item_id: int, diamond: DiamondFeatures, token: str) -> Appraisal:
-        """Asked in the caller's name: `token` is the one that came in, which ml-predict verifies for itself.
+    async def appraise(self, item_id: int, diamond: Features, token: str) -> Appraisal:
+        """Asks with the caller's own token, which ml-predict verifies too.
 
         Raises AppraisalUnavailable, AppraisalTimeout or AppraisalFailed, and TokenInvalid when ml-predict
-        refuses the token that was good here: it has expired in between, or its session has just ended.
+        refuses the token: it expired, or its session ended, after it was verified here.
         """
         answer = _read(await self._ask(diamond, token))
         (prediction,) = answer.predictions
@@ -53,12 +52,12 @@ class Appraiser:
             model=answer.model,
         )
 
-    async def _ask(self, diamond: DiamondFeatures, token: str) -> httpx2.Response:
+    async def _ask(self, diamond: Features, token: str) -> httpx2.Response:
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._client.post(
                     "/predict",
-                    json={"instances": [diamond.model_dump()]},
+                    json={"instances": [dict(diamond)]},
                     headers={"Authorization": f"Bearer {token}"},
                 )
         except (TimeoutError, httpx2.TimeoutException) as error:

@@ -1,10 +1,12 @@
-"""What a worker holds while it runs, made in this order and given up in the reverse."""
+"""What the service needs while it runs: opens resources in order, closes them in reverse."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypedDict
 
 from items.appraiser import Appraiser
+from items.factory import Factory
+from items.service import AppraisalService, ItemService
 from items.settings import ItemsSettings
 from shared.database import Database
 from shared.health import Check
@@ -13,8 +15,8 @@ from shared.identity import Revocations, TokenVerifier, remote_identity
 
 
 class Resources(TypedDict):
-    database: Database
-    appraiser: Appraiser
+    items: ItemService
+    appraisals: AppraisalService
     verifier: TokenVerifier
     revocations: Revocations
     checks: list[Check]
@@ -22,9 +24,7 @@ class Resources(TypedDict):
 
 @asynccontextmanager
 async def resources(settings: ItemsSettings) -> AsyncIterator[Resources]:
-    """ml-predict is no condition of being ready: without it listings are read and changed as ever, and only
-    an appraisal says that it cannot be had. If it were one, its failure would take the listings down too.
-    """
+    """Readiness does not depend on ml-predict: without it listings work, and only appraisals answer 503."""
     async with AsyncExitStack() as stack:
         database = Database(settings, settings.service)
         stack.push_async_callback(database.close)
@@ -32,10 +32,11 @@ async def resources(settings: ItemsSettings) -> AsyncIterator[Resources]:
         ml_predict = await stack.enter_async_context(
             service_client(settings.ml_predict_url, timeout=settings.appraisal_timeout)
         )
-        yield {
-            "database": database,
-            "appraiser": Appraiser(ml_predict, settings.appraisal_timeout),
-            "verifier": identity.verifier,
-            "revocations": identity.revocations,
-            "checks": [Check("postgres", database.ping), *identity.checks],
-        }
+        factory = Factory(database)
+        yield Resources(
+            items=factory.items(),
+            appraisals=factory.appraisals(Appraiser(ml_predict, settings.appraisal_timeout)),
+            verifier=identity.verifier,
+            revocations=identity.revocations,
+            checks=[Check("postgres", database.ping), *identity.checks],
+        )

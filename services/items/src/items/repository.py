@@ -1,17 +1,17 @@
-"""Listings in Postgres. No rules here: who may do what is the service's."""
+"""Listings in Postgres. Permissions are checked by the services."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, collate, delete, func, insert, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from items.schemas import Item, ItemQuery, Sort
+from items.domain import Item, Search, Sort
 from items.tables import items
-from shared.database import Database
 from shared.pagination import Page
 
-SHOWN: Final = tuple(items.c[name] for name in Item.model_fields)
+SHOWN: Final = tuple(items.c[field.name] for field in fields(Item))
 
 # The id makes each order total, so that no listing is on two pages and none is on no page.
 ORDERS: Final[Mapping[Sort, Sequence[ColumnElement[Any]]]] = {
@@ -49,46 +49,44 @@ FILTERS: Final[Mapping[str, Callable[[Any], ColumnElement[bool]]]] = {
 
 
 class ItemRepository:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, values: Mapping[str, Any]) -> Item:
-        result = await self._session.execute(insert(items).values(values).returning(*SHOWN))
-        return Item.model_validate(result.one())
+        row = (await self._connection.execute(insert(items).values(values).returning(*SHOWN))).one()
+        return Item(**row._mapping)
 
-    async def get(self, item_id: int) -> Item | None:
-        result = await self._session.execute(select(*SHOWN).where(items.c.id == item_id))
-        row = result.one_or_none()
-        return None if row is None else Item.model_validate(row)
+    async def by_id(self, item_id: int) -> Item | None:
+        row = (await self._connection.execute(select(*SHOWN).where(items.c.id == item_id))).one_or_none()
+        return None if row is None else Item(**row._mapping)
 
-    async def search(self, query: ItemQuery, page: Page) -> tuple[list[Item], int]:
-        """One page of what fits, and how many fit in all."""
-        given = query.model_dump(include=set(FILTERS), exclude_none=True)
-        fits = [FILTERS[name](value) for name, value in given.items()]
+    async def lock(self, item_id: int) -> Item | None:
+        """Locks the row. Required before changing or removing a listing."""
+        query = select(*SHOWN).where(items.c.id == item_id).with_for_update()
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else Item(**row._mapping)
+
+    async def search(self, query: Search, page: Page) -> tuple[Sequence[Item], int]:
+        """One page of the matches, and the number of all matches."""
+        fits = [
+            condition(value)
+            for name, condition in FILTERS.items()
+            if (value := getattr(query, name)) is not None
+        ]
         found = select(*SHOWN).where(*fits).order_by(*ORDERS[query.sort])
-        rows = await self._session.execute(found.offset(page.skip).limit(page.limit))
-        counted = select(func.count()).select_from(items).where(*fits)
-        return [Item.model_validate(row) for row in rows], await self._session.scalar(counted) or 0
+        rows = await self._connection.execute(found.offset(page.skip).limit(page.limit))
+        total = await self._connection.scalar(select(func.count()).select_from(items).where(*fits))
+        return [Item(**row._mapping) for row in rows], total or 0
 
-    async def update(self, item_id: int, changes: Mapping[str, Any]) -> Item | None:
-        """One statement that names only what changes: two callers who change different things both succeed.
+    async def update(self, item_id: int, changes: Mapping[str, Any]) -> Item:
+        """Sets only what changes. The row must be locked.
 
-        The time is the clock's, not the transaction's: whoever waited for the row did write it later. A clock
-        that was set back does not turn it back.
+        The time is the clock's, not the transaction's, which may have waited for the row. A clock that was
+        set back does not set it back.
         """
-        changed = update(items).where(items.c.id == item_id)
         values = {**changes, "updated_at": func.greatest(func.clock_timestamp(), items.c.updated_at)}
-        result = await self._session.execute(changed.values(values).returning(*SHOWN))
-        row = result.one_or_none()
-        return None if row is None else Item.model_validate(row)
+        changed = update(items).where(items.c.id == item_id).values(values).returning(*SHOWN)
+        return Item(**(await self._connection.execute(changed)).one()._mapping)
 
-    async def delete(self, item_id: int) -> bool:
-        """Whether there was one to delete."""
-        gone = delete(items).where(items.c.id == item_id).returning(items.c.id)
-        return (await self._session.execute(gone)).one_or_none() is not None
-
-
-async def find_item(database: Database, item_id: int) -> Item | None:
-    """In a session of its own that has ended when this returns, for whoever then waits for something else."""
-    async with database.session() as session:
-        return await ItemRepository(session).get(item_id)
+    async def remove(self, item_id: int) -> None:
+        await self._connection.execute(delete(items).where(items.c.id == item_id))

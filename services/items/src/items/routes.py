@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Response, status
 
-from items.dependencies import Appraisals, ItemId, Items, Search, Token
-from items.schemas import Appraisal, Item, ItemChange, NewItem
+from items.dependencies import Appraisals, ItemId, Items, ItemSearch, Token
+from items.schemas import AppraisalOut, ItemChange, ItemOut, NewItem
 from shared.identity import ActiveCaller
 from shared.pagination import TOTAL_COUNT, PageQuery
 
@@ -11,29 +11,29 @@ router = APIRouter(prefix="/items", tags=["items"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-async def create_item(new: NewItem, caller: ActiveCaller, items: Items, response: Response) -> Item:
+async def create_item(new: NewItem, caller: ActiveCaller, items: Items, response: Response) -> ItemOut:
     item = await items.create(new, caller)
     response.headers["Location"] = f"/items/{item.id}"
-    return item
+    return ItemOut.model_validate(item)
 
 
 @router.get("")
-async def list_items(query: Search, page: PageQuery, items: Items, response: Response) -> list[Item]:
-    """One page; how many listings fit in all stands in `X-Total-Count`."""
-    found, total = await items.search(query, page)
+async def list_items(query: ItemSearch, page: PageQuery, items: Items, response: Response) -> list[ItemOut]:
+    """One page; the total stands in `X-Total-Count`."""
+    found, total = await items.search(query.wanted, page)
     response.headers[TOTAL_COUNT] = str(total)
-    return found
+    return [ItemOut.model_validate(item) for item in found]
 
 
 @router.get("/{item_id}")
-async def read_item(item_id: ItemId, items: Items) -> Item:
-    return await items.read(item_id)
+async def read_item(item_id: ItemId, items: Items) -> ItemOut:
+    return ItemOut.model_validate(await items.read(item_id))
 
 
 @router.patch("/{item_id}")
-async def change_item(item_id: ItemId, change: ItemChange, caller: ActiveCaller, items: Items) -> Item:
+async def change_item(item_id: ItemId, change: ItemChange, caller: ActiveCaller, items: Items) -> ItemOut:
     """By its owner or an administrator."""
-    return await items.change(item_id, change, caller)
+    return ItemOut.model_validate(await items.change(item_id, change, caller))
 
 
 @router.delete("/{item_id}", status_code=status.HTTP_204_NO_CONTENT)
@@ -45,6 +45,6 @@ async def delete_item(item_id: ItemId, caller: ActiveCaller, items: Items) -> No
 @router.post("/{item_id}/appraisal")
 async def appraise_item(
     item_id: ItemId, _caller: ActiveCaller, token: Token, appraisals: Appraisals
-) -> Appraisal:
-    """What a model thinks that the diamond sells for. Any caller may ask."""
-    return await appraisals.appraise(item_id, token)
+) -> AppraisalOut:
+    """What a model estimates the diamond to sell for. Any caller may ask."""
+    return AppraisalOut.model_validate(await appraisals.appraise(item_id, token))

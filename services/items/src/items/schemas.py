@@ -1,25 +1,24 @@
-"""Wire models: listings, how they are looked for, and appraisals."""
+"""Wire models: listings, searches and appraisals. Unknown fields of a body are refused."""
 
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import MISSING, BaseModel, ConfigDict, Field, model_validator
+from pydantic import MISSING, BaseModel, Field, model_validator
 
+from items.domain import Search, Sort
 from items.features import MAX_CARAT, Clarity, Color, Cut, DiamondFeatures
 from items.money import Currency, Price, PriceBound
 from shared.fields import LARGEST_ID, NOT_BLANK, Text, at_most
+from shared.schemas import WireChange, WireIn, WireOut
 
 Name = Annotated[Text, Field(max_length=200), NOT_BLANK, at_most(200)]
 Description = Annotated[Text, Field(max_length=5000), at_most(5000)]
 CaratBound = Annotated[float, Field(ge=0, le=MAX_CARAT, allow_inf_nan=False)]
-Sort = Literal["price", "-price", "created_at", "-created_at", "carat", "-carat"]
 
 
-class NewItem(BaseModel):
-    """A listing to be made. Its owner is the caller; `features` are for diamonds, other gems have none."""
-
-    model_config = ConfigDict(extra="forbid")
+class NewItem(WireIn):
+    """A new listing. Its owner is the caller; only diamonds have `features`."""
 
     name: Name
     description: Description = ""
@@ -28,10 +27,8 @@ class NewItem(BaseModel):
     features: DiamondFeatures | None = None
 
 
-class ItemChange(BaseModel):
-    """What is given is changed, what is left out stays; null is for features only, and takes them away."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+class ItemChange(WireChange):
+    """Fields that are given are changed; fields that are left out stay. `features: null` removes them."""
 
     name: Name | MISSING = MISSING
     description: Description | MISSING = MISSING
@@ -39,16 +36,8 @@ class ItemChange(BaseModel):
     currency: Currency | MISSING = MISSING
     features: DiamondFeatures | MISSING | None = MISSING
 
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError("names nothing to change")
-        return self
 
-
-class Item(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
+class ItemOut(WireOut):
     id: int
     name: str
     description: str
@@ -90,20 +79,22 @@ class ItemQuery(BaseModel):
             raise ValueError("min_carat is greater than max_carat")
         return self
 
+    @property
+    def wanted(self) -> Search:
+        return Search(**dict(self))
 
-class ModelRef(BaseModel):
-    """Which model appraised."""
 
+class ModelOut(WireOut):
     name: str
     version: str
 
 
-class Appraisal(BaseModel):
-    """What a model thinks a diamond sells for, and between which prices it probably does."""
+class AppraisalOut(WireOut):
+    """What a model estimates the diamond to sell for, and its likely range."""
 
     item_id: int
     estimate: Decimal
     low: Decimal
     high: Decimal
     currency: Literal["USD"] = "USD"
-    model: ModelRef
+    model: ModelOut

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from shared.exceptions import require_found
 from shared.logging import get_logger
 from shared.pagination import Page
 from users.domain import User
@@ -74,6 +75,4 @@ class AdminService:
 
 
 def _found(user: User | None) -> User:
-    if user is None:
-        raise UserNotFound
-    return user
+    return require_found(user, UserNotFound())

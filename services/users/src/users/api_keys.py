@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from shared.exceptions import require_found
 from shared.identity.caller import Caller
 from shared.logging import get_logger
 from users.clock import utc_now
@@ -58,9 +59,7 @@ class ApiKeyService:
     async def revoke(self, key_id: int, user_id: int) -> None:
         """Raises ApiKeyNotFound, also for another account's key; redis' errors, and then the key stays."""
         async with self._store.transaction() as tx:
-            removed = await tx.keys.remove(key_id, user_id)
-            if removed is None:
-                raise ApiKeyNotFound
+            removed = require_found(await tx.keys.remove(key_id, user_id), ApiKeyNotFound())
             ended = await self._revoker.end_key(tx, user_id, removed.session_id)
             await tx.audit.add("api_key_revoked", user_id, key_id=key_id)
         await self._revoker.announce(ended)

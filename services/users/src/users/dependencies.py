@@ -1,6 +1,6 @@
 """Named dependencies: the caller, the account, the services."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Form, Header, Path, Query, Request, Response
 
@@ -9,6 +9,7 @@ from shared.identity.dependencies import CurrentCaller
 from shared.identity.exceptions import AdminOnly
 from shared.internal import HEADER as INTERNAL_HEADER
 from shared.internal import require_internal
+from shared.resources import resource
 from users.administration import AdminService
 from users.api_keys import ApiKeyService, stands_for_key
 from users.audit import AuditService
@@ -24,24 +25,14 @@ from users.sign_in import SignInService
 LONGEST_CLIENT = 200
 LONGEST_ADDRESS = 45  # of an IPv6 address that holds an IPv4 one
 
-
-def _resource(name: str) -> Any:
-    """A resource that the lifespan yielded under this name."""
-
-    async def find(request: Request) -> Any:
-        return getattr(request.state, name)
-
-    return Depends(find)
-
-
-Accounts = Annotated[AccountService, _resource("accounts")]
-Administration = Annotated[AdminService, _resource("administration")]
-Sessions = Annotated[SessionService, _resource("sessions")]
-SignIn = Annotated[SignInService, _resource("sign_in")]
-ApiKeys = Annotated[ApiKeyService, _resource("api_keys")]
-EmailTokens = Annotated[EmailTokenService, _resource("email_tokens")]
-Audit = Annotated[AuditService, _resource("audit")]
-Ring = Annotated[KeyRing, _resource("ring")]
+Accounts = Annotated[AccountService, resource("accounts")]
+Administration = Annotated[AdminService, resource("administration")]
+Sessions = Annotated[SessionService, resource("sessions")]
+SignIn = Annotated[SignInService, resource("sign_in")]
+ApiKeys = Annotated[ApiKeyService, resource("api_keys")]
+EmailTokens = Annotated[EmailTokenService, resource("email_tokens")]
+Audit = Annotated[AuditService, resource("audit")]
+Ring = Annotated[KeyRing, resource("ring")]
 
 PasswordForm = Annotated[PasswordGrant, Form()]
 InternalSecret = Annotated[str, Header(alias=INTERNAL_HEADER)]

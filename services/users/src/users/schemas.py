@@ -2,44 +2,30 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import MISSING, BaseModel, ConfigDict, Field, JsonValue, StrictBool, model_validator
 
 from shared.fields import LARGEST_ID
 from shared.identity.caller import READ_SCOPE, WRITE_SCOPE
 from shared.pagination import LARGEST_PAGE
+from shared.schemas import WireChange, WireIn, WireOut
 from users.domain import AuditKind, AuditQuery, Session
 from users.fields import Email, GivenSecret, Name, Password
 
 Scope = Literal["read", "write"]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Out(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class Registration(_In):
+class Registration(WireIn):
     email: Email
     name: Name
     password: Password
 
 
-class _Change(_In):
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if not self.model_fields_set - {"current_password"}:
-            raise ValueError("names nothing to change")
-        return self
-
-
-class AccountChange(_Change):
+class AccountChange(WireChange):
     """Fields that are given are changed; fields that are left out stay."""
 
+    proofs: ClassVar[frozenset[str]] = frozenset({"current_password"})
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [{"required": ["name"]}, {"required": ["password"]}],
@@ -60,28 +46,26 @@ class AccountChange(_Change):
         return self
 
 
-class UserChange(_Change):
+class UserChange(WireChange):
     """By an administrator. Fields that are given are changed; fields that are left out stay."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     name: Name | MISSING = MISSING
     is_active: StrictBool | MISSING = MISSING
     is_admin: StrictBool | MISSING = MISSING
 
 
-class EmailChange(_In):
+class EmailChange(WireIn):
     """Takes effect when the new email is confirmed."""
 
     email: Email
     current_password: GivenSecret
 
 
-class EmailRequest(_In):
+class EmailRequest(WireIn):
     email: Email
 
 
-class Confirmation(_In):
+class Confirmation(WireIn):
     token: GivenSecret = Field(description="From the mail; good once.")
 
 
@@ -89,7 +73,7 @@ class PasswordReset(Confirmation):
     password: Password
 
 
-class UserOut(_Out):
+class UserOut(WireOut):
     id: int
     email: str
     email_verified: bool
@@ -99,7 +83,7 @@ class UserOut(_Out):
     created_at: datetime
 
 
-class AccessToken(_Out):
+class AccessToken(WireOut):
     """RFC 6749, section 5.1; `expires_in` is seconds."""
 
     access_token: str
@@ -119,11 +103,11 @@ class PasswordGrant(BaseModel):
     password: str = Field(json_schema_extra={"format": "password"})
 
 
-class Refresh(_In):
+class Refresh(WireIn):
     refresh_token: GivenSecret
 
 
-class SessionOut(_Out):
+class SessionOut(WireOut):
     id: str
     client: str = Field(description="What the client called itself at the sign-in.")
     created_at: datetime
@@ -136,7 +120,7 @@ class SessionOut(_Out):
         return cls(**asdict(session), is_current=session.id == current)
 
 
-class ApiKeyRequest(_In):
+class ApiKeyRequest(WireIn):
     name: Name
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=2)] = Field(
         default=[READ_SCOPE, WRITE_SCOPE],
@@ -145,7 +129,7 @@ class ApiKeyRequest(_In):
     expires_in_days: int | None = Field(default=None, ge=1, le=3650, description="Unset: it never expires.")
 
 
-class ApiKeyOut(_Out):
+class ApiKeyOut(WireOut):
     id: int
     name: str
     prefix: str
@@ -159,7 +143,7 @@ class ApiKeyCreated(ApiKeyOut):
     key: str = Field(description="Shown this once.")
 
 
-class AuditEventOut(_Out):
+class AuditEventOut(WireOut):
     id: int
     at: datetime
     kind: str

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
 
+from shared.exceptions import require_found
 from shared.identity.caller import Caller
 from shared.logging import get_logger
 from users.clock import utc_now
@@ -126,8 +127,8 @@ class SessionService:
         """Raises SessionNotFound, also for another account's; redis' errors, and then it stays live."""
         async with self._store.transaction() as tx:
             session = await tx.sessions.by_id(session_id)
-            if session is None or session.user_id != user_id:
-                raise SessionNotFound
+            owned = session is not None and session.user_id == user_id
+            require_found(session, SessionNotFound(), visible=owned)
             ended = await self._revoker.end_session(tx, user_id, session_id)
             await tx.audit.add("session_ended", user_id, session_id=session_id)
         await self._revoker.announce(ended)

@@ -1,0 +1,61 @@
+"""Domain objects: listings, how they are searched, and appraisals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+Features = Mapping[str, Any]  # a diamond's measurements by name; `features.DiamondFeatures` checks them
+Sort = Literal["price", "-price", "created_at", "-created_at", "carat", "-carat"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A listing. Only diamonds have features."""
+
+    id: int
+    name: str
+    description: str
+    price: Decimal
+    currency: str
+    features: Features | None
+    owner_id: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """All filters that are given must hold. Prices are compared as numbers, whatever the currency."""
+
+    min_price: Decimal | None = None
+    max_price: Decimal | None = None
+    currency: str | None = None
+    cut: str | None = None
+    color: str | None = None
+    clarity: str | None = None
+    min_carat: float | None = None
+    max_carat: float | None = None
+    owner_id: int | None = None
+    q: str | None = None
+    sort: Sort = "-created_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model that appraised."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Appraisal:
+    """What a model estimates a diamond to sell for, and its likely range, in US dollars."""
+
+    item_id: int
+    estimate: Decimal
+    low: Decimal
+    high: Decimal
+    model: Model
