@@ -17,6 +17,8 @@ from shared.testing.waiting import eventually
 from stack.testing import Demo
 from stack.testing.demo import port_variables
 
+from .fuzzing import fuzz_everything
+
 Start = Callable[..., Demo]
 
 
@@ -87,6 +89,10 @@ def test_a_person_sees_where_to_look(demo: Demo, client: httpx2.Client) -> None:
     assert f"{demo.gateway}/docs" in demo.output
     assert status(client, "/docs") == 200
     assert status(client, "/ready") == 200
+
+
+def test_every_answer_is_what_the_openapi_document_says(demo: Demo, tmp_path: Path) -> None:
+    fuzz_everything(demo, tmp_path, "--phases", "examples,coverage", "--seed", "1")
 
 
 def test_data_and_secrets_are_private(demo: Demo) -> None:
