@@ -83,7 +83,7 @@ tune: .venv/.services loadtests/.venv/.installed ## find Facet's worker counts; 
 bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside others, one core each; writes docs/figures
 	$(LOADTESTS)/python -m loadtests.bench.gateway $(ARGS)
 
-train: .venv/.services .venv/.development ## rebuild the price model from the diamonds table
+train: .venv/.services .venv/.development ## rebuild the models from their data, byte for byte
 	$(BIN)/python -m ml_training
 
 oip-check: .venv/.services ## check a server against the Open Inference Protocol; URL, MODEL, HEADER="X-API-Key: …"

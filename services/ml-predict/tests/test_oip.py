@@ -119,6 +119,33 @@ async def test_a_compressed_body_is_refused(caller: httpx2.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (415, "encoding_unsupported")
 
 
+async def test_metadata_says_what_was_measured_and_what_follows(caller: httpx2.AsyncClient) -> None:
+    costs = {}
+    for model in (MODEL, "digits"):
+        costs[model] = (await caller.get(f"/v2/models/{model}")).json()["parameters"]
+        assert costs[model]["one_row_us"] > 0
+        assert costs[model]["batching"] in {"on", "off"}
+    assert costs["digits"]["one_row_us"] > costs[MODEL]["one_row_us"]
+
+
+async def test_digits_are_read_in_the_queue_and_a_time_that_is_too_short_is_503(
+    caller: httpx2.AsyncClient,
+) -> None:
+    image = {"name": "pixels", "datatype": "FP32", "shape": [2, 64], "data": [0.0] * 128}
+    path = "/v2/models/digits/infer"
+    good, late = await asyncio.gather(
+        caller.post(path, json={"inputs": [image]}),
+        caller.post(path, json={"inputs": [image], "parameters": {"timeout": 1}}),
+    )
+    assert good.status_code == 200
+    assert {each["name"]: each["shape"] for each in good.json()["outputs"]} == {
+        "probabilities": [2, 10],
+        "digit": [2],
+    }
+    assert (late.status_code, late.json()["code"]) == (503, "deadline_passed")
+    assert late.headers["retry-after"] == "1"
+
+
 async def test_the_index_lists_what_is_served(caller: httpx2.AsyncClient) -> None:
     answer = await caller.post("/v2/repository/index")
     assert {"name": MODEL, "version": "1", "state": "READY", "reason": ""} in answer.json()

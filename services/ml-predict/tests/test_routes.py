@@ -227,3 +227,14 @@ async def test_a_model_can_be_named_and_one_that_is_not_there_is_404(
     assert (answer.status_code, answer.json()["predictions"]) == (200, predict([diamond]))
     missing = await caller.post("/predict/ruby-price", json={"instances": [diamond]})
     assert (missing.status_code, missing.json()["code"]) == (404, "model_not_found")
+
+
+async def test_a_model_of_many_values_is_asked_by_name(caller: httpx2.AsyncClient) -> None:
+    answer = await caller.post(
+        "/predict/digits", json={"instances": [{"pixels": [0] * 64}, {"pixels": [9] * 64}]}
+    )
+    assert answer.status_code == 200
+    assert answer.json()["model"] == {"name": "digits", "version": "1"}
+    for prediction in answer.json()["predictions"]:
+        assert prediction["digit"] in range(10)
+        assert sum(prediction["probabilities"]) == pytest.approx(1, abs=1e-4)

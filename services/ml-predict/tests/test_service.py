@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from ml_predict.model import Array, Model
+from ml_predict.answers import Array
+from ml_predict.costs import Costs
+from ml_predict.model import Model
 from ml_predict.repository import Repository
-from ml_predict.rows import Float32s
-from ml_predict.service import INLINE_ROWS, PredictionService
+from ml_predict.scheduler import Limits, Scheduler
+from ml_predict.service import PredictionService
+
+INLINE_ROWS = 16
+COSTS = Costs(one=50e-6, many=360e-6)  # 16 rows take 200 µs
 
 
 class Watched:
@@ -23,13 +28,13 @@ class Watched:
         self.threads: list[threading.Thread] = []
         self.go = threading.Event()
         self.go.set()
-        self._predict = model.predict
+        self._run = model.run
 
-    def predict(self, rows: Float32s) -> list[Array]:
+    def run(self, feeds: Any, outputs: Any = None) -> list[Array]:
         self.threads.append(threading.current_thread())
-        if len(rows) > INLINE_ROWS:
+        if len(feeds["features"]) > INLINE_ROWS:
             assert self.go.wait(20)
-        return self._predict(rows)
+        return self._run(feeds, outputs)
 
 
 @pytest.fixture
@@ -43,7 +48,8 @@ def repository(folder: Path) -> Repository:
 def watched(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Watched:
     model = repository.find("diamond-price")
     made = Watched(model)
-    monkeypatch.setattr(model, "predict", made.predict)
+    model.use(COSTS)
+    monkeypatch.setattr(model, "run", made.run)
     return made
 
 
@@ -55,7 +61,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def service(repository: Repository, watched: Watched, pool: ThreadPoolExecutor) -> PredictionService:
-    return PredictionService(repository, pool, "diamond-price")
+    return PredictionService(repository, Scheduler(pool, Limits(threads=2)), "diamond-price")
 
 
 @pytest.fixture

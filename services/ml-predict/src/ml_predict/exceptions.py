@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from shared.exceptions import BadRequest, NotFound, ServiceError, Unprocessable
+from shared.exceptions import BadRequest, NotFound, ServiceError, Unavailable, Unprocessable
 from shared.middleware.refusal import CannotStart
 
 MOST_ERRORS = 50  # of one body: an answer must not outgrow the request by far
@@ -65,6 +65,22 @@ class BodyInvalid(Unprocessable):
         ]
         detail = "; ".join(f"{'.'.join(map(str, place))}: {text}" for place, text, _ in errors[:IN_DETAIL])
         return cls(detail, errors=listed)
+
+
+class _ComeBack(Unavailable):
+    """`Retry-After` says when, in whole seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after=retry_after)
+        self.headers = {"Retry-After": str(max(retry_after, 1))}  # type: ignore[misc]  # of this case, not of the class
+
+
+class QueueFull(_ComeBack):
+    code, title = "queue_full", "Too many requests are waiting"
+
+
+class DeadlinePassed(_ComeBack):
+    code, title = "deadline_passed", "The request waited too long"
 
 
 class EncodingUnsupported(ServiceError):

@@ -4,6 +4,7 @@ from concurrent.futures import Executor
 
 from ml_predict.exceptions import ModelMissing
 from ml_predict.repository import Repository
+from ml_predict.scheduler import Limits, Scheduler
 from ml_predict.service import PredictionService
 from ml_predict.settings import MlPredictSettings
 
@@ -15,4 +16,10 @@ def prediction_service(settings: MlPredictSettings, pool: Executor) -> Predictio
     repository.load_all()
     if name not in repository.defaults():
         raise ModelMissing(settings.model_repository / name)
-    return PredictionService(repository, pool, name)
+    limits = Limits(
+        queue=settings.queue_seconds,
+        deadline=settings.queue_deadline,
+        batch_rows=settings.batch_rows,
+        threads=settings.prediction_threads,
+    )
+    return PredictionService(repository, Scheduler(pool, limits), name)

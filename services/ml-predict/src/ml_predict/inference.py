@@ -11,6 +11,7 @@ from ml_predict.model import Model, Tensor
 from ml_predict.tensors import DATATYPES, Array, checked_shape, from_binary, from_json, to_binary, to_json
 
 LONGEST_ID: Final = 256
+_LONGEST_TIMEOUT: Final = 10**9
 _NOT_SERVED: Final = ("classification", "shared_memory_region")
 Place = tuple[int | str, ...]
 
@@ -30,6 +31,7 @@ class Inference:
     feeds: Mapping[str, Array]
     outputs: tuple[Wanted, ...]
     id: str | None
+    timeout: float | None
 
     @property
     def names(self) -> list[str]:
@@ -52,7 +54,7 @@ def parse(model: Model, body: bytes, json_length: int | None) -> Inference:
     identifier = asked.get("id")
     if identifier is not None and not (isinstance(identifier, str) and len(identifier) <= LONGEST_ID):
         raise invalid(("id",), f"must be a string of at most {LONGEST_ID} characters")
-    return Inference(given, outputs, identifier)
+    return Inference(given, outputs, identifier, _timeout(asked))
 
 
 def render(model: Model, asked: Inference, computed: list[Array]) -> tuple[bytes, int | None]:
@@ -175,6 +177,16 @@ def _outputs(model: Model, asked: dict[str, Any]) -> tuple[Wanted, ...]:
         except TensorInvalid as error:
             raise invalid(("outputs", name, error.member), error.message) from None
     return tuple(wanted.values())
+
+
+def _timeout(asked: dict[str, Any]) -> float | None:
+    """Seconds. Clients send the parameter in microseconds; 0 means none."""
+    found = asked.get("parameters", {}).get("timeout")
+    if found is None or found == 0:
+        return None
+    if type(found) is not int or found < 0:
+        raise invalid(("parameters", "timeout"), "must be a whole number of microseconds")
+    return min(found, _LONGEST_TIMEOUT) / 1e6
 
 
 def _flag(parameters: dict[str, Any], name: str, *, default: bool) -> bool:

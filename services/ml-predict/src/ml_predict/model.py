@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ml_predict.answers import Array, Renderer
 from ml_predict.bounds import Bounds, check_finite
 from ml_predict.card import Feature, ModelCard
+from ml_predict.costs import MANY, Costs, measured
 from ml_predict.exceptions import CardDiffers, ModelFileCorrupt, ModelMissing, ModelRefused
 from ml_predict.rows import Float32s, RowParser
 from ml_predict.schemas import ModelRef
@@ -51,9 +52,10 @@ class Model:
         self.outputs = tuple(map(_tensor, session.get_outputs()))
         self.rows = RowParser(card.features) if card.features else None
         self.renderer = Renderer(card)
+        self.shown = [output.name for output in card.outputs]
+        self.use(Costs(0.0, 0.0))
         self._bounds = Bounds(card.features) if card.features else None
         self._session = session
-        self._shown = [output.name for output in card.outputs]
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -77,9 +79,19 @@ class Model:
         return model
 
     def warm_up(self) -> None:
-        """Run once with one row and once with many, so that the first caller pays for no allocation."""
-        for count in (1, 100):
-            self.run(self.example(count))
+        """Run with one row and with many: the first caller pays for no allocation, and costs are known."""
+        examples = {count: self.example(count) for count in (1, MANY)}
+        self.use(measured(lambda count: self.run(examples[count])))
+
+    def use(self, costs: Costs) -> None:
+        """Let `costs` decide: few rows inline, more in a thread, and gathered if that pays.
+
+        Gathering also needs a row in every tensor for each row of a request.
+        """
+        tensors = (*self.inputs, *self.outputs)
+        self.costs = costs
+        self.batches = costs.batching_pays and all(tensor.shape[:1] == (-1,) for tensor in tensors)
+        self.inline_rows = 0 if self.batches else costs.inline_rows
 
     def probe(self) -> None:
         """Run one row; an error if the session has broken."""
@@ -100,7 +112,7 @@ class Model:
 
     def predict(self, rows: Float32s) -> list[Array]:
         """The outputs that the card shows, for encoded rows."""
-        return self.run({str(self.card.input): rows}, self._shown)
+        return self.run({str(self.card.input): rows}, self.shown)
 
     def check(self, feeds: Mapping[str, Array]) -> None:
         """Raises BodyInvalid for tensors that hold what the card rules out, NaN and infinity among it."""

@@ -28,12 +28,25 @@ class TensorMetadata(BaseModel):
     shape: tuple[int, ...]
 
 
+class Execution(BaseModel):
+    """What was measured at warm-up, and what follows from it; not a part of the protocol.
+
+    Microseconds for one row and for 32; up to `inline_rows` rows are computed on the event loop.
+    """
+
+    one_row_us: float
+    many_rows_us: float
+    batching: str
+    inline_rows: int
+
+
 class ModelMetadata(BaseModel):
     name: str
     versions: list[str]
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
+    parameters: Execution
 
 
 class ModelReady(BaseModel):
@@ -61,6 +74,12 @@ def metadata_of(repository: Repository, name: str, version: str | None) -> Model
         platform=PLATFORM,
         inputs=[_described(tensor) for tensor in model.inputs],
         outputs=[_described(tensor) for tensor in model.outputs],
+        parameters=Execution(
+            one_row_us=round(model.costs.one * 1e6, 1),
+            many_rows_us=round(model.costs.many * 1e6, 1),
+            batching="on" if model.batches else "off",
+            inline_rows=model.inline_rows,
+        ),
     )
 
 

@@ -17,7 +17,7 @@ from ml_predict.oip import (
     metadata_of,
     server,
 )
-from ml_predict.requests import json_length, plain_body
+from ml_predict.requests import gone, json_length, plain_body
 from shared.exceptions import ServiceError
 from shared.identity import ActiveCaller
 
@@ -90,7 +90,9 @@ async def model_ready(
 async def infer(request: Request, _caller: ActiveCaller, model: str, version: str | None = None) -> Response:
     """Outputs for the given inputs. With `Inference-Header-Content-Length`, tensors may follow the JSON."""
     body = await plain_body(request)
-    answer, length = await predictions_of(request).infer(model, version, body, json_length(request))
+    answer, length = await predictions_of(request).infer(
+        model, version, body, json_length(request), gone(request)
+    )
     if length is None:
         return Response(answer, media_type="application/json")
     return Response(answer, headers={LENGTH: str(length)}, media_type="application/octet-stream")

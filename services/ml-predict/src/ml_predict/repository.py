@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ml_predict.exceptions import CardDiffers, ModelMissing, ModelNotFound
+from ml_predict.metrics import MODEL_METRICS
 from ml_predict.model import Model
 
 
@@ -31,6 +32,7 @@ class Repository:
         if (model.ref.name, model.ref.version) != (name, version):
             raise CardDiffers(folder / "card.json", f"it is the card of {model.ref.name} {model.ref.version}")
         model.warm_up()
+        MODEL_METRICS.loaded(model)
         versions = self._models.setdefault(name, {})
         versions[version] = model
         self._defaults[name] = versions.get(self._pinned.get(name, ""), versions[newest(versions)])

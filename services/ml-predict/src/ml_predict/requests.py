@@ -1,11 +1,23 @@
 """Reading a request's body without a model for it."""
 
+from collections.abc import Awaitable, Callable
+
 from fastapi import Request
 
 from ml_predict.exceptions import BodyInvalid, EncodingUnsupported
 from ml_predict.oip import LENGTH
 
 _DIGITS = 10
+
+
+def gone(request: Request) -> Callable[[], Awaitable[None]]:
+    """When awaited, returns once the caller has closed the connection. Read the body before."""
+
+    async def wait() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    return wait
 
 
 async def json_body(request: Request) -> bytes:

@@ -36,9 +36,17 @@ class MlPredictSettings(ServiceSettings, RemoteIdentitySettings):
         default=1,
         ge=1,
         le=64,
-        description="Threads of each worker for large batches. More than one made a batch of 1,000 dearer "
-        "(4.5 ms against 3.8): half of its work holds the interpreter's lock, and CPUs are shared out by "
-        "the number of workers.",
+        description="Threads of each worker for what is not computed on the event loop. More than one rarely "
+        "pays: CPUs are shared out by the number of workers.",
+    )
+    queue_seconds: float = Field(
+        default=1.0, gt=0, le=60, description="Estimated work that may wait; more is refused with 503."
+    )
+    queue_deadline: float = Field(
+        default=2.0, gt=0, le=60, description="Seconds for which a request may wait; then it is 503."
+    )
+    batch_rows: int = Field(
+        default=64, ge=1, le=4096, description="Most rows that are gathered from several requests."
     )
 
     @field_validator("model_repository")

@@ -1,11 +1,13 @@
-"""`python -m ml_training`: rebuild the price model, its card and the sample of held-out diamonds."""
+"""`python -m ml_training`: rebuild the models, their cards and the sample of held-out diamonds."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from ml_training import digits
 from ml_training.build import ModelTooWeak, build
 from ml_training.data import read_table, sample
+from ml_training.files import write_version
 from ml_training.fit import ConversionDiffers
 from ml_training.measure import CalibrationTooSmall
 
@@ -21,7 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         built = build(read_table())
-    except (ModelTooWeak, ConversionDiffers, CalibrationTooSmall) as error:
+        network, card = digits.build()
+    except (ModelTooWeak, ConversionDiffers, CalibrationTooSmall, digits.DigitsTooWeak) as error:
         sys.stderr.write(f"nothing written: {error}\n")
         return 1
     folder = built.write(options.repository)
@@ -31,6 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         f"{folder}: {built.card.artefact.bytes:,} bytes, R2 {metrics.r2:.4f}, MAE {metrics.mae_usd:.0f} USD, "
         f"MAPE {metrics.mape:.1%}, coverage {metrics.coverage:.1%}\n"
     )
+    folder = write_version(options.repository, network, card)
+    sys.stdout.write(f"{folder}: {card.artefact.bytes:,} bytes, accuracy {card.metrics['accuracy']:.1%}\n")
     return 0
 
 

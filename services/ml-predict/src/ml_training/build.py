@@ -14,6 +14,7 @@ from ml_training import data, fit
 from ml_training.card import Metrics, PriceCard
 from ml_training.document import document
 from ml_training.facts import artefact_facts, data_facts, feature_facts
+from ml_training.files import write_version
 from ml_training.graph import COLUMNS, with_prices
 from ml_training.measure import calibrate, measure
 
@@ -38,11 +39,7 @@ class Build:
 
     def write(self, repository: Path) -> Path:
         """Write `repository/<name>/<version>/{model.onnx,card.json,card.md}`; the folder is returned."""
-        folder = repository / self.card.name / self.card.version
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / self.card.artefact.file).write_bytes(self.onnx)
-        facts = self.card.model_dump_json(indent=2, exclude_none=True)
-        (folder / "card.json").write_text(facts + "\n", encoding="utf-8")
+        folder = write_version(repository, self.onnx, self.card)
         (folder / "card.md").write_text(document(self.card), encoding="utf-8")
         return folder
 
