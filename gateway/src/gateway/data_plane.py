@@ -1,7 +1,8 @@
 """The data plane: which requests are its own, and the stages that they go through in order."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 from gateway.exceptions import HostInvalid, LengthAmbiguous
 from gateway.exchange import Exchange, Stage
@@ -10,7 +11,7 @@ from gateway.route_table import Route, RouteTable
 from gateway.stages.match import Match
 from gateway.trusted_proxies import TrustedProxies
 from gateway.wire.server import ClientConnection
-from gateway.wire.stream import framing
+from gateway.wire.stream import Request, framing
 from shared.exceptions import ServiceError
 
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%-]+(:[0-9]*)?|\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
@@ -36,33 +37,34 @@ class DataPlane:
 
     def open(self, connection: ClientConnection) -> Exchange | None:
         """An exchange for the request whose head `connection` has just read, or None if it is FastAPI's."""
-        headers = connection.headers
-        fields = dict(headers)
-        target = origin_form(connection.url)
-        length, chunked = None, False
+        headers, parser = connection.headers, connection.parser
+        request = Request(
+            method=parser.get_method(),
+            target=origin_form(connection.url),
+            http_1_0=parser.get_http_version() == "1.0",
+            headers=headers,
+            fields=dict(headers),
+        )
         found: Route | ServiceError | None
         try:
-            self._check_host(connection, fields)
-            if b"content-length" in fields or b"transfer-encoding" in fields:
-                length, chunked = framing(headers)
-            found = self._match.find(connection.parser.get_method().decode("ascii"), target, fields)
+            _check_host(request)
+            if b"content-length" in request.fields or b"transfer-encoding" in request.fields:
+                request.length, request.chunked = framing(headers)
+            found = self._match.find(request)
         except (HostInvalid, LengthAmbiguous) as refused:
             found = refused
-        if found is None:
-            return None
-        return Exchange(connection, target, fields, found, self._stages, length=length, chunked=chunked)
+        return None if found is None else Exchange(connection, request, found, self._stages)
 
-    def _check_host(self, connection: ClientConnection, fields: Mapping[bytes, bytes]) -> None:
-        host = fields.get(b"host")
-        if host is None:
-            if connection.parser.get_http_version() != "1.0":
-                raise HostInvalid
-            return
-        if not _HOST.fullmatch(host):
+
+def _check_host(request: Request) -> None:
+    host = request.fields.get(b"host")
+    if host is None:
+        if not request.http_1_0:
             raise HostInvalid
-        if len(fields) != len(connection.headers) and _repeated(connection.headers, b"host"):
-            raise HostInvalid
+    elif not _is_host(host) or request.repeats(b"host"):
+        raise HostInvalid
 
 
-def _repeated(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> bool:
-    return sum(name == wanted for name, _ in headers) > 1
+@lru_cache(maxsize=1024)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None

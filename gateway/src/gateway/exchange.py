@@ -1,15 +1,14 @@
 """One request on its way through the gateway: what the stages look at and what they leave for each other."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from gateway.exceptions import BodyTooSlow
 from gateway.route_table import Route
-from gateway.wire.reader import Headers
-from gateway.wire.stream import HIGH_WATER, ServerStream
+from gateway.wire.stream import HIGH_WATER, Request, ServerStream
 from shared.context import CURRENT, RequestContext
 from shared.exceptions import ContentTooLarge, GatewayTimeout, MethodNotAllowed, ServiceError
 from shared.identity import Caller
@@ -37,7 +36,7 @@ class Transfer(Protocol):
 
 
 class Exchange(ServerStream):
-    """`fields` has the last value of each request header, `headers` all of them with names in lower case.
+    """`fields` has the last value of each header of the request, `request` all that was in its head.
 
     Stages may set `caller` and `authorization` (what is passed on), and append to `answer_fields`
     (`name: value`). `deadline` is in the loop's time.
@@ -55,13 +54,11 @@ class Exchange(ServerStream):
         "context",
         "deadline",
         "fields",
-        "headers",
+        "forwarded",
         "refusal",
         "route",
-        "scheme",
         "stages",
         "started",
-        "target",
         "transfer",
         "upstream_took",
     )
@@ -69,22 +66,16 @@ class Exchange(ServerStream):
     def __init__(
         self,
         connection: Any,
-        target: bytes,
-        fields: Mapping[bytes, bytes],
+        request: Request,
         found: Route | ServiceError,
         stages: tuple[Stage, ...],
-        *,
-        length: int | None,
-        chunked: bool,
     ) -> None:
         """`found` is the route, or why the request is refused."""
-        super().__init__(connection, connection.parser.get_method(), length, chunked=chunked)
+        super().__init__(connection, request)
         self.began_at = perf_counter()
-        self.headers: Headers = connection.headers
-        self.fields = fields
-        self.target = target
+        self.fields = fields = request.fields
         self.client: str | None = connection.client[0] if connection.client else None
-        self.scheme: str = connection.scheme
+        self.forwarded: list[bytes] = connection.forwarded
         self.route: Route | None
         self.refusal: ServiceError | None
         if isinstance(found, Route):
@@ -167,7 +158,7 @@ class Exchange(ServerStream):
     @property
     def instance(self) -> str:
         """The path as logs and problems show it, without the query."""
-        path = self.target.partition(b"?")[0]
+        path = self.request.target.partition(b"?")[0]
         return unquote_to_bytes(path).decode("utf-8", "replace") if b"%" in path else path.decode("latin-1")
 
     def await_body(self) -> None:
@@ -221,8 +212,7 @@ class Exchange(ServerStream):
     ) -> None:
         took = perf_counter() - self.began_at
         fields += self.answer_fields
-        fields.append(b"x-request-id: " + self.context.request_id.encode())
-        fields.append(b"x-process-time: %.6f" % took)
+        fields.append(b"x-request-id: %b\r\nx-process-time: %.6f" % (self.context.request_id.encode(), took))
         super().answer(status, fields, length, body, complete=complete)
 
     def abandoned(self) -> None:
@@ -241,12 +231,10 @@ class Exchange(ServerStream):
     def _record(self) -> None:
         took = perf_counter() - self.began_at
         method = self.method.decode("ascii")
-        REQUEST_METRICS.end(method, self._route_label(), self.status, took)
-        token = CURRENT.set(self.context)
-        log_request(method, self.instance, self.status, took, self.client)
-        CURRENT.reset(token)
+        route = self.route.template if self.route is not None else self._unrouted
+        REQUEST_METRICS.end(method, route, self.status, took)
+        log_request(method, self.instance, self.status, took, self.client, self.context)
 
-    def _route_label(self) -> str:
-        if self.route is not None:
-            return self.route.template
+    @property
+    def _unrouted(self) -> str:
         return "method_not_allowed" if isinstance(self.refusal, MethodNotAllowed) else "unmatched"

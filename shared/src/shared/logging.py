@@ -67,10 +67,6 @@ def _renderers(console: bool) -> list[Processor]:
 
 
 def _render_bytes(_: WrappedLogger, __: str, event: EventDict) -> bytes:
-    return render_json(event)
-
-
-def render_json(event: EventDict) -> bytes:
     try:
         return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:  # orjson refuses half a surrogate pair and 2**64; the line is written all the same

@@ -145,9 +145,9 @@ async def test_gathered_lines_are_those_that_structlog_writes(
     gathered = GatheredLines()
     gathered.configure("sample")
     token = CURRENT.set(RequestContext.start())
-    log_request("GET", "/caf\u00e9", 0, 0.0123456, None)
+    log_request("GET", '/caf\u00e9 "\\\n', 0, 0.0123456, None)
     with GATHERING.on(asyncio.get_running_loop()):
-        assert gathered.add("GET", "/caf\u00e9", 0, 0.0123456, None)
+        assert gathered.add(CURRENT.get(), "GET", '/caf\u00e9 "\\\n', 0, 0.0123456, None)
     CURRENT.reset(token)
     one, other = log_lines()
     assert one.keys() == other.keys()
@@ -160,10 +160,10 @@ async def test_lines_are_gathered_only_while_a_worker_runs_and_all_written_at_it
 ) -> None:
     gathered = GatheredLines()
     gathered.configure("sample")
-    assert not gathered.add("GET", "/", 200, 0.1, None), "nobody would write it"
+    assert not gathered.add(None, "GET", "/", 200, 0.1, None), "nobody would write it"
     with GATHERING.on(asyncio.get_running_loop()):
         for number in range(MOST_LINES + 1):
-            gathered.add("GET", f"/{number}", 200, 0.1, "127.0.0.1")
+            gathered.add(None, "GET", f"/{number}", 200, 0.1, "127.0.0.1")
         assert len(log_lines()) == MOST_LINES, "many are not held back"
     assert [line["path"] for line in log_lines()] == [f"/{number}" for number in range(MOST_LINES + 1)]
 

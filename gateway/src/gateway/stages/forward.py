@@ -35,7 +35,7 @@ class _Transfer(Call):
     __slots__ = ("_began_at", "_begun", "_exchange", "_route")
 
     def __init__(self, exchange: Exchange, route: Route, upstream: Upstream) -> None:
-        super().__init__(upstream, exchange.method, exchange.target)
+        super().__init__(upstream, exchange.method, exchange.request.target)
         self._exchange = exchange
         self._route = route
         self._begun = False
@@ -59,7 +59,7 @@ class _Transfer(Call):
     def _begin(self) -> None:
         exchange = self._exchange
         body, complete = exchange.take(), exchange.body_complete
-        length = len(body) if complete else exchange.length
+        length = len(body) if complete else exchange.request.length
         if length is None:
             body = b"%x\r\n%b\r\n" % (len(body), body)
         self._began_at = perf_counter()
@@ -126,19 +126,19 @@ class _Transfer(Call):
 
 def _fields(exchange: Exchange) -> list[bytes]:
     """What the upstream gets: what may pass, then who is calling, from where, under which ids."""
-    fields = request_fields(exchange.headers)
+    fields = request_fields(exchange.request.headers)
     context = exchange.context
-    fields.append(b"x-request-id: " + context.request_id.encode())
-    fields.append(b"traceparent: " + context.traceparent.encode())
+    fields += (
+        b"x-request-id: " + context.request_id.encode(),
+        b"traceparent: " + context.traceparent.encode(),
+        *exchange.forwarded,
+        VIA,
+    )
     if b"tracestate" in exchange.fields and _goes_on(context, exchange.fields.get(b"traceparent")):
-        states = [value for name, value in exchange.headers if name == b"tracestate"]
+        states = [value for name, value in exchange.request.headers if name == b"tracestate"]
         fields.append(b"tracestate: " + b",".join(states))
     if exchange.authorization is not None:
         fields.append(b"authorization: " + exchange.authorization)
-    if exchange.client is not None:
-        fields.append(b"x-forwarded-for: " + exchange.client.encode())
-    fields.append(b"x-forwarded-proto: " + exchange.scheme.encode())
-    fields.append(VIA)
     return fields
 
 

@@ -6,5 +6,5 @@ from shared.exceptions import ContentTooLarge
 
 def check_size(exchange: Exchange) -> None:
     """A body that does not say its length is counted as it comes: see `Exchange.over_limit`."""
-    if exchange.length is not None and exchange.length > exchange.limit:
+    if exchange.request.length is not None and exchange.request.length > exchange.limit:
         raise ContentTooLarge(limit=exchange.limit)

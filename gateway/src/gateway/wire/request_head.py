@@ -22,7 +22,10 @@ def request_head(
     `length` is the body's in octets, None for chunks. Raises ValueError for anything that would let one
     request become two: CR, LF or NUL anywhere, whitespace in the request line (RFC 9112, section 11.2).
     """
-    _check_request_line(method, target)
+    if method not in _KNOWN_METHODS:
+        _check_method(method)
+    if target.translate(None, _TARGET_CHARS) or (target[:1] != b"/" and target != b"*"):
+        raise ValueError("a target must be in origin form, without whitespace")
     if length is None:
         framing = b"transfer-encoding: chunked"
     elif length or method not in _BODILESS_METHODS:
@@ -40,10 +43,6 @@ def request_head(
     return b"\r\n".join(lines)
 
 
-def _check_request_line(method: bytes, target: bytes) -> None:
-    if method not in _KNOWN_METHODS and (
-        not method or method.translate(None, TOKEN_CHARS) or method == b"CONNECT"
-    ):
+def _check_method(method: bytes) -> None:
+    if not method or method.translate(None, TOKEN_CHARS) or method == b"CONNECT":
         raise ValueError("not a method that can be forwarded")
-    if target.translate(None, _TARGET_CHARS) or (target[:1] != b"/" and target != b"*"):
-        raise ValueError("a target must be in origin form, without whitespace")

@@ -10,7 +10,8 @@ class ClientConnection(Protocol):
     """One client connection. `plane` in the lifespan's state says which requests are its own.
 
     A plane has `open(connection)`, which gives a `ServerStream` or None, `private_port` and `proxies`.
-    `client` and `scheme` are those of the request that came last, where a trusted proxy sent it.
+    `client`, `scheme` and `forwarded`, what upstreams are told of both, are those of the request that came
+    last, where a trusted proxy sent it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -18,6 +19,7 @@ class ClientConnection(Protocol):
         self._plane = self.app_state.get("plane")
         self._proxy: str | None = None  # the peer's address, if it is a trusted proxy
         self._own_scheme = "http"
+        self.forwarded: list[bytes] = []
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -27,21 +29,28 @@ class ClientConnection(Protocol):
             self._plane = None
         elif self.client is not None and self._plane.proxies.trusts(self.client[0]):
             self._proxy, self._own_scheme = self.client[0], self.scheme or "http"
+        self._note_origin()
 
     def make_cycle(self) -> Cycle:
         if self._proxy is not None and self._plane is not None:
             proxies = self._plane.proxies
             self.client = (proxies.client(self._proxy, self.headers), 0)
             self.scheme = proxies.scheme(self._own_scheme, self.headers)
+            self._note_origin()
         if self._plane is not None:
             stream: ServerStream | None = self._plane.open(self)
             if stream is not None:
                 return stream
         return super().make_cycle()
 
+    def _note_origin(self) -> None:
+        self.forwarded = [b"x-forwarded-proto: " + str(self.scheme).encode()]
+        if self.client is not None:
+            self.forwarded.append(b"x-forwarded-for: " + self.client[0].encode())
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if isinstance(self.current, ServerStream):
+        if isinstance(self.current, ServerStream) and self.current.has_body:
             self.current.flush()  # once for all that came: a small body leaves together with its head
 
     def pause_writing(self) -> None:

@@ -11,6 +11,28 @@ from gateway.wire.reader import Headers
 HIGH_WATER = 65_536  # octets of request body that wait before reading from the client pauses
 _JOINED = 16_384  # octets of body up to which one copy costs less than a second write
 _BODILESS = frozenset({204, 304})
+_SERVER_FIELDS: list[Any] = [None, b""]  # uvicorn's own, the date, as it was given and as lines
+
+
+class Request:
+    """The head of a request. `fields` has the last value of each header, with names in lower case."""
+
+    __slots__ = ("chunked", "fields", "headers", "http_1_0", "length", "method", "target")
+
+    def __init__(
+        self, *, method: bytes, target: bytes, http_1_0: bool, headers: Headers, fields: dict[bytes, bytes]
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.http_1_0 = http_1_0
+        self.headers = headers
+        self.fields = fields
+        self.length: int | None = None
+        self.chunked = False
+
+    def repeats(self, name: bytes) -> bool:
+        """True if there is more than one header of this name."""
+        return len(self.fields) != len(self.headers) and sum(name == it for it, _ in self.headers) > 1
 
 
 class ServerStream(ABC):
@@ -24,12 +46,11 @@ class ServerStream(ABC):
         "body_complete",
         "connection",
         "has_body",
-        "http_1_0",
         "keep_alive",
-        "length",
         "limit",
         "method",
         "received",
+        "request",
         "response_complete",
         "response_started",
         "sent",
@@ -37,15 +58,13 @@ class ServerStream(ABC):
         "waiting_for_100_continue",
     )
 
-    def __init__(self, connection: Any, method: bytes, length: int | None, *, chunked: bool) -> None:
-        """`length` is what Content-Length says, `chunked` whether the body is sent in chunks."""
+    def __init__(self, connection: Any, request: Request) -> None:
         self.connection = connection
-        self.method = method
-        self.length = length
+        self.request = request
+        self.method = request.method
         self.limit = 0
-        self.has_body = chunked or bool(length)
+        self.has_body = request.chunked or bool(request.length)
         self.body_complete = not self.has_body
-        self.http_1_0 = connection.parser.get_http_version() == "1.0"
         self.keep_alive = connection.keep_alive_wanted()
         self.waiting_for_100_continue = connection.expect_100_continue and self.has_body
         self.response_started = self.response_complete = False
@@ -163,22 +182,20 @@ class ServerStream(ABC):
         if not self.keep_alive:
             fields.append(b"connection: close")
         self.sent = len(body)
-        head = STATUS_LINE[status] + self._server_fields() + b"\r\n".join(fields) + b"\r\n\r\n"
-        self._write(head, body)
+        fields.append(b"\r\n")
+        given: Headers = self.connection.server_state.default_headers
+        if given is not _SERVER_FIELDS[0]:
+            _SERVER_FIELDS[:] = given, b"".join([b"%b: %b\r\n" % field for field in given])
+        self._write(STATUS_LINE[status] + _SERVER_FIELDS[1] + b"\r\n".join(fields), body)
         if complete:
             self.finish()
 
     def _frame_unknown_length(self, fields: list[bytes]) -> None:
-        if self.http_1_0:
+        if self.request.http_1_0:
             self.keep_alive = False
         else:
             self._chunked = True
             fields.append(b"transfer-encoding: chunked")
-
-    def _server_fields(self) -> bytes:
-        """uvicorn's: the date, made anew once a second."""
-        given: Headers = self.connection.server_state.default_headers
-        return b"".join([b"%b: %b\r\n" % field for field in given])
 
     def _write(self, head: bytes, body: bytes) -> None:
         transport = self.connection.transport
@@ -213,7 +230,7 @@ class ServerStream(ABC):
 
     def cut(self) -> None:
         """The answer cannot be completed: its connection ends, which tells the client."""
-        if self.http_1_0 and not self._chunked:
+        if self.request.http_1_0 and not self._chunked:
             self.connection.transport.abort()  # a plain end would pass for the end of the body
         else:
             self.connection.transport.close()

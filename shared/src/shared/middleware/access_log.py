@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from time import perf_counter, time
 
+import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.context import CURRENT, RequestContext
 from shared.gathering import GATHERING
-from shared.logging import get_logger, on_console, render_json, write_lines
+from shared.logging import get_logger, on_console, write_lines
 from shared.settings import ServiceSettings
 
 QUIET = frozenset({"/health", "/ready", "/metrics"})
@@ -52,10 +53,19 @@ class AccessLogMiddleware:
             )
 
 
-def log_request(method: str, path: str, status: int, seconds: float, client: str | None) -> None:
-    """The line of one request; `status` is 0 where no answer began."""
-    if path not in QUIET and GATHERED.add(method, path, status, seconds, client):
+def log_request(
+    method: str,
+    path: str,
+    status: int,
+    seconds: float,
+    client: str | None,
+    context: RequestContext | None = None,
+) -> None:
+    """The line of one request; `status` is 0 where no answer began. `context` defaults to the current one."""
+    context = context or CURRENT.get()
+    if path not in QUIET and GATHERED.add(context, method, path, status, seconds, client):
         return
+    token = CURRENT.set(context)
     write = log.debug if path in QUIET else log.info
     write(
         "request",
@@ -65,28 +75,39 @@ def log_request(method: str, path: str, status: int, seconds: float, client: str
         duration_ms=round(seconds * 1000, 3),
         client=client,
     )
+    CURRENT.reset(token)
 
 
 class GatheredLines:
     """Lines of requests, rendered and written together while a worker gathers and logs JSON.
 
-    structlog takes 20 µs and a system call for each line; this takes 2 µs.
+    structlog takes 20 µs and a system call for each line; this takes 3 µs.
     """
 
     def __init__(self) -> None:
-        self._service: str | None = None
-        self._lines: list[tuple[float, RequestContext | None, str, str, int, float, str | None]] = []
+        self._service: bytes = b""
+        self._lines: list[bytes] = []
+        self._second = 0
+        self._timestamp = b""
         GATHERING.register(self.flush)
 
     def configure(self, service: str | None) -> None:
         """The service's name if its lines can be gathered, None if structlog has to write each."""
-        self._service = service
+        self._service = b"" if service is None else orjson.dumps(service)
 
-    def add(self, method: str, path: str, status: int, seconds: float, client: str | None) -> bool:
+    def add(
+        self,
+        context: RequestContext | None,
+        method: str,
+        path: str,
+        status: int,
+        seconds: float,
+        client: str | None,
+    ) -> bool:
         """False if the line has to be written otherwise."""
-        if self._service is None or not GATHERING.started:
+        if not self._service or not GATHERING.started:
             return False
-        self._lines.append((time(), CURRENT.get(), method, path, status, seconds, client))
+        self._lines.append(self._render(context, method, path, status, seconds, client))
         if len(self._lines) >= MOST_LINES:
             self.flush()
         else:
@@ -96,11 +117,10 @@ class GatheredLines:
     def flush(self) -> None:
         if self._lines:
             lines, self._lines = self._lines, []
-            write_lines([self._render(*line) for line in lines])
+            write_lines(lines)
 
     def _render(
         self,
-        at: float,
         context: RequestContext | None,
         method: str,
         path: str,
@@ -108,22 +128,30 @@ class GatheredLines:
         seconds: float,
         client: str | None,
     ) -> bytes:
-        """As the processors of `shared.logging` do it; a test compares both."""
-        line = {
-            "method": method,
-            "path": path,
-            "status": status or "aborted",
-            "duration_ms": round(seconds * 1000, 3),
-            "client": client,
-            "event": "request",
-            "level": "info",
-            "timestamp": datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z"),
-            "service": self._service,
-        }
-        if context is not None:
-            line["request_id"] = context.request_id
-            line["trace_id"] = context.trace_id
-        return render_json(line)
+        """What the processors of `shared.logging` make of it; a test compares both.
+
+        Ids are letters, digits and dashes; whatever else a client can choose is escaped.
+        """
+        now = time()
+        if int(now) != self._second:
+            self._second = int(now)
+            self._timestamp = datetime.fromtimestamp(self._second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        line = b'{"method":%b,"path":%b,"status":%b,"duration_ms":%b,"client":%b,' % (
+            orjson.dumps(method),
+            orjson.dumps(path),
+            b"%d" % status if status else b'"aborted"',
+            orjson.dumps(round(seconds * 1000, 3)),
+            orjson.dumps(client),
+        )
+        line += b'"event":"request","level":"info","timestamp":"%b.%06dZ","service":%b' % (
+            self._timestamp,
+            (now - self._second) * 1_000_000,
+            self._service,
+        )
+        if context is None:
+            return line + b"}"
+        ids = context.request_id.encode(), context.trace_id.encode()
+        return line + b',"request_id":"%b","trace_id":"%b"}' % ids
 
 
 GATHERED = GatheredLines()
