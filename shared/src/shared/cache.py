@@ -25,6 +25,11 @@ def subscriber_client(settings: RedisSettings) -> Redis:
     return _client(settings, None, Retry(NoBackoff(), 0), decode=False)
 
 
+def stream_client(settings: RedisSettings) -> Redis:
+    """For events: fails fast like a request's client, and gives bytes, because an entry may be anything."""
+    return _client(settings, settings.redis_timeout, Retry(NoBackoff(), 1), decode=False)
+
+
 def _client(settings: RedisSettings, read_timeout: float | None, retry: Retry, *, decode: bool) -> Redis:
     pool = BlockingConnectionPool.from_url(
         settings.redis_url,

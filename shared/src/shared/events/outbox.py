@@ -1,0 +1,109 @@
+"""The outbox: facts that wait in Postgres until they were sent, and for some days after."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.context import CURRENT
+from shared.events.event import Event, Fact
+
+LOCK: Final = 7_266_123  # any number that only relays use: one at a time sends a database's events
+NAME: Final = "outbox"
+
+
+def outbox_table(metadata: MetaData) -> Table:
+    """`position` is where the event stands in the stream; none until it was sent."""
+    table = Table(
+        NAME,
+        metadata,
+        Column("sequence", BigInteger, Identity(), primary_key=True),
+        Column("id", Text, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("version", BigInteger, nullable=False),
+        Column("occurred_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+        Column("request_id", Text, nullable=False),
+        Column("data", JSONB, nullable=False),
+        Column("position", BigInteger),
+    )
+    Index("ix_outbox_unsent", table.c.sequence, postgresql_where=table.c.position.is_(None))
+    Index("ix_outbox_position", table.c.position)
+    Index("ix_outbox_occurred_at", table.c.occurred_at)
+    return table
+
+
+_outbox: Final = outbox_table(MetaData())
+_FIELDS: Final = [_outbox.c[name] for name in Event.model_fields]
+
+
+class OutboxRepository:
+    """Statements on one transaction's connection."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, fact: Fact) -> None:
+        """The last act of a transaction whose first locked the subject: then `sequence` is in order."""
+        context = CURRENT.get()
+        await self._connection.execute(
+            insert(_outbox).values(
+                id=str(uuid.uuid4()),
+                kind=fact.kind,
+                version=fact.version,
+                request_id=context.request_id if context else "",
+                data=fact.model_dump(mode="json"),
+            )
+        )
+
+    async def lock(self) -> bool:
+        """True for one relay at a time, until its transaction ends."""
+        return bool(await self._connection.scalar(select(func.pg_try_advisory_xact_lock(LOCK))))
+
+    async def unsent(self, limit: int) -> Sequence[Event]:
+        query = select(*_FIELDS).where(_outbox.c.position.is_(None)).order_by(_outbox.c.sequence).limit(limit)
+        return [Event(**row._mapping) for row in await self._connection.execute(query)]
+
+    async def backlog(self) -> tuple[int, float]:
+        """How many wait, and for how many seconds the oldest has."""
+        age = func.extract("epoch", func.clock_timestamp() - func.min(_outbox.c.occurred_at))
+        query = select(func.count(), func.coalesce(age, 0)).where(_outbox.c.position.is_(None))
+        number, seconds = (await self._connection.execute(query)).one()
+        return number, max(0.0, float(seconds))
+
+    async def last_position(self) -> int:
+        return await self._connection.scalar(select(func.max(_outbox.c.position))) or 0
+
+    async def mark_sent(self, positions: Mapping[int, int]) -> None:
+        """`positions` by sequence."""
+        statement = update(_outbox).where(_outbox.c.sequence == bindparam("of"))
+        parameters: list[dict[str, Any]] = [{"of": key, "position": at} for key, at in positions.items()]
+        await self._connection.execute(statement, parameters)
+
+    async def send_again(self, before: int) -> int:
+        """Everything kept that stood before `before` waits again. Returns how many those are."""
+        lost = update(_outbox).where(_outbox.c.position < before).values(position=None)
+        return (await self._connection.execute(lost)).rowcount
+
+    async def forget(self, age: timedelta) -> None:
+        """Deletes what was sent and is older than `age`."""
+        old = _outbox.c.occurred_at < func.clock_timestamp() - age
+        await self._connection.execute(delete(_outbox).where(old, _outbox.c.position.is_not(None)))

@@ -1,0 +1,170 @@
+"""Each event has its effect once; what cannot be handled is put aside and can be replayed."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from shared.events import Event
+from shared.events.dead_letters import DeadLetters
+from shared.exceptions import DatabaseUnavailable
+
+Eventually = Callable[..., Awaitable[Any]]
+
+
+@contextlib.asynccontextmanager
+async def running(*members: Any) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        for member in members:
+            tasks.create_task(member.run())
+        yield
+        for member in members:
+            member.stop()
+
+
+async def send(scene: Any, *rings: int) -> None:
+    for ring in rings:
+        await scene.tell(ring)
+    await scene.relay().send()
+
+
+async def test_events_from_before_the_first_start_are_handled(scene: Any, eventually: Eventually) -> None:
+    await send(scene, 1, 2)
+    async with running(scene.member()):
+        await eventually(scene.sold, {1: 1, 2: 1})
+
+
+async def test_an_event_that_comes_twice_has_one_effect(scene: Any, eventually: Eventually) -> None:
+    await send(scene, 1)
+    [(_, fields)] = await scene.bytes_redis.xrange(scene.stream)
+    await scene.bytes_redis.xadd(scene.stream, fields)
+    await send(scene, 2)
+    async with running(scene.member(), scene.member(name="2")):
+        await eventually(scene.sold, {1: 1, 2: 1})
+
+
+async def test_what_a_killed_consumer_had_read_is_taken_over(scene: Any, eventually: Eventually) -> None:
+    await send(scene, 1)
+    killed = scene.member(name="killed")
+    await killed._join()
+    await scene.bytes_redis.xreadgroup(scene.group, "killed", {scene.stream: ">"})
+    async with running(scene.member(name="other", abandoned=0)):
+        await eventually(scene.sold, {1: 1})
+
+
+async def test_a_restarted_consumer_finishes_what_it_had_read(scene: Any, eventually: Eventually) -> None:
+    await send(scene, 1)
+    await scene.member()._join()
+    await scene.bytes_redis.xreadgroup(scene.group, "1", {scene.stream: ">"})
+    async with running(scene.member()):
+        await eventually(scene.sold, {1: 1})
+
+
+async def test_an_event_that_always_fails_becomes_a_dead_letter_and_the_next_is_handled(
+    scene: Any, eventually: Eventually
+) -> None:
+    async def fails(event: Event) -> None:
+        if event.data["ring"] == 1:
+            raise ValueError("no such ring")
+        await scene.count_once(event)
+
+    await send(scene, 1, 2)
+    letters = DeadLetters(scene.bytes_redis, scene.group)
+    async with running(scene.member(fails)):
+        await eventually(scene.sold, {2: 1})
+    [letter] = await letters.all()
+    assert "no such ring" in letter.reason
+    assert letter.event is not None
+
+    assert await letters.replay(scene.count_once) == (1, [])
+    assert await scene.sold() == {1: 1, 2: 1}
+    assert await letters.all() == []
+
+
+async def test_a_replay_that_fails_keeps_the_letter(scene: Any, eventually: Eventually) -> None:
+    async def fails(_: Event) -> None:
+        raise ValueError
+
+    await send(scene, 1)
+    letters = DeadLetters(scene.bytes_redis, scene.group)
+    async with running(scene.member(fails)):
+        await eventually(lambda: count(letters), 1)
+    handled, left = await letters.replay(fails)
+    assert (handled, len(left)) == (0, 1)
+    assert await count(letters) == 1
+
+
+async def count(letters: DeadLetters) -> int:
+    return len(await letters.all())
+
+
+@pytest.mark.parametrize(
+    "fields", [{"other": "x"}, {"event": b"\xff\xfe"}, {"event": "{}"}, {"event": "[" * 5000}]
+)
+async def test_nonsense_in_the_stream_stops_nothing(
+    scene: Any, eventually: Eventually, fields: dict[str, Any]
+) -> None:
+    await scene.bytes_redis.xadd(scene.stream, fields)
+    await send(scene, 1)
+    async with running(scene.member()):
+        await eventually(scene.sold, {1: 1})
+    [letter] = await DeadLetters(scene.bytes_redis, scene.group).all()
+    assert letter.event is None
+
+
+async def test_events_of_unknown_kinds_are_passed_over(scene: Any, eventually: Eventually) -> None:
+    await send(scene, 1)
+    consumer = scene.member()
+    consumer._handlers = {}
+    async with running(consumer):
+        await eventually(lambda: pending(scene), 0)
+    assert await scene.sold() == {}
+
+
+async def pending(scene: Any) -> int | None:
+    groups = await scene.redis.xinfo_groups(scene.stream)
+    return groups[0]["pending"] + groups[0]["lag"] if groups else None
+
+
+async def test_while_postgres_is_away_nothing_is_given_up(scene: Any, eventually: Eventually) -> None:
+    asked = 0
+
+    async def away(event: Event) -> None:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise DatabaseUnavailable
+        await scene.count_once(event)
+
+    await send(scene, 1)
+    async with running(scene.member(away)):
+        await eventually(scene.sold, {1: 1})
+    assert await DeadLetters(scene.bytes_redis, scene.group).all() == []
+
+
+async def test_a_stream_that_is_lost_while_consumers_read_it_loses_nothing(
+    scene: Any, eventually: Eventually
+) -> None:
+    await send(scene, 1)
+    async with running(scene.member()):
+        await eventually(scene.sold, {1: 1})
+        await scene.redis.delete(scene.stream)
+        await send(scene, 2)
+        await eventually(scene.sold, {1: 1, 2: 1})
+
+
+async def test_an_event_that_kills_its_consumer_becomes_a_dead_letter(
+    scene: Any, eventually: Eventually
+) -> None:
+    await send(scene, 1)
+    await scene.member(name="killed")._join()
+    await scene.bytes_redis.xreadgroup(scene.group, "killed", {scene.stream: ">"})
+    [entry] = await scene.bytes_redis.xpending_range(scene.stream, scene.group, "-", "+", 1)
+    await scene.bytes_redis.xclaim(
+        scene.stream, scene.group, "killed", 0, [entry["message_id"]], retrycount=50
+    )
+    async with running(scene.member(name="other", abandoned=0)):
+        await eventually(lambda: count(DeadLetters(scene.bytes_redis, scene.group)), 1)
+    assert await scene.sold() == {}
