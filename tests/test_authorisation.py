@@ -22,8 +22,8 @@ import users.main
 import users.routes
 from gateway.route_table import load_routes
 from gateway.settings import DEFAULT_ROUTES
-from shared.cache import request_client
 from shared.database import Database
+from shared.redis import request_client
 from shared.testing import served
 from users.domain import TokenPair
 from users.factory import Factory

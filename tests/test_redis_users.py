@@ -13,10 +13,10 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from shared.cache import request_client, subscriber_client
 from shared.embedded import EmbeddedValkey
-from shared.identity import Revocations
 from shared.identity.ended_sessions import CHANNEL, ENDED, publish_end, restore
+from shared.identity.revocations import Revocations
+from shared.redis import request_client, subscriber_client
 from shared.secrets import make_secrets
 from shared.settings import RedisSettings
 from stack.folder import PLAN, redis_users

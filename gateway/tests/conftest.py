@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from gateway.main import create_app
 from gateway.settings import GatewaySettings
 from gateway.wire.server import ClientConnection
-from shared.cache import request_client
+from shared.redis import request_client
 from shared.settings import RedisSettings
 from shared.testing import LiveApp, TestIdentity, served
 

@@ -254,10 +254,10 @@ async def test_422_stays_short_however_much_is_wrong(live: LiveApp) -> None:
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (redis.exceptions.ConnectionError("hush"), 503, "cache_unavailable"),
-        (redis.exceptions.TimeoutError("hush"), 503, "cache_unavailable"),
-        (redis.exceptions.BusyLoadingError("hush"), 503, "cache_unavailable"),
-        (redis.exceptions.OutOfMemoryError("hush"), 503, "cache_unavailable"),
+        (redis.exceptions.ConnectionError("hush"), 503, "redis_unavailable"),
+        (redis.exceptions.TimeoutError("hush"), 503, "redis_unavailable"),
+        (redis.exceptions.BusyLoadingError("hush"), 503, "redis_unavailable"),
+        (redis.exceptions.OutOfMemoryError("hush"), 503, "redis_unavailable"),
         (redis.exceptions.ResponseError("WRONGTYPE hush"), 500, "internal_error"),
         (redis.exceptions.DataError("hush"), 500, "internal_error"),
         (TimeoutError("hush"), 500, "internal_error"),

@@ -19,7 +19,7 @@ from gateway.trusted_proxies import TrustedProxies
 from gateway.upstreams import Upstream
 from shared.health import Check
 from shared.http import service_client
-from shared.identity import remote_identity
+from shared.identity.remote import remote_identity
 
 CONTROL_TIMEOUT = 2.0  # seconds, for readiness and documentation: never on the way of a request
 

@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from ml_predict.settings import MlPredictSettings
 from ml_training.data import Split
-from shared.cache import request_client
 from shared.identity.revocations import publish_end
+from shared.redis import request_client
 from shared.testing import LiveApp, TestIdentity
 
 Diamond = dict[str, Any]

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
 from sqlalchemy import Table, select, text, update
 
-from shared.cache import request_client
 from shared.database import Database
+from shared.redis import request_client
 from shared.testing import served
 from users.administration import AdminService
 from users.factory import Factory

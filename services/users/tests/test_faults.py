@@ -129,7 +129,7 @@ async def _fails_without_redis(person, key):
         ("DELETE", "/users/me", {}),
     ):
         answer = await person.ask(method, path, **options)
-        assert (answer.status_code, answer.json()["code"]) == (503, "cache_unavailable"), path
+        assert (answer.status_code, answer.json()["code"]) == (503, "redis_unavailable"), path
         assert answer.headers["Retry-After"] == "1"
     assert (await person.sign_in()).status_code == 200, "the password is still the old one"
     assert (await person.exchange(key["key"])).status_code == 200

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.cache import request_client, subscriber_client
 from shared.embedded import EmbeddedValkey
-from shared.identity import Revocations
 from shared.identity.ended_sessions import ENDED, is_complete
 from shared.identity.exceptions import RevocationsUnknown
+from shared.identity.revocations import Revocations
+from shared.redis import request_client, subscriber_client
 from shared.testing import served
 from users import restorer
 from users.main import create_app

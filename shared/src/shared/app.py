@@ -14,8 +14,8 @@ from shared.middleware.access_log import GATHERED, AccessLogMiddleware, gathers
 from shared.middleware.body_limit import BodyLimitMiddleware
 from shared.middleware.errors import ErrorsMiddleware
 from shared.middleware.head import HeadMiddleware
-from shared.middleware.refusal import RefusalMiddleware
 from shared.middleware.request_context import RequestContextMiddleware
+from shared.middleware.start_failure import StartFailureMiddleware
 from shared.openapi import DocumentedApp
 from shared.problems import Problem, install_problem_handlers
 from shared.settings import ServiceSettings
@@ -62,7 +62,7 @@ def build_app(
             Middleware(AccessLogMiddleware),
             *outer,
             Middleware(ErrorsMiddleware),
-            Middleware(RefusalMiddleware),
+            Middleware(StartFailureMiddleware),
             *inner,
             *body_limit,
             Middleware(HeadMiddleware),

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any
 
 import asyncpg
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -19,8 +19,12 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from shared.exceptions import DatabaseUnavailable
+from shared.exceptions import Conflict, DatabaseUnavailable
+from shared.logging import get_logger
+from shared.problems import handles, problem_response
 from shared.settings import DatabaseSettings
+
+log = get_logger()
 
 
 def database_url(settings: DatabaseSettings) -> URL:
@@ -141,6 +145,14 @@ def _translate(context: ExceptionContext) -> BaseException | None:
         context.is_disconnect = True  # after a timeout too: who knows what the connection still waits for
         context.invalidate_pool_on_disconnect = False
     return DatabaseUnavailable() if unavailable else None
+
+
+@handles(IntegrityError, asyncpg.IntegrityConstraintViolationError)
+async def integrity_error(request: Request, error: IntegrityError | asyncpg.PostgresError) -> Response:
+    """The caller is not told which constraint failed, nor what Postgres says of it: that quotes the row."""
+    cause = getattr(error.orig, "driver_exception", None) if isinstance(error, IntegrityError) else error
+    log.info("constraint_violated", constraint=getattr(cause, "constraint_name", None))
+    return problem_response(Conflict("The change conflicts with what is stored."), request.url.path)
 
 
 _LISTENERS: dict[str, Callable[..., Any]] = {

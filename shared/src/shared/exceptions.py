@@ -5,6 +5,10 @@ from typing import Any, ClassVar, TypeVar
 Found = TypeVar("Found")
 
 
+class CannotStart(Exception):
+    """Raised in a lifespan for a mistake of the operator; the message is one line."""
+
+
 class ServiceError(Exception):
     """Root of the tree. A service derives its own and says what the case adds:
 
@@ -87,8 +91,8 @@ class DatabaseUnavailable(Unavailable):
     code, title = "database_unavailable", "Database unavailable"
 
 
-class CacheUnavailable(Unavailable):
-    code, title = "cache_unavailable", "Cache unavailable"
+class RedisUnavailable(Unavailable):
+    code, title = "redis_unavailable", "Redis unavailable"
 
 
 class GatewayTimeout(ServiceError):

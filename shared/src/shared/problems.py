@@ -5,20 +5,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import asyncpg
 import orjson
-import redis.exceptions
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from redis.exceptions import RedisError
-from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
 from shared.context import CURRENT
-from shared.exceptions import CacheUnavailable, Conflict, ServiceError
+from shared.exceptions import ServiceError
 from shared.logging import get_logger
 
 MOST_ERRORS = 50  # of one body: an answer must not outgrow the request by far
@@ -81,7 +77,7 @@ def _problem(
     return Response(content, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-async def _service_error(request: Request, error: ServiceError) -> Response:
+async def service_error(request: Request, error: ServiceError) -> Response:
     return problem_of(error, request.url.path)
 
 
@@ -128,30 +124,6 @@ async def _validation_error(request: Request, error: RequestValidationError) -> 
     return _problem(422, "validation_error", "Validation error", detail, request.url.path, {"errors": listed})
 
 
-async def _integrity_error(request: Request, error: IntegrityError | asyncpg.PostgresError) -> Response:
-    """The caller is not told which constraint failed, nor what Postgres says of it: that quotes the row."""
-    cause = getattr(error.orig, "driver_exception", None) if isinstance(error, IntegrityError) else error
-    log.info("constraint_violated", constraint=getattr(cause, "constraint_name", None))
-    return problem_response(Conflict("The change conflicts with what is stored."), request.url.path)
-
-
-async def _redis_error(request: Request, error: RedisError) -> Response:
-    """Gone, starting or full is 503; a command that Redis refuses is our mistake."""
-    if not isinstance(error, _REDIS_UNAVAILABLE):
-        return unexpected(request.url.path, error)
-    unavailable = CacheUnavailable()
-    unavailable.__cause__ = error
-    return await _service_error(request, unavailable)
-
-
-_REDIS_UNAVAILABLE = (
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.OutOfMemoryError,
-)
-
-
 def unexpected(instance: str, error: Exception) -> Response:
     """500 with the request id and nothing else; the stack goes to the log."""
     log.error("unexpected_error", path=instance, exc_info=error)
@@ -160,13 +132,20 @@ def unexpected(instance: str, error: Exception) -> Response:
 
 Handler = Callable[[Request, Any], Awaitable[Response]]
 _HANDLERS: dict[type[Exception], Handler] = {
-    ServiceError: _service_error,
+    ServiceError: service_error,
     HTTPException: _http_exception,
     RequestValidationError: _validation_error,
-    IntegrityError: _integrity_error,
-    asyncpg.IntegrityConstraintViolationError: _integrity_error,
-    RedisError: _redis_error,
 }
+
+
+def handles(*raised: type[Exception]) -> Callable[[Handler], Handler]:
+    """Registers a handler for errors of a library that only some services have installed."""
+
+    def register(handler: Handler) -> Handler:
+        _HANDLERS.update(dict.fromkeys(raised, handler))
+        return handler
+
+    return register
 
 
 async def respond(request: Request, error: Exception) -> Response:

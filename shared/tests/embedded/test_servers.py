@@ -14,10 +14,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shared.cache import request_client
 from shared.embedded import EmbeddedPostgres, EmbeddedValkey
 from shared.embedded import postgres as postgres_module
 from shared.embedded.child import ChildServer
+from shared.redis import request_client
 from shared.settings import RedisSettings
 
 

@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from shared.cache import request_client, stream_client
 from shared.database import Database, database_url
 from shared.events import (
     Consumer,
@@ -23,6 +22,7 @@ from shared.events import (
     handled_table,
     outbox_table,
 )
+from shared.redis import request_client, stream_client
 from shared.settings import DatabaseSettings, RedisSettings
 
 GROUP = "shop"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from shared.cache import request_client
 from shared.health import NotReady, readiness
 from shared.identity.ended_sessions import publish_end
 from shared.identity.exceptions import KeysUnavailable
 from shared.identity.remote import remote_identity
+from shared.redis import request_client
 from shared.settings import RedisSettings, RemoteIdentitySettings
 from shared.testing import TestIdentity
 

@@ -14,13 +14,13 @@ import pytest
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from shared.cache import request_client, subscriber_client
 from shared.embedded import EmbeddedValkey
 from shared.health import CheckFailed
-from shared.identity import Revocations
 from shared.identity import revocations as module
 from shared.identity.ended_sessions import CHANNEL, ENDED, publish_end, read, restore
 from shared.identity.exceptions import RevocationsUnknown
+from shared.identity.revocations import Revocations
+from shared.redis import request_client, subscriber_client
 from shared.settings import RedisSettings
 
 Eventually = Callable[..., Any]

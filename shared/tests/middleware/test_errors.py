@@ -51,7 +51,7 @@ class Raises:
     ("error", "status", "code"),
     [
         (Unavailable("Later."), 503, "unavailable"),
-        (redis.exceptions.ConnectionError("hush"), 503, "cache_unavailable"),
+        (redis.exceptions.ConnectionError("hush"), 503, "redis_unavailable"),
         (LookupError("hush"), 500, "internal_error"),
     ],
 )

@@ -6,8 +6,9 @@ from gateway.api_keys import ApiKeys
 from gateway.exceptions import CredentialsAmbiguous
 from gateway.exchange import Exchange
 from gateway.route_table import Route
-from shared.identity import Caller, Revocations, TokenVerifier
+from shared.identity import Caller, TokenVerifier
 from shared.identity.exceptions import AdminOnly, TokenInvalid, TokenMissing
+from shared.identity.revocations import Revocations
 
 BEARER = b"bearer "
 

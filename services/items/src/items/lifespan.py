@@ -11,7 +11,9 @@ from items.settings import ItemsSettings
 from shared.database import Database
 from shared.health import Check
 from shared.http import service_client
-from shared.identity import Revocations, TokenVerifier, remote_identity
+from shared.identity import TokenVerifier
+from shared.identity.remote import remote_identity
+from shared.identity.revocations import Revocations
 
 
 class Resources(TypedDict):

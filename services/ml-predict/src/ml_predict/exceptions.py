@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from shared.exceptions import BadRequest, NotFound, ServiceError, Unavailable, Unprocessable
-from shared.middleware.refusal import CannotStart
+from shared.exceptions import BadRequest, CannotStart, NotFound, ServiceError, Unavailable, Unprocessable
 
 MOST_ERRORS = 50  # of one body: an answer must not outgrow the request by far
 IN_DETAIL = 3

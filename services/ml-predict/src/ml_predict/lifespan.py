@@ -9,7 +9,9 @@ from ml_predict.factory import prediction_service
 from ml_predict.service import PredictionService
 from ml_predict.settings import MlPredictSettings
 from shared.health import Check
-from shared.identity import Revocations, TokenVerifier, remote_identity
+from shared.identity import TokenVerifier
+from shared.identity.remote import remote_identity
+from shared.identity.revocations import Revocations
 
 
 class Resources(TypedDict):

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from shared.cache import request_client
 from shared.database import Database
 from shared.exceptions import ServiceError
+from shared.redis import request_client
 from users.factory import Factory
 from users.settings import UsersSettings
 

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypedDict
 
-from shared.cache import request_client, subscriber_client
 from shared.database import Database
 from shared.health import Check
-from shared.identity import Revocations, TokenVerifier
+from shared.identity import TokenVerifier
+from shared.identity.revocations import Revocations
+from shared.redis import request_client, subscriber_client
 from users.administration import AdminService
 from users.api_keys import ApiKeyService
 from users.audit import AuditService

@@ -1,10 +1,11 @@
-"""Who is calling: every service verifies access tokens (RFC 9068) itself."""
+"""Who is calling: every service verifies access tokens (RFC 9068) itself.
+
+`identity.remote` and `identity.revocations` need the extra `redis`, so they are imported by their own names.
+"""
 
 from shared.identity.caller import Caller
 from shared.identity.dependencies import ActiveCaller, AdminCaller, CurrentCaller
 from shared.identity.keys import RemoteKeys, StaticKeys
-from shared.identity.remote import RemoteIdentity, remote_identity
-from shared.identity.revocations import Revocations
 from shared.identity.tokens import TokenVerifier
 
 __all__ = [
@@ -12,10 +13,7 @@ __all__ = [
     "AdminCaller",
     "Caller",
     "CurrentCaller",
-    "RemoteIdentity",
     "RemoteKeys",
-    "Revocations",
     "StaticKeys",
     "TokenVerifier",
-    "remote_identity",
 ]

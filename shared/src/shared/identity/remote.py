@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from shared.cache import subscriber_client
 from shared.health import Check
 from shared.http import service_client
 from shared.identity.keys import RemoteKeys
 from shared.identity.revocations import Revocations
 from shared.identity.tokens import TokenVerifier
+from shared.redis import subscriber_client
 from shared.settings import RemoteIdentitySettings
 
 KEYS_TIMEOUT = 2.0  # seconds

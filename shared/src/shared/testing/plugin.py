@@ -91,8 +91,8 @@ def complete_list() -> "Callable[[EmbeddedValkey], None]":
     """`complete_list(valkey)` does what `users` does at each start: services wait for it."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see the module
 
-    from shared.cache import request_client  # noqa: PLC0415 - see the module
     from shared.identity.ended_sessions import restore  # noqa: PLC0415 - see the module
+    from shared.redis import request_client  # noqa: PLC0415 - see the module
     from shared.settings import RedisSettings  # noqa: PLC0415 - see the module
 
     def write(server: "EmbeddedValkey") -> None:

@@ -6,7 +6,9 @@ from typing import TypedDict
 
 from shared.database import Database
 from shared.health import Check
-from shared.identity import Revocations, TokenVerifier, remote_identity
+from shared.identity import TokenVerifier
+from shared.identity.remote import remote_identity
+from shared.identity.revocations import Revocations
 from widgets.factory import Factory
 from widgets.service import WidgetService
 from widgets.settings import WidgetsSettings

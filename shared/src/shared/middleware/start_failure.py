@@ -4,12 +4,10 @@ import sys
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-
-class CannotStart(Exception):
-    """Raised in a lifespan for a mistake of the operator; the message is one line."""
+from shared.exceptions import CannotStart
 
 
-class RefusalMiddleware:
+class StartFailureMiddleware:
     """Shows `CannotStart` as its message. Other errors are bugs and keep their traceback."""
 
     def __init__(self, app: ASGIApp) -> None:

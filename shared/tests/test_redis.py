@@ -13,8 +13,8 @@ import pytest
 import redis.exceptions
 from fastapi import APIRouter, Request
 
-from shared.cache import POOL_SIZE, request_client, subscriber_client
 from shared.embedded import EmbeddedValkey
+from shared.redis import POOL_SIZE, request_client, subscriber_client
 from shared.settings import RedisSettings
 from shared.testing import served
 
@@ -70,7 +70,7 @@ async def test_a_gone_redis_is_503_and_comes_back(
         own_valkey.process.kill()
         own_valkey.process.wait()
         gone = await live.client.get("/count")
-        assert (gone.status_code, gone.json()["code"]) == (503, "cache_unavailable")
+        assert (gone.status_code, gone.json()["code"]) == (503, "redis_unavailable")
         assert gone.headers["retry-after"]
         await asyncio.to_thread(own_valkey.start)
 
@@ -93,7 +93,7 @@ async def test_a_frozen_redis_is_503_for_requests_and_patience_for_streams(
         try:
             waiting = asyncio.create_task(stream.ping())
             frozen = await live.client.get("/count")
-            assert (frozen.status_code, frozen.json()["code"]) == (503, "cache_unavailable")
+            assert (frozen.status_code, frozen.json()["code"]) == (503, "redis_unavailable")
             assert not waiting.done()
         finally:
             own_valkey.process.send_signal(signal.SIGCONT)

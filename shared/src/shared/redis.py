@@ -1,9 +1,16 @@
-"""Redis clients: one for requests, which fails fast, and one for streams, which waits."""
+"""Redis clients: one for requests, which fails fast, and one for streams, which waits.
 
+Needs the extra `redis`.
+"""
+
+import redis.exceptions
+from fastapi import Request, Response
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from shared.exceptions import RedisUnavailable
+from shared.problems import handles, service_error, unexpected
 from shared.settings import RedisSettings
 
 POOL_SIZE = 32
@@ -44,3 +51,21 @@ def _client(settings: RedisSettings, read_timeout: float | None, retry: Retry, *
         **({} if settings.redis_url.startswith("unix:") else {"socket_keepalive": True}),
     )
     return Redis.from_pool(pool)
+
+
+@handles(redis.exceptions.RedisError)
+async def redis_error(request: Request, error: redis.exceptions.RedisError) -> Response:
+    """Gone, starting or full is 503. A command that Redis refuses is a bug."""
+    if not isinstance(error, _UNAVAILABLE):
+        return unexpected(request.url.path, error)
+    unavailable = RedisUnavailable()
+    unavailable.__cause__ = error
+    return await service_error(request, unavailable)
+
+
+_UNAVAILABLE = (
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.app import build_app
-from shared.middleware.refusal import CannotStart
+from shared.exceptions import CannotStart
 from shared.testing import served
 
 
