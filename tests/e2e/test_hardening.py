@@ -113,7 +113,9 @@ def test_only_the_gateway_stands_in_a_network_with_a_way_out(system: System) -> 
         assert shown.stdout.strip() == "true"
 
 
-@pytest.mark.parametrize(("service", "port"), list(zip(SERVICES, (9000, 9001, 9002, 9003), strict=True)))
+@pytest.mark.parametrize(
+    ("service", "port"), [(name, service.metrics_port) for name, service in services().items()]
+)
 def test_metrics_are_inside_only(healthy: System, service: str, port: int) -> None:
     ask = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/metrics').read().decode())"
     assert "http_requests_total" in healthy.run(service, "python", "-c", ask)

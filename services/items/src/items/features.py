@@ -21,12 +21,18 @@ class DiamondFeatures(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
-    carat: Annotated[float, Field(gt=0, le=MAX_CARAT, description="Weight in carats (0.2 g)")]
+    carat: Annotated[
+        float, Field(gt=0, le=MAX_CARAT, description="Weight in carats (0.2 g)", examples=[0.71])
+    ]
     cut: Annotated[Cut, Field(description="Quality of the cut")]
     color: Annotated[Color, Field(description="Colour grade; D is colourless")]
     clarity: Annotated[Clarity, Field(description="Clarity grade; IF is flawless inside")]
-    depth: Annotated[float, Field(ge=30, le=90, description="Height as % of the mean diameter")]
-    table: Annotated[float, Field(ge=30, le=100, description="Width of the top facet as % of the diameter")]
-    x: Annotated[float, Field(gt=0, le=30, description="Length in mm")]
-    y: Annotated[float, Field(gt=0, le=30, description="Width in mm")]
-    z: Annotated[float, Field(gt=0, le=20, description="Height in mm")]
+    depth: Annotated[
+        float, Field(ge=30, le=90, description="Height as % of the mean diameter", examples=[61.8])
+    ]
+    table: Annotated[
+        float, Field(ge=30, le=100, description="Width of the top facet as % of the diameter", examples=[57])
+    ]
+    x: Annotated[float, Field(gt=0, le=30, description="Length in mm", examples=[5.74])]
+    y: Annotated[float, Field(gt=0, le=30, description="Width in mm", examples=[5.77])]
+    z: Annotated[float, Field(gt=0, le=20, description="Height in mm", examples=[3.56])]

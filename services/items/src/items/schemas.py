@@ -12,8 +12,8 @@ from items.money import Currency, Price, PriceBound
 from shared.fields import LARGEST_ID, NOT_BLANK, Text, at_most
 from shared.schemas import WireChange, WireIn, WireOut
 
-Name = Annotated[Text, Field(max_length=200), NOT_BLANK, at_most(200)]
-Description = Annotated[Text, Field(max_length=5000), at_most(5000)]
+Name = Annotated[Text, Field(max_length=200, examples=["Round diamond, 0.71 ct"]), NOT_BLANK, at_most(200)]
+Description = Annotated[Text, Field(max_length=5000, examples=["With a certificate."]), at_most(5000)]
 CaratBound = Annotated[float, Field(ge=0, le=MAX_CARAT, allow_inf_nan=False)]
 
 

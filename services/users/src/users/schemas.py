@@ -36,7 +36,7 @@ class AccountChange(WireChange):
     name: Name | MISSING = MISSING
     password: Password | MISSING = MISSING
     current_password: GivenSecret | MISSING = Field(
-        default=MISSING, description="Needed to change the password."
+        default=MISSING, description="Needed to change the password.", examples=["correct horse battery"]
     )
 
     @model_validator(mode="after")
@@ -58,7 +58,7 @@ class EmailChange(WireIn):
     """Takes effect when the new email is confirmed."""
 
     email: Email
-    current_password: GivenSecret
+    current_password: GivenSecret = Field(examples=["correct horse battery"])
 
 
 class EmailRequest(WireIn):
@@ -66,7 +66,7 @@ class EmailRequest(WireIn):
 
 
 class Confirmation(WireIn):
-    token: GivenSecret = Field(description="From the mail; good once.")
+    token: GivenSecret = Field(description="From the mail; good once.", examples=["dGhlIHRva2Vu"])
 
 
 class PasswordReset(Confirmation):
@@ -99,12 +99,12 @@ class PasswordGrant(BaseModel):
     """RFC 6749, section 4.3.2; other fields are ignored."""
 
     grant_type: Literal["password"] | None = None
-    username: str = Field(description="The email.")
-    password: str = Field(json_schema_extra={"format": "password"})
+    username: str = Field(description="The email.", examples=["ada@example.com"])
+    password: str = Field(examples=["correct horse battery"], json_schema_extra={"format": "password"})
 
 
 class Refresh(WireIn):
-    refresh_token: GivenSecret
+    refresh_token: GivenSecret = Field(examples=["dGhlIHJlZnJlc2ggdG9rZW4"])
 
 
 class SessionOut(WireOut):
@@ -126,7 +126,9 @@ class ApiKeyRequest(WireIn):
         default=[READ_SCOPE, WRITE_SCOPE],
         description="`read` allows GET and HEAD, `write` all other methods.",
     )
-    expires_in_days: int | None = Field(default=None, ge=1, le=3650, description="Unset: it never expires.")
+    expires_in_days: int | None = Field(
+        default=None, ge=1, le=3650, description="Unset: it never expires.", examples=[90]
+    )
 
 
 class ApiKeyOut(WireOut):
