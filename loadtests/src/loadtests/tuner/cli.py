@@ -16,6 +16,7 @@ from loadtests.tuner.checking import check
 from loadtests.tuner.config import ConfigError, duration, load, size, split
 from loadtests.tuner.journal import Absent, JournalMismatch, Unfinished
 from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.measuring.compose import ComposeTarget
 from loadtests.tuner.measuring.embedded import POOLS, SERVICES, EmbeddedTarget
 from loadtests.tuner.model import Limits, RollOutFailed, Slo
 from loadtests.tuner.outcome import Verdict
@@ -103,7 +104,8 @@ def _facet(options: argparse.Namespace) -> int:
         max_workers=options.max_workers,
     )
     services = options.service or SERVICES
-    target = EmbeddedTarget(services, Slo(duration(options.slo)), limits, cpus)
+    kind = ComposeTarget if options.compose else EmbeddedTarget
+    target = kind(services, Slo(duration(options.slo)), limits, cpus)
     return _decide(ChainSession if len(services) > 1 else Session, target, options)
 
 
@@ -144,7 +146,8 @@ def _summaries(given: Sequence[Path]) -> Sequence[Path]:
 def _folder(options: argparse.Namespace) -> Path:
     given: Path | None = options.results
     if given is None and not hasattr(options, "file"):
-        return Path("reports/tuning") / "-".join(options.service or SERVICES)
+        where = ["compose"] if options.compose else []
+        return Path("reports/tuning") / "-".join([*where, *(options.service or SERVICES)])
     return given or options.file.with_suffix(".tuning")
 
 
@@ -176,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     facet.add_argument(
         "--service", action="append", choices=SERVICES, help="by default all of these together"
     )
+    facet.add_argument("--compose", action="store_true", help="the Compose system instead")
     facet.add_argument("--slo", default="250ms", help="p99")
     facet.add_argument("--cpus", type=int, help="of the stack; the rest is the generator's")
     facet.add_argument("--memory", help="of all services together, such as 1GiB")

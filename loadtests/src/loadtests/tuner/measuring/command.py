@@ -86,6 +86,12 @@ class CommandTarget:
         self._reset()
         self._port, self._counts = free_port(), dict(configuration.workers)
         self._log.truncate(0)
+        self._start(configuration)
+        self._wait()
+        self._prepare_load()
+        self._warm_up()
+
+    def _start(self, configuration: Configuration) -> None:
         with _uninterrupted():
             self._process = subprocess.Popen(  # noqa: S603 - the user's own command
                 self._arguments(configuration),
@@ -97,9 +103,6 @@ class CommandTarget:
                 start_new_session=True,
                 preexec_fn=self._prepare,  # noqa: PLW1509 - no threads here
             )
-        self._wait()
-        self._prepare_load()
-        self._warm_up()
 
     def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
         load = self._load(rate, seconds, seed)
@@ -200,11 +203,14 @@ class CommandTarget:
     def _wait(self) -> None:
         deadline = time.monotonic() + _START
         while not self._answers():
-            if self._process is None or self._process.poll() is not None:
+            if self._ended():
                 raise RollOutFailed(f"it ended: {self._last_words()}")
             if time.monotonic() > deadline:
                 raise RollOutFailed(f"{self.app.ready} was not answered with 200 within {_START:g} s")
             time.sleep(0.05)
+
+    def _ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
     def _answers(self) -> bool:
         line = f"GET {self.app.ready} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"

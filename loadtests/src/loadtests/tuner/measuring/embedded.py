@@ -16,6 +16,21 @@ SERVICES = ("gateway", "users", "items", "ml-predict")
 POOLS = {"users": 5, "items": 5}  # database connections of a worker
 
 
+def facet(services: Sequence[str], command: str, where: str, slo: Slo, limits: Limits, cpus: Cpus) -> App:
+    """Facet under the journey mix. `command` is for the record."""
+    return App(
+        name=f"Facet's {' and '.join(services)}{where}",
+        command=command,
+        requests=JOURNEYS,
+        slo=slo,
+        limits=limits,
+        ready=f"/items/{SAMPLE}",
+        cwd=ROOT,
+        target_cpus=cpus.target,
+        load_cpus=cpus.load,
+    )
+
+
 class EmbeddedTarget(CommandTarget):
     """`services` are tuned; the others run one worker each. Every start begins with empty databases."""
 
@@ -23,19 +38,7 @@ class EmbeddedTarget(CommandTarget):
         self._folder = Path(tempfile.mkdtemp(prefix="facet-tune-"))
         self._folder.chmod(0o755)  # Postgres is another user when root runs this
         self.services = tuple(services)
-        super().__init__(
-            App(
-                name=f"Facet's {' and '.join(services)}",
-                command=".venv/bin/python -m stack",
-                requests=JOURNEYS,
-                slo=slo,
-                limits=limits,
-                ready=f"/items/{SAMPLE}",
-                cwd=ROOT,
-                target_cpus=cpus.target,
-                load_cpus=cpus.load,
-            )
-        )
+        super().__init__(facet(services, ".venv/bin/python -m stack", "", slo, limits, cpus))
 
     def close(self) -> None:
         super().close()

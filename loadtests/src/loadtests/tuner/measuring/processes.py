@@ -4,8 +4,8 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import psutil
 
@@ -22,6 +22,23 @@ class Use:
     largest: int = 0
     workers: Mapping[int, float] = field(default_factory=dict)
     modules: Mapping[int, str] = field(default_factory=dict)
+
+    def named(self, module: str) -> "Use":
+        """All its workers taken for those of this module."""
+        return replace(self, modules=dict.fromkeys(self.workers, module))
+
+
+def together(several: Iterable[Use]) -> Use:
+    """Of applications that consist of several process trees."""
+    trees = list(several)
+    return Use(
+        sum(tree.cpu for tree in trees),
+        sum(tree.database for tree in trees),
+        sum(tree.pss for tree in trees),
+        max((tree.largest for tree in trees), default=0),
+        {pid: used for tree in trees for pid, used in tree.workers.items()},
+        {pid: module for tree in trees for pid, module in tree.modules.items()},
+    )
 
 
 def use(root: int) -> Use:

@@ -1,0 +1,108 @@
+"""Facet's Compose system as a target: a project of its own, its containers on the CPUs of the target."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from loadtests.bench.environment import ROOT
+from loadtests.tuner.config import Cpus
+from loadtests.tuner.measuring.command import CommandTarget
+from loadtests.tuner.measuring.embedded import SERVICES, facet
+from loadtests.tuner.measuring.journeys import people
+from loadtests.tuner.measuring.processes import Use, together, use
+from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
+
+_STATES = ("postgres", "redis")
+_UP = 180.0  # seconds
+_FORMAT = '{{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}}'
+
+
+class ComposeTarget(CommandTarget):
+    """Images are built once. Every start begins with new volumes."""
+
+    def __init__(self, services: Sequence[str], slo: Slo, limits: Limits, cpus: Cpus) -> None:
+        self.services = tuple(services)
+        self._folder = Path(tempfile.mkdtemp(prefix="facet-tune-"))
+        self._project = self._folder.name.replace("_", "-").lower()
+        self._containers: Mapping[int, str] = {}
+        self._built = self._up = False
+        super().__init__(facet(services, "docker compose up", " in Compose", slo, limits, cpus))
+
+    def close(self) -> None:
+        super().close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self, configuration: Configuration) -> None:
+        if not self._built:
+            self._compose("build", "--quiet")
+            self._built = True
+        wanted = override(dict(configuration.workers), self.app.target_cpus)
+        self._override.write_text(json.dumps(wanted))
+        self._up = True
+        self._compose("up", "--detach", "--wait")
+        listed = self._compose("ps", "--quiet").split()
+        shown = self._docker("inspect", "--format", _FORMAT, *listed)
+        self._containers = {int(pid): name for pid, name in map(str.split, shown.splitlines())}
+
+    def _prepare_load(self) -> None:
+        self.values = dict(people(self._port))
+
+    def _ended(self) -> bool:
+        return False
+
+    def _use(self) -> Use:
+        """Of all containers. A worker's module is taken to be its container's service."""
+        seen = []
+        for pid, name in self._containers.items():
+            used = use(pid)
+            module = name if name in SERVICES else ""
+            seen.append(used.named(module))
+        return together(seen)
+
+    def _stop(self) -> None:
+        if self._up:
+            self._up, self._containers = False, {}
+            self._compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+    @property
+    def _override(self) -> Path:
+        """JSON is YAML."""
+        return self._folder / "workers.json"
+
+    def _compose(self, *words: str) -> str:
+        files = [str(ROOT / "docker-compose.yml")]
+        if self._override.exists():
+            files.append(str(self._override))
+        given = [part for file in files for part in ("--file", file)]
+        return self._docker("compose", "--project-name", self._project, *given, *words)
+
+    def _docker(self, *words: str) -> str:
+        """What it prints. Raises RollOutFailed."""
+        environment = {**os.environ, "GATEWAY_PORT": str(self._port or 8000)}
+        environment.pop("COMPOSE_PROFILES", None)
+        try:
+            done = subprocess.run(  # noqa: S603 - our own words
+                ["docker", *words],  # noqa: S607 - wherever it is installed
+                capture_output=True, text=True, env=environment, cwd=ROOT, timeout=_UP * 5, check=False,
+            )  # fmt: skip
+        except OSError as error:
+            raise RollOutFailed(f"docker cannot be run: {error.strerror}") from error
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-3:]
+            raise RollOutFailed(f"docker {words[0]} failed: {' | '.join(last) or 'it said nothing'}")
+        return done.stdout
+
+
+def override(counts: Mapping[str, int], cpus: Collection[int]) -> dict[str, Any]:
+    """Worker counts, which go before deploy/workers.env, and the CPUs of every long-lived container."""
+    pinned = {"cpuset": ",".join(map(str, sorted(cpus)))} if cpus else {}
+    services: dict[str, Any] = {name: dict(pinned) for name in _STATES}
+    for name in SERVICES:
+        variable = f"{name.upper().replace('-', '_')}_WORKERS"
+        services[name] = {**pinned, "environment": {variable: str(counts.get(name, 1))}}
+    return {"services": services}

@@ -1,0 +1,45 @@
+"""What Compose is told, and how its containers are counted together."""
+
+import tomllib
+
+import pytest
+
+from loadtests.bench.environment import ROOT
+from loadtests.tuner.config import Cpus
+from loadtests.tuner.measuring.compose import ComposeTarget, override
+from loadtests.tuner.measuring.embedded import POOLS, SERVICES
+from loadtests.tuner.measuring.processes import Use, together
+from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
+
+
+def test_every_service_gets_its_count_and_every_container_the_cpus() -> None:
+    told = override({"gateway": 2, "ml-predict": 3}, {1, 0})["services"]
+    assert told["gateway"] == {"cpuset": "0,1", "environment": {"GATEWAY_WORKERS": "2"}}
+    assert told["ml-predict"]["environment"] == {"ML_PREDICT_WORKERS": "3"}
+    assert told["users"]["environment"] == {"USERS_WORKERS": "1"}
+    assert told["postgres"] == {"cpuset": "0,1"}
+    assert "cpuset" not in override({}, ())["services"]["items"]
+
+
+def test_the_services_are_those_of_the_catalogue() -> None:
+    listed = tomllib.loads((ROOT / "services.toml").read_text())
+    assert set(SERVICES) == set(listed)
+    assert set(POOLS) == {name for name, entry in listed.items() if entry.get("database")}
+
+
+def test_containers_are_counted_together() -> None:
+    items = Use(1.0, 0.0, 100, 60, {7: 0.5, 8: 0.4}, {7: "x", 8: ""}).named("items")
+    postgres = Use(0.0, 2.0, 0, 0).named("")
+    both = together([items, postgres])
+    assert (both.cpu, both.database, both.pss, both.largest) == (1.0, 2.0, 100, 60)
+    assert both.modules == {7: "items", 8: "items"}
+
+
+def test_a_machine_without_docker_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    target = ComposeTarget(("items",), Slo(0.25), Limits(1), Cpus(frozenset(), frozenset()))
+    try:
+        with pytest.raises(RollOutFailed, match="docker cannot be run"):
+            target.roll_out(Configuration.of({"items": 1}))
+    finally:
+        target.close()
