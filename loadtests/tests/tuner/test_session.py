@@ -154,7 +154,7 @@ def test_one_configuration_that_cannot_be_measured_does_not_end_the_run() -> Non
 
         def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
             taken = super().measure(rate, seconds, seed)
-            disturbed = self._workers == 2 and self.measurements > 60
+            disturbed = self._workers == 2 and self.measurements > 30
             return replace(taken, invalid=("the hypervisor took 20% of the CPU",)) if disturbed else taken
 
     outcome = Session(Disturbed(TWO, 1), SLO, Plan()).run()

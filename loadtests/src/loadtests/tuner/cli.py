@@ -20,7 +20,7 @@ from loadtests.tuner.measuring.compose import ComposeTarget
 from loadtests.tuner.measuring.embedded import POOLS, SERVICES, EmbeddedTarget
 from loadtests.tuner.model import Limits, RollOutFailed, Slo
 from loadtests.tuner.outcome import Verdict
-from loadtests.tuner.plan import QUICK, Plan
+from loadtests.tuner.plan import AROUND, QUICK, Plan
 from loadtests.tuner.publish import publish
 from loadtests.tuner.run import GeneratorUnfit, Run
 from loadtests.tuner.session import Session
@@ -131,6 +131,8 @@ def _report(options: argparse.Namespace) -> int:
 
 def _of(options: argparse.Namespace, app: App) -> Run:
     plan = replace(QUICK if options.quick else Plan(), seed=options.seed)
+    if options.minutes is not None:
+        plan = replace(plan, within=max(0.0, 60 * options.minutes - AROUND))
     command = f"facet-tune {shlex.join(options.given)}"
     return Run(app, plan, _folder(options), command, _say, _summaries(options.compare))
 
@@ -192,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
 def _common(command: argparse.ArgumentParser, act: Callable[[argparse.Namespace], int]) -> None:
     command.add_argument("--results", type=Path, help="folder of the measurements and the report")
     command.add_argument("--quick", action="store_true", help="fewer rounds, shorter measurements")
+    command.add_argument("--minutes", type=float, help="no more rounds than fit into them")
     command.add_argument("--seed", type=int, default=1)
     command.add_argument("--write", type=Path, help="env file that gets the counts")
     command.add_argument("--publish", type=Path, help="repository of Facet, whose documents get the figures")

@@ -8,8 +8,8 @@ from loadtests.tuner.model import Configuration
 from loadtests.tuner.race import AFTER
 from loadtests.tuner.runner import Runner
 
-STEP = 1.4
-RESOLUTION = 1.15  # interpolation between two trials this close is good to about 2 %
+STEP = 1.25
+RESOLUTION = 1.2  # interpolation between two trials this close is good to about 3 %
 _NEAR = 0.88  # of the best screened capacity: may be the best in truth
 _FAR = 0.75  # no noise of a valid run does this
 _GOOD = 0.92  # likely to be within the margin of the best

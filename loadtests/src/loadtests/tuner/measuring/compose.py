@@ -55,6 +55,9 @@ class ComposeTarget(CommandTarget):
     def _ended(self) -> bool:
         return False
 
+    def _service(self, module: str) -> str | None:
+        return module if module in self.services else None
+
     def _use(self) -> Use:
         """Of all containers. A worker's module is taken to be its container's service."""
         seen = []

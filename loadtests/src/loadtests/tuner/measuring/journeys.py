@@ -13,7 +13,7 @@ from loadtests.mix import USUAL
 from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.model import RollOutFailed
 
-PEOPLE = 8  # a token each; more would take long, because a password is slow to hash
+PEOPLE = 4  # a token each; more would take long, because a password is slow to hash
 SAMPLE = 60  # listings that the stack begins with
 _LISTINGS = 200
 _SIGNED = {"authorization": "Bearer {token}"}
