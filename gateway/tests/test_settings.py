@@ -77,7 +77,9 @@ def test_an_origin_that_is_not_exact_stops_the_start(start, origin: str) -> None
 @pytest.mark.parametrize(
     "url",
     [
-        "https://items:8002",
+        "ftp://items:8002",
+        "http://items:8002,items:8003",
+        ",",
         "items:8002",
         "http://",
         "http://:80",

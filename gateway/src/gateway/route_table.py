@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from gateway.upstream_table import UpstreamConfig
+
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Auth = Literal["public", "optional", "required", "role:admin"]
 SEGMENT = r"[A-Za-z0-9._~-]+"
@@ -56,6 +58,7 @@ class RouteTable(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     routes: tuple[Route, ...]
+    upstreams: tuple[UpstreamConfig, ...] = ()
 
     @model_validator(mode="after")
     def _unambiguous(self) -> "RouteTable":
@@ -128,18 +131,22 @@ def load_routes(file: Path, upstreams: set[str]) -> RouteTable:
         raise ValueError(f"{file}: {error}") from None
     defaults = declared.pop("defaults", {})
     rows = declared.pop("route", [])
-    if declared or not isinstance(defaults, dict) or not _is_array_of_tables(rows):
-        raise ValueError(f"{file}: only [defaults] and [[route]] are known")
+    behind = declared.pop("upstream", [])
+    if declared or not isinstance(defaults, dict) or not all(map(_is_array_of_tables, (rows, behind))):
+        raise ValueError(f"{file}: only [defaults], [[upstream]] and [[route]] are known")
     if not rows:
         raise ValueError(f"{file}: no routes")
     if "auth" in defaults:
         raise ValueError(f"{file}: every route states its own auth, there is no default")
     try:
-        table = RouteTable.model_validate({"routes": [{**defaults, **row} for row in rows]})
+        table = RouteTable.model_validate(
+            {"routes": [{**defaults, **row} for row in rows], "upstreams": behind}
+        )
     except ValidationError as error:
         raise ValueError(f"{file}: {_first_mistake(error, rows)}") from None
+    known = upstreams | {upstream.name for upstream in table.upstreams}
     for number, route in enumerate(table.routes):
-        if route.upstream not in upstreams:
+        if route.upstream not in known:
             raise ValueError(f"{file}: {_name(number, rows)}: unknown upstream {route.upstream}")
     return table
 
@@ -154,6 +161,8 @@ def _first_mistake(error: ValidationError, rows: list[dict[str, Any]]) -> str:
     match mistake["loc"]:
         case ("routes", int(number), *keys):
             return ": ".join(filter(None, (_name(number, rows), ".".join(map(str, keys)), reason)))
+        case ("upstreams", int(number), *keys):
+            return f"upstream {number + 1}: {'.'.join(map(str, keys))}: {reason}"
     return reason
 
 

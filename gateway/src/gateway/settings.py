@@ -5,12 +5,12 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from gateway.route_table import RouteTable, load_routes
+from gateway.upstream_table import UpstreamConfig, effective, origins
 from shared.internal import InternalSettings
 from shared.settings import RemoteIdentitySettings, ServiceSettings
 
@@ -20,7 +20,6 @@ ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
 LOCAL_FRONT_ENDS = tuple(
     f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (3000, 5173, 8080)
 )
-UPSTREAM = re.compile(r"http://[^\s/?#@]+/?")
 
 
 class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings):
@@ -72,10 +71,8 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
     @field_validator("users_url", "items_url", "ml_predict_url")
     @classmethod
     def _origin_only(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if not UPSTREAM.fullmatch(url) or not parts.hostname or parts.port == 0:  # above 65535 it raises
-            raise ValueError("an upstream is http://host:port")
-        return url.rstrip("/")
+        """One origin, or several replicas separated by commas."""
+        return ",".join(origins(url))
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
@@ -88,10 +85,22 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
         """The names that the route table may use."""
         return {"users": self.users_url, "items": self.items_url, "ml-predict": self.ml_predict_url}
 
+    @property
+    def upstream_configs(self) -> dict[str, UpstreamConfig]:
+        """With what the route table declares; a variable that is set replaces the replicas."""
+        overriding = {
+            name for name in self.upstreams if f"{name.replace('-', '_')}_url" in self.model_fields_set
+        }
+        return effective(self.routes.upstreams, self.upstreams, overriding)
+
     @model_validator(mode="after")
     def _routes_are_right(self) -> "GatewaySettings":
         """A wrong table is a wrong setting: it stops a start, and leaves a running gateway as it was."""
-        _ = self.routes
+        for upstream in self.upstream_configs.values():
+            try:
+                upstream.tls()
+            except OSError as error:
+                raise ValueError(f"upstream {upstream.name}: {upstream.ca_file}: {error.strerror}") from None
         return self
 
     @cached_property

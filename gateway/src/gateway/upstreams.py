@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from gateway.wire.request_head import request_head
 
 # Repeatable whatever the outcome of the first try was (RFC 9110, section 9.2.2).
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+_PORTS = {"http": 80, "https": 443}
 FIRST_EJECTION = 0.5  # seconds for which a replica that failed is passed over; doubled by each failure
 LONGEST_EJECTION = 30.0
 
@@ -44,6 +46,7 @@ class Upstream:
         name: str,
         origins: Sequence[str],
         *,
+        tls: ssl.SSLContext | None = None,
         connect_timeout: float = 1.0,
         max_connections: int = 256,
         idle_timeout: float = 30.0,
@@ -58,12 +61,13 @@ class Upstream:
                     name,
                     host,
                     port,
+                    tls=tls if https else None,
                     connect_timeout=connect_timeout,
                     max_connections=max_connections,
                     idle_timeout=idle_timeout,
                 ),
             )
-            for host, port, authority in map(_split_origin, origins)
+            for host, port, authority, https in map(_split_origin, origins)
         ]
 
     @property
@@ -283,10 +287,12 @@ class Call(ABC):
         return connection
 
 
-def _split_origin(url: str) -> tuple[str, int, bytes]:
+def _split_origin(url: str) -> tuple[str, int, bytes, bool]:
+    """Host, port, authority, and whether it speaks TLS."""
     parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname or parts.username is not None:
-        raise ValueError(f"an upstream is http://host:port, not {url!r}")
+    if parts.scheme not in _PORTS or not parts.hostname or parts.username is not None:
+        raise ValueError(f"an upstream is http://host:port or https://host:port, not {url!r}")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ValueError(f"an upstream has no path: {url!r}")
-    return parts.hostname, parts.port or 80, parts.netloc.encode("ascii")
+    port = parts.port or _PORTS[parts.scheme]
+    return parts.hostname, port, parts.netloc.encode("ascii"), parts.scheme == "https"

@@ -252,7 +252,7 @@ async def test_one_connection_carries_many_requests_past_its_first_deadline(
 
 
 @pytest.mark.parametrize(
-    "url", ["https://gems", "gems:80", "http://", "http://a:b@gems", "http://gems/api", "http://gems?x"]
+    "url", ["ftp://gems", "gems:80", "http://", "http://a:b@gems", "http://gems/api", "http://gems?x"]
 )
 async def test_an_upstream_is_only_an_origin(url: str) -> None:
     with pytest.raises(ValueError, match="upstream"):

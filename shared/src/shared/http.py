@@ -1,11 +1,15 @@
 """Calls to other services: bounded in time and number, with the request's ids."""
 
+import ssl
+
 import httpx2
 
 from shared.context import CURRENT
 
 
-def service_client(base_url: str, *, timeout: float, connections: int = 64) -> httpx2.AsyncClient:
+def service_client(
+    base_url: str, *, timeout: float, connections: int = 64, tls: ssl.SSLContext | None = None
+) -> httpx2.AsyncClient:
     """A client for one service, made in the lifespan. `timeout` is seconds for connecting and for each read.
 
     Proxy variables of the environment are ignored: they are meant for the world outside.
@@ -14,6 +18,7 @@ def service_client(base_url: str, *, timeout: float, connections: int = 64) -> h
         base_url=base_url,
         timeout=httpx2.Timeout(timeout),
         limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+        verify=tls or True,
         trust_env=False,
         follow_redirects=False,
         event_hooks={"request": [_add_request_ids]},

@@ -1,6 +1,8 @@
 """The connections to one address: a bounded number, kept open between requests, handed out newest first."""
 
 import asyncio
+import ipaddress
+import math
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from typing import NamedTuple
 from gateway.wire.connection import Connection
 from gateway.wire.exceptions import UpstreamUnreachable
 
+LONGEST_LIFE = 60.0  # seconds
 Ready = Callable[[Connection | UpstreamUnreachable], None]
 
 
@@ -51,7 +54,9 @@ class Pool:
 
     Requests that find no free slot wait in a queue. A slot or connection that becomes free is given to the
     first in the queue, never left for a newcomer to take. `idle_timeout` should be below the upstream's own
-    keep-alive timeout, so that the closing is ours. Made on the running loop and used there only.
+    keep-alive timeout, so that the closing is ours. A name is resolved anew for each connection, and a
+    connection to a name ends after `LONGEST_LIFE` seconds: the service may have moved. Made on the running
+    loop and used there only.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Pool:
         self._connect_timeout = connect_timeout
         self._limit = max_connections
         self._idle_timeout = idle_timeout
+        self._longest_life = LONGEST_LIFE if _is_name(host) else math.inf
         self._loop = asyncio.get_running_loop()
         self._taken = 0
         self._connections: set[Connection] = set()
@@ -185,7 +191,7 @@ class Pool:
     # What a connection calls.
 
     def returned(self, connection: Connection) -> None:
-        if self._closing:
+        if self._closing or self._loop.time() - connection.opened_at > self._longest_life:
             connection.discard()
             return
         ticket = self._next_waiting() if self._waiting else None
@@ -215,3 +221,11 @@ class Pool:
         except TimeoutError:
             for connection in list(self._connections):
                 connection.cut("the pool was closed")
+
+
+def _is_name(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return True
+    return False

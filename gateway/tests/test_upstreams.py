@@ -1,0 +1,199 @@
+"""Upstreams with several replicas, over TLS, and behind names."""
+
+import asyncio
+import contextlib
+import datetime
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway.tests.conftest import TABLE, answer_of
+from gateway.tests.conftest import Upstream as Scripted
+from gateway.upstreams import Upstream
+
+
+@pytest_asyncio.fixture
+async def replicas() -> AsyncIterator[list[Scripted]]:
+    """Two, and each answers with its number."""
+    made = [Scripted(), Scripted()]
+    for number, replica in enumerate(made):
+        replica.answer = answer_of(b"%d" % number)
+        await replica.start()
+    yield made
+    for replica in made:
+        with contextlib.suppress(Exception):
+            await replica.stop()
+
+
+def urls(replicas: list[Scripted]) -> str:
+    return ",".join(replica.url for replica in replicas)
+
+
+async def test_requests_go_to_all_replicas(make_door, replicas) -> None:
+    door = await make_door(items_url=urls(replicas))
+    answers = Counter([(await door.client.get("/items")).text for _ in range(60)])
+    assert set(answers) == {"0", "1"}
+    assert min(answers.values()) > 5
+
+
+async def test_a_replica_that_is_busy_gets_less(make_door, replicas, eventually) -> None:
+    hold = asyncio.Event()
+
+    async def script(peer) -> None:
+        replicas[0].requests.append(await peer.request())
+        await hold.wait()
+        await peer.send(replicas[0].answer)
+
+    replicas[0].script = script
+    door = await make_door(items_url=urls(replicas))
+
+    async def one_hangs() -> bool:
+        stuck.append(asyncio.create_task(door.client.get("/items")))
+        await asyncio.sleep(0.02)
+        return bool(replicas[0].requests)
+
+    stuck: list[asyncio.Task] = []
+    await eventually(one_hangs)
+    assert {(await door.client.get("/items")).text for _ in range(20)} == {"1"}
+    hold.set()
+    await asyncio.gather(*stuck)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_replica_that_is_down_is_passed_over_and_nobody_notices(
+    make_door, replicas, method: str
+) -> None:
+    door = await make_door(items_url=urls(replicas))
+    await replicas[0].stop()
+    for _ in range(30):
+        response = await door.client.request(method, "/items")
+        assert (response.status_code, response.text) == (200, "1")
+
+
+async def test_a_replica_that_dies_with_a_request_takes_only_what_may_not_be_repeated(
+    make_door, replicas
+) -> None:
+    async def die(peer) -> None:
+        replicas[0].requests.append(await peer.request())
+        peer.writer.transport.abort()
+
+    replicas[0].script = die
+    door = await make_door(items_url=urls(replicas))
+    for _ in range(20):
+        assert (await door.client.get("/items")).text == "1"
+    assert 1 <= len(replicas[0].requests) <= 3, "it is passed over for a growing while"
+
+    posts = [(await door.client.post("/items", content=b"x")).status_code for _ in range(20)]
+    assert set(posts) <= {200, 502}
+
+
+async def test_all_replicas_down_is_503_and_one_that_returns_is_used(make_door, replicas, eventually) -> None:
+    door = await make_door(items_url=urls(replicas))
+    for replica in replicas:
+        await replica.stop()
+    assert (await door.client.get("/items")).status_code == 503
+    await replicas[1].start()
+
+    async def served() -> bool:
+        return (await door.client.get("/items")).text == "1"
+
+    await eventually(served)
+
+
+async def test_an_ejection_grows_and_ends_with_an_answer() -> None:
+    upstream = Upstream("gems", ["http://127.0.0.1:1", "http://127.0.0.1:2"])
+    one, other = upstream.replicas
+    pauses = []
+    for _ in range(10):
+        one.failed(0.0)
+        pauses.append(one.ejected_until)
+    assert pauses[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert pauses[-1] == 30.0
+    one.ejected_until = float("inf")
+    assert {upstream.pick() for _ in range(20)} == {other}
+    other.ejected_until = float("inf")
+    assert upstream.pick([other]) is one
+    await upstream.close(grace=0)
+
+
+async def test_the_table_declares_replicas_and_a_variable_replaces_them(make_door, replicas) -> None:
+    table = TABLE
+    table += f'[[upstream]]\nname = "gems"\nreplicas = ["{replicas[0].url}"]\nconnections = 3\n'
+    table += '[[route]]\npath = "/gems"\nupstream = "gems"\nauth = "public"\n'
+    table += f'[[upstream]]\nname = "items"\nreplicas = ["{replicas[1].url}"]\n'
+    door = await make_door(routes=table)
+    assert (await door.client.get("/gems")).text == "0"
+    assert (await door.client.get("/items")).text == "ok", "given by a setting"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """For `localhost`, signed by itself, with its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "localhost.pem"
+    file.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return file
+
+
+@pytest.mark.parametrize(("trusted", "status"), [(True, 200), (False, 503)])
+async def test_an_upstream_over_tls_is_verified(
+    make_door, certificate: Path, trusted: bool, status: int
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(answer_of(b"private" * 10_000))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    table = TABLE + "[[route]]\n"
+    table += 'path = "/gems"\nupstream = "gems"\nauth = "public"\n[[upstream]]\nname = "gems"\n'
+    table += f'replicas = ["https://localhost:{port}"]\n'
+    table += f'ca_file = "{certificate}"\n' if trusted else ""
+    door = await make_door(routes=table)
+    for _ in range(3):
+        response = await door.client.get("/gems")
+        assert response.status_code == status
+        assert (response.content == b"private" * 10_000) is trusted
+    server.close()
+
+
+@pytest.mark.parametrize(("host", "connections"), [("localhost", 3), ("127.0.0.1", 1)])
+async def test_a_connection_to_a_name_ends_when_the_name_may_have_moved(
+    items, make_door, monkeypatch, host: str, connections: int
+) -> None:
+    monkeypatch.setattr("gateway.wire.pool.LONGEST_LIFE", -1.0)
+    door = await make_door(items_url=f"http://{host}:{items.port}")
+    for _ in range(3):
+        assert (await door.client.get("/items")).status_code == 200
+    assert items.peers == connections
