@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import socket
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -10,8 +10,10 @@ from pathlib import Path
 
 from shared.testing.waiting import eventually
 from stack.catalogue import ROOT, services
+from stack.ports import is_free
 
 TIMEOUT = 60.0  # seconds
+PORTS = range(12_000, 32_000)
 
 
 class Demo:
@@ -86,9 +88,12 @@ def port_variables(root: Path = ROOT) -> list[str]:
 
 
 def free_ports(root: Path = ROOT) -> dict[str, str]:
-    names = port_variables(root)
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in names]
-        for taken in sockets:
-            taken.bind(("127.0.0.1", 0))
-        return {name: str(taken.getsockname()[1]) for name, taken in zip(names, sockets, strict=True)}
+    """Below the range that the kernel gives to outgoing connections, which would take a port meanwhile."""
+    found: dict[str, str] = {}
+    for name in port_variables(root):
+        while True:
+            port = secrets.choice(PORTS)
+            if str(port) not in found.values() and is_free(port):
+                found[name] = str(port)
+                break
+    return found
