@@ -234,7 +234,7 @@ def test_only_the_gateway_publishes_a_port_by_default() -> None:
 
 
 def test_no_file_records_download_addresses() -> None:
-    locks = [*ROOT.glob("**/requirements.lock"), *ROOT.glob("*/peers.lock")]
+    locks = [*ROOT.glob("**/requirements.lock"), *ROOT.glob("*/*.lock")]
     assert locks
     for lock in locks:
         assert "://" not in lock.read_text(), named(lock)

@@ -26,6 +26,11 @@ def peers_python() -> Path:
     return _installed("peers") / "python"
 
 
+def model_server(name: str) -> Path:
+    """The folder of programs of the model server that `ml-<name>.lock` pins."""
+    return _installed(f"ml-{name}")
+
+
 def traefik() -> Path:
     """The program that `traefik.lock` pins."""
     return _installed("traefik") / "traefik"
