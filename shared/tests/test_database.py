@@ -1,19 +1,19 @@
-"""Sessions that commit before the caller hears, and errors told apart: gone, in conflict, or our mistake."""
+"""Transactions commit before the caller hears; errors are told apart: gone, in conflict, or our mistake."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import asyncpg
 import pytest
 import pytest_asyncio
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from shared.database import Database, Session, check_capacity, database_url, is_unavailable
+from shared.database import Database, HeldConnection, check_capacity, database_url, is_unavailable
 from shared.exceptions import DatabaseUnavailable
 from shared.settings import DatabaseSettings
 from shared.testing import LiveApp, served
@@ -30,32 +30,36 @@ CREATE TABLE ring (name text PRIMARY KEY, box text REFERENCES box DEFERRABLE INI
 INSERT = text("INSERT INTO ring (name, box) VALUES (:name, :box)")
 
 
-async def raw(session: Session) -> Any:
-    connection = await (await session.connection()).get_raw_connection()
-    return connection.driver_connection
+async def transaction(request: Request) -> AsyncIterator[HeldConnection]:
+    async with request.state.database.transaction() as connection:
+        yield connection
+
+
+# It commits before the answer is sent, so that who reads 201 can rely on it.
+Transaction = Annotated[HeldConnection, Depends(transaction, scope="function")]
 
 
 @router.post("/rings/{name}", status_code=201)
-async def add_ring(session: Session, name: str, box: str | None = None) -> str:
-    await session.execute(INSERT, {"name": name, "box": box})
+async def add_ring(connection: Transaction, name: str, box: str | None = None) -> str:
+    await connection.execute(INSERT, {"name": name, "box": box})
     return name
 
 
 @router.post("/broken-rings/{name}")
-async def add_ring_and_break(session: Session, name: str) -> None:
-    await session.execute(INSERT, {"name": name, "box": None})
+async def add_ring_and_break(connection: Transaction, name: str) -> None:
+    await connection.execute(INSERT, {"name": name, "box": None})
     raise LookupError(name)
 
 
 @router.post("/raw-rings/{name}", status_code=201)
-async def add_ring_without_sqlalchemy(session: Session, name: str) -> str:
-    await (await raw(session)).execute("INSERT INTO ring VALUES ($1)", name)
+async def add_ring_without_sqlalchemy(connection: Transaction, name: str) -> str:
+    await connection.driver.execute("INSERT INTO ring VALUES ($1)", name)
     return name
 
 
 @router.get("/rings")
-async def count_rings(session: Session) -> int:
-    return int((await session.execute(text("SELECT count(*) FROM ring"))).scalar_one())
+async def count_rings(connection: Transaction) -> int:
+    return int((await connection.execute(text("SELECT count(*) FROM ring"))).scalar_one())
 
 
 STATEMENTS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -69,61 +73,60 @@ STATEMENTS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @router.get("/mistakes/{kind}")
-async def make_a_mistake(session: Session, kind: str) -> None:
+async def make_a_mistake(connection: Transaction, kind: str) -> None:
     match kind:
         case "raw":
-            await (await raw(session)).execute("SELEKT 'hush'")
+            await connection.driver.execute("SELEKT 'hush'")
         case "overlap":
-            connection = await raw(session)
-            await asyncio.gather(connection.execute("SELECT pg_sleep(0.2)"), connection.execute("SELECT 1"))
+            driver = connection.driver
+            await asyncio.gather(driver.execute("SELECT pg_sleep(0.2)"), driver.execute("SELECT 1"))
         case "file":
             raise FileNotFoundError("hush")
         case "patience":
             async with asyncio.timeout(0.001):
                 await asyncio.Event().wait()
         case _:
-            await session.execute(*STATEMENTS[kind])
+            await connection.execute(*STATEMENTS[kind])
 
 
 @router.get("/one")
-async def read_one(session: Session) -> int:
-    return int((await session.execute(text("SELECT 1"))).scalar_one())
+async def read_one(connection: Transaction) -> int:
+    return int((await connection.execute(text("SELECT 1"))).scalar_one())
 
 
 @router.get("/slow")
-async def ask_slowly(session: Session) -> None:
-    await session.execute(text("SELECT pg_sleep(30)"))
+async def ask_slowly(connection: Transaction) -> None:
+    await connection.execute(text("SELECT pg_sleep(30)"))
 
 
 @router.get("/ended/{by}")
-async def be_ended(session: Session, request: Request, by: str) -> None:
-    mine = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-    async with request.state.other.session() as other:
+async def be_ended(connection: Transaction, request: Request, by: str) -> None:
+    mine = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+    async with request.state.other.transaction() as other:
         await other.execute(text(f"SELECT {by}(:pid)"), {"pid": mine})
-    await session.execute(text("SELECT pg_sleep(30)"))
+    await connection.execute(text("SELECT pg_sleep(30)"))
 
 
 @router.get("/ended-raw")
-async def be_ended_below_sqlalchemy(session: Session, request: Request) -> None:
-    connection = await raw(session)
-    mine = await connection.fetchval("SELECT pg_backend_pid()")
-    async with request.state.other.session() as other:
+async def be_ended_below_sqlalchemy(connection: Transaction, request: Request) -> None:
+    mine = await connection.driver.fetchval("SELECT pg_backend_pid()")
+    async with request.state.other.transaction() as other:
         await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
-    await connection.execute("SELECT pg_sleep(30)")
+    await connection.driver.execute("SELECT pg_sleep(30)")
 
 
 @router.post("/ended-at-commit/{name}", status_code=201)
-async def be_ended_at_commit(session: Session, request: Request, name: str) -> str:
-    mine = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-    await session.execute(INSERT, {"name": name, "box": None})
-    async with request.state.other.session() as other:
+async def be_ended_at_commit(connection: Transaction, request: Request, name: str) -> str:
+    mine = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+    await connection.execute(INSERT, {"name": name, "box": None})
+    async with request.state.other.transaction() as other:
         await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
     return name
 
 
 @router.get("/held")
-async def hold(session: Session, request: Request) -> None:
-    await session.execute(text("SELECT 1"))
+async def hold(connection: Transaction, request: Request) -> None:
+    await connection.execute(text("SELECT 1"))
     request.state.holding.set()
     await request.state.release.wait()
 
@@ -151,9 +154,9 @@ async def database(settings: DatabaseSettings) -> AsyncIterator[Database]:
 async def live(make_app: Callable[..., Any], settings: Callable[..., Any]) -> AsyncIterator[LiveApp]:
     one = settings(database_pool_size=2, database_timeout=1, database_command_timeout=0.5)
     async with database(one) as mine, database(settings()) as other:
-        async with other.session() as session:
+        async with other.transaction() as connection:
             for statement in TABLES.strip().split(";")[:-1]:
-                await session.execute(text(statement))
+                await connection.execute(text(statement))
         events = {"holding": asyncio.Event(), "release": asyncio.Event()}
         async with served(make_app(router, database=mine, other=other, **events)) as live:
             yield live
@@ -226,8 +229,9 @@ async def test_parameters_do_not_reach_the_log(
 ) -> None:
     await live.client.get("/mistakes/division")
     await live.client.get("/mistakes/nul")
+    await live.client.get("/mistakes/type")
     lines = log_lines()
-    assert len([line for line in lines if line["event"] == "unexpected_error"]) == 2
+    assert len([line for line in lines if line["event"] == "unexpected_error"]) == 3
     assert "hush" not in str(lines)
 
 
@@ -276,16 +280,16 @@ async def test_a_wrong_password_is_503_and_not_told(
 
 
 async def violate(database: Database) -> None:
-    async with database.session() as session:
-        await session.execute(text("CREATE TEMPORARY TABLE t (n int UNIQUE)"))
-        await session.execute(text("INSERT INTO t VALUES (1), (1)"))
+    async with database.transaction() as connection:
+        await connection.execute(text("CREATE TEMPORARY TABLE t (n int UNIQUE)"))
+        await connection.execute(text("INSERT INTO t VALUES (1), (1)"))
 
 
-async def test_a_session_outside_a_request_raises_what_it_is(settings: Callable[..., Any]) -> None:
+async def test_a_transaction_outside_a_request_raises_what_it_is(settings: Callable[..., Any]) -> None:
     async with database(settings(database_url="postgresql+asyncpg://x@/x?host=/nowhere")) as gone:
         with pytest.raises(DatabaseUnavailable):
-            async with gone.session() as session:
-                await session.execute(text("SELECT 1"))
+            async with gone.transaction() as connection:
+                await connection.execute(text("SELECT 1"))
         with pytest.raises(DatabaseUnavailable):
             await gone.ping()
     async with database(settings()) as here:
@@ -295,8 +299,8 @@ async def test_a_session_outside_a_request_raises_what_it_is(settings: Callable[
 
 
 async def test_postgres_knows_who_is_asking(settings: Callable[..., Any]) -> None:
-    async with database(settings()) as mine, mine.session() as session:
-        assert (await session.execute(text("SHOW application_name"))).scalar_one() == "test"
+    async with database(settings()) as mine, mine.transaction() as connection:
+        assert (await connection.execute(text("SHOW application_name"))).scalar_one() == "test"
 
 
 async def test_the_password_joins_the_address(settings: Callable[..., Any]) -> None:
@@ -366,7 +370,7 @@ async def test_a_transaction_commits_at_its_end_and_takes_everything_back_on_an_
                 await connection.execute(text("INSERT INTO kept VALUES (2)"))
                 raise ZeroDivisionError
         async with mine.transaction() as connection:
-            assert (await connection.scalars(text("SELECT n FROM kept"))).all() == [1]
+            assert await connection.scalars(text("SELECT n FROM kept")) == [1]
 
 
 async def test_a_transaction_says_when_there_is_no_database(settings: Callable[..., Any]) -> None:
@@ -402,7 +406,5 @@ async def test_a_connection_that_a_transaction_used_wrongly_is_not_used_again(
 
 async def overlap(database: Database) -> None:
     async with database.transaction() as connection:
-        raw_connection = (await connection.get_raw_connection()).driver_connection
-        assert raw_connection is not None
-        both = raw_connection.execute("SELECT pg_sleep(0.2)"), raw_connection.execute("SELECT 1")
-        await asyncio.gather(*both)
+        driver = connection.driver
+        await asyncio.gather(driver.execute("SELECT pg_sleep(0.2)"), driver.execute("SELECT 1"))

@@ -53,8 +53,8 @@ def folder(tmp_path: Path) -> Path:
 
 async def rings(given: dict[str, Any]) -> list[str]:
     database = Database(DatabaseSettings(**given), "test")
-    async with database.session() as session:
-        names = list((await session.execute(text("SELECT name FROM ring"))).scalars())
+    async with database.transaction() as connection:
+        names = await connection.scalars(text("SELECT name FROM ring"))
     await database.close()
     return names
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from sqlalchemy import text
 
-from shared.database import Database, Session
+from shared.database import Database
 from shared.embedded import EmbeddedPostgres
 from shared.health import Check
 from shared.settings import DatabaseSettings
@@ -24,8 +24,8 @@ router = APIRouter()
 
 
 @router.get("/one")
-async def read_one(session: Session) -> int:
-    return int((await session.execute(text("SELECT 1"))).scalar_one())
+async def read_one(request: Request) -> int:
+    return int(await request.state.database.autocommit.scalar(text("SELECT 1")))
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ async def test_a_refused_write_changes_nothing(factory: Factory) -> None:
 
 
 async def test_what_an_error_ends_is_taken_back(factory: Factory) -> None:
-    values = {"name": "n", "description": "", "price": 1, "currency": "USD", "owner_id": 1}
+    values = {"name": "n", "description": "", "price": 1, "currency": "USD", "features": None, "owner_id": 1}
     made: list[Item] = []
 
     async def rule() -> None:

@@ -165,8 +165,8 @@ def held_up(database: Database) -> Callable[..., Awaitable[list[Any]]]:
     """Runs coroutines against a row that is locked until all of them wait, so that they really race."""
 
     async def run(table: Table, key: Any, *racing: Awaitable[Any]) -> list[Any]:
-        async with database.session() as session:
-            await session.execute(select(table).where(table.c.id == key).with_for_update())
+        async with database.transaction() as connection:
+            await connection.execute(select(table).where(table.c.id == key).with_for_update())
             tasks = [asyncio.ensure_future(one) for one in racing]
             until = time.monotonic() + 10
             while await waiting(database) < len(tasks):
@@ -182,8 +182,8 @@ def alter(database: Database) -> Callable[..., Awaitable[None]]:
     """`await alter(users, 7, is_active=False)`: changes a row behind the service's back."""
 
     async def change(table: Table, key: Any, **values: Any) -> None:
-        async with database.session() as session:
-            await session.execute(update(table).where(table.c.id == key).values(values))
+        async with database.transaction() as connection:
+            await connection.execute(update(table).where(table.c.id == key).values(values))
 
     return change
 
@@ -195,8 +195,8 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wai
 
 async def waiting(database: Database) -> int:
     """How many wait for a lock; asked in a transaction of its own, for one sees the same until it ends."""
-    async with database.session() as session:
-        return int(await session.scalar(text(WAITING)))
+    async with database.transaction() as connection:
+        return int(await connection.scalar(text(WAITING)))
 
 
 @pytest.fixture(scope="session")

@@ -101,11 +101,11 @@ async def test_what_is_too_old_is_forgotten(store, person, kinds, database):
     async with store.transaction() as tx:
         await tx.audit.add("signed_out", person.id)
     old = utc_now() - timedelta(days=31)
-    async with database.session() as session:
+    async with database.transaction() as connection:
         aged = audit_events.update().where(
             audit_events.c.user_id == person.id, audit_events.c.kind == "signed_out"
         )
-        await session.execute(aged.values(at=old))
+        await connection.execute(aged.values(at=old))
     await AuditService(store, 32).forget()
     assert "signed_out" in await kinds(person)
     await AuditService(store, 30).forget()

@@ -139,9 +139,9 @@ async def test_a_token_is_good_once_even_for_two_at_once(live, ada, received):
 async def test_a_token_expires(live, ada, received, store, database):
     await forgotten(live, ada.email)
     token = await received(ada.email)
-    async with database.session() as session:
+    async with database.transaction() as connection:
         past = utc_now() - timedelta(seconds=1)
-        await session.execute(table.update().where(table.c.user_id == ada.id).values(expires_at=past))
+        await connection.execute(table.update().where(table.c.user_id == ada.id).values(expires_at=past))
     assert (await reset(live, token)).json()["code"] == "invalid_email_token"
     assert (await ada.sign_in()).status_code == 200
 
@@ -168,8 +168,8 @@ async def test_a_token_is_good_for_its_purpose_only(live, ada, received):
 async def test_only_a_digest_of_a_token_is_stored(live, ada, received, store, database):
     await forgotten(live, ada.email)
     token = await received(ada.email)
-    async with database.session() as session:
-        [row] = await session.execute(table.select().where(table.c.user_id == ada.id))
+    async with database.transaction() as connection:
+        [row] = await connection.execute(table.select().where(table.c.user_id == ada.id))
     assert token not in str(row)
 
 

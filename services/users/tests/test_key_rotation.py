@@ -37,8 +37,8 @@ def own_settings(settings, make_database):
 async def own_store(own_settings):
     database = Database(own_settings, "tests")
     yield Store(database)
-    async with database.session() as session:
-        await session.execute(signing_keys.delete())
+    async with database.transaction() as connection:
+        await connection.execute(signing_keys.delete())
     await database.close()
 
 

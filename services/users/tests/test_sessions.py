@@ -424,7 +424,7 @@ async def test_an_api_key_cannot_sign_out(person):
     assert (answer.status_code, answer.json()["code"]) == (403, "session_required")
 
 
-async def test_a_logout_whose_commit_failed_can_be_repeated(factory, store, redis, person):
+async def test_a_logout_whose_commit_failed_can_be_repeated(factory, database, store, redis, person):
     """Were the end announced before the commit, the gateway would refuse the token that repeats it."""
 
     class Failing(Store):
@@ -439,7 +439,7 @@ async def test_a_logout_whose_commit_failed_can_be_repeated(factory, store, redi
     sid = claims(person.tokens)["sid"]
     caller = Caller(person.id, sid, frozenset(), 0)
     service = factory.sessions()
-    service._store = Failing(None)
+    service._store = Failing(database)
     with pytest.raises(DatabaseUnavailable):
         await service.sign_out(caller)
     assert await redis.zscore("identity:ended", sid) is None

@@ -61,7 +61,7 @@ async def test_the_identity_publishes_its_keys(identity: TestIdentity) -> None:
 
 async def test_a_database_is_owned_by_a_role_of_its_name(make_database: Callable[..., Any]) -> None:
     database = Database(DatabaseSettings(**make_database("owned")), "test")
-    async with database.session() as session:
-        answer = (await session.execute(text("SELECT current_user, current_database()"))).one()
+    async with database.transaction() as connection:
+        answer = (await connection.execute(text("SELECT current_user, current_database()"))).one()
     await database.close()
     assert tuple(answer) == ("owned", "owned")

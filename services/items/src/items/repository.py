@@ -4,14 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, collate, delete, func, insert, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, bindparam, collate, delete, func, insert, literal, select, update
 
 from items.domain import Item, Search, Sort
 from items.tables import items
+from shared.database import Connection, Statement
 from shared.pagination import Page
 
 SHOWN: Final = tuple(items.c[field.name] for field in fields(Item))
+_BY_ID: Final = select(*SHOWN).where(items.c.id == bindparam("item_id"))
+BY_ID: Final = Statement(_BY_ID)
+LOCK: Final = Statement(_BY_ID.with_for_update())
+ADD: Final = Statement(
+    insert(items).returning(*SHOWN),
+    columns=("name", "description", "price", "currency", "features", "owner_id"),
+)
 
 # The id makes each order total, so that no listing is on two pages and none is on no page.
 ORDERS: Final[Mapping[Sort, Sequence[ColumnElement[Any]]]] = {
@@ -49,22 +56,21 @@ FILTERS: Final[Mapping[str, Callable[[Any], ColumnElement[bool]]]] = {
 
 
 class ItemRepository:
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, values: Mapping[str, Any]) -> Item:
-        row = (await self._connection.execute(insert(items).values(values).returning(*SHOWN))).one()
-        return Item(**row._mapping)
+        row = (await self._connection.execute(ADD, values)).one()
+        return Item(**row)
 
     async def by_id(self, item_id: int) -> Item | None:
-        row = (await self._connection.execute(select(*SHOWN).where(items.c.id == item_id))).one_or_none()
-        return None if row is None else Item(**row._mapping)
+        row = (await self._connection.execute(BY_ID, {"item_id": item_id})).one_or_none()
+        return None if row is None else Item(**row)
 
     async def lock(self, item_id: int) -> Item | None:
         """Locks the row. Required before changing or removing a listing."""
-        query = select(*SHOWN).where(items.c.id == item_id).with_for_update()
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else Item(**row._mapping)
+        row = (await self._connection.execute(LOCK, {"item_id": item_id})).one_or_none()
+        return None if row is None else Item(**row)
 
     async def search(self, query: Search, page: Page) -> tuple[Sequence[Item], int]:
         """One page of the matches, and the number of all matches."""
@@ -76,7 +82,7 @@ class ItemRepository:
         found = select(*SHOWN).where(*fits).order_by(*ORDERS[query.sort])
         rows = await self._connection.execute(found.offset(page.skip).limit(page.limit))
         total = await self._connection.scalar(select(func.count()).select_from(items).where(*fits))
-        return [Item(**row._mapping) for row in rows], total or 0
+        return [Item(**row) for row in rows], total or 0
 
     async def update(self, item_id: int, changes: Mapping[str, Any]) -> Item:
         """Sets only what changes. The row must be locked.
@@ -86,7 +92,7 @@ class ItemRepository:
         """
         values = {**changes, "updated_at": func.greatest(func.clock_timestamp(), items.c.updated_at)}
         changed = update(items).where(items.c.id == item_id).values(values).returning(*SHOWN)
-        return Item(**(await self._connection.execute(changed)).one()._mapping)
+        return Item(**(await self._connection.execute(changed)).one())
 
     async def remove(self, item_id: int) -> None:
         await self._connection.execute(delete(items).where(items.c.id == item_id))

@@ -20,8 +20,7 @@ class ItemService:
         self._store = store
 
     async def create(self, new: NewItem, caller: Caller) -> Item:
-        async with self._store.transaction() as tx:
-            item = await tx.items.add({**new.model_dump(), "owner_id": caller.id})
+        item = await self._store.autocommit.items.add({**new.model_dump(), "owner_id": caller.id})
         log.info("item_created", item_id=item.id, owner_id=item.owner_id)
         return item
 
@@ -32,8 +31,7 @@ class ItemService:
 
     async def read(self, item_id: int) -> Item:
         """Raises ItemNotFound."""
-        async with self._store.transaction() as tx:
-            return require_found(await tx.items.by_id(item_id), ItemNotFound(item_id))
+        return require_found(await self._store.autocommit.items.by_id(item_id), ItemNotFound(item_id))
 
     async def change(self, item_id: int, change: ItemChange, caller: Caller) -> Item:
         """Raises ItemNotFound or NotYourItem."""
@@ -64,12 +62,11 @@ class AppraisalService:
         self._appraiser = appraiser
 
     async def appraise(self, item_id: int, token: str) -> Appraisal:
-        """The transaction ends before ml-predict is asked: that may take long, and the pool is small.
+        """No connection is held while ml-predict is asked: that may take long, and the pool is small.
 
         Raises ItemNotFound, NotAppraisable, and what `Appraiser` raises.
         """
-        async with self._store.transaction() as tx:
-            item = require_found(await tx.items.by_id(item_id), ItemNotFound(item_id))
+        item = require_found(await self._store.autocommit.items.by_id(item_id), ItemNotFound(item_id))
         if item.features is None:
             raise NotAppraisable(item_id)
         return await self._appraiser.appraise(item_id, item.features, token)

@@ -1,24 +1,39 @@
-"""Opens transactions. The rules say where one begins and ends, so that no connection waits for ml-predict."""
+"""Where statements are executed: alone, or several in one transaction.
+
+The rules say where a transaction begins and ends, so that no connection waits for ml-predict.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from items.repository import ItemRepository
-from shared.database import Database
+from shared.database import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)
-class Transaction:
+class Repositories:
     items: ItemRepository
+
+    @classmethod
+    def on(cls, connection: Connection) -> Self:
+        return cls(items=ItemRepository(connection))
+
+
+class Transaction(Repositories):
+    """Repositories whose statements take effect together, or not at all."""
 
 
 class Store:
+    """`autocommit` executes each statement by itself: for a rule that needs one."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.autocommit = Repositories.on(database.autocommit)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commits at the end of the block, rolls back on an error."""
         async with self._database.transaction() as connection:
-            yield Transaction(items=ItemRepository(connection))
+            yield Transaction.on(connection)

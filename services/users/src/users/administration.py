@@ -29,8 +29,7 @@ class AdminService:
 
     async def read(self, user_id: int) -> User:
         """Raises UserNotFound."""
-        async with self._store.transaction() as tx:
-            return _found(await tx.users.by_id(user_id))
+        return _found(await self._store.autocommit.users.by_id(user_id))
 
     async def change(self, user_id: int, wanted: UserChange, actor_id: int | None = None) -> User:
         """Whatever is taken away is gone at once. What is given comes with the next access token.

@@ -53,8 +53,7 @@ class ApiKeyService:
         return stored, made.text
 
     async def owned_by(self, user_id: int) -> Sequence[ApiKey]:
-        async with self._store.transaction() as tx:
-            return await tx.keys.owned_by(user_id)
+        return await self._store.autocommit.keys.owned_by(user_id)
 
     async def revoke(self, key_id: int, user_id: int) -> None:
         """Raises ApiKeyNotFound, also for another account's key; redis' errors, and then the key stays."""

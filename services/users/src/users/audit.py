@@ -19,8 +19,7 @@ class AuditService:
 
     async def page(self, query: AuditQuery) -> Sequence[AuditEvent]:
         """The newest first."""
-        async with self._store.transaction() as tx:
-            return await tx.audit.page(query)
+        return await self._store.autocommit.audit.page(query)
 
     @contextlib.asynccontextmanager
     async def forgetting(self) -> AsyncIterator[None]:
@@ -29,5 +28,4 @@ class AuditService:
             yield
 
     async def forget(self) -> None:
-        async with self._store.transaction() as tx:
-            await tx.audit.forget(utc_now() - self._keep)
+        await self._store.autocommit.audit.forget(utc_now() - self._keep)

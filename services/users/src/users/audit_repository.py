@@ -4,15 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.context import CURRENT
+from shared.database import Connection
 from users.domain import AuditEvent, AuditKind, AuditQuery
 from users.tables import audit_events
 
 
 class AuditRepository:
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(
@@ -39,7 +39,7 @@ class AuditRepository:
         if query.kind is not None:
             fits.append(audit_events.c.kind == query.kind)
         found = select(audit_events).where(*fits).order_by(audit_events.c.id.desc()).limit(query.limit)
-        return [AuditEvent(**row._mapping) for row in await self._connection.execute(found)]
+        return [AuditEvent(**row) for row in await self._connection.execute(found)]
 
     async def forget(self, before: datetime) -> None:
         await self._connection.execute(delete(audit_events).where(audit_events.c.at < before))

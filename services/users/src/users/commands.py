@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from asyncpg import PostgresError
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
 
 from shared.database import Database
 from shared.exceptions import ServiceError
@@ -24,7 +24,7 @@ async def services(settings: UsersSettings, name: str) -> AsyncIterator[Factory]
         raise SystemExit(str(error)) from None
     except RedisError as error:
         raise SystemExit(f"Redis cannot be asked ({type(error).__name__}): nothing has changed") from None
-    except DBAPIError as error:
-        raise SystemExit(f"Postgres refuses ({type(error.orig).__name__}): is it migrated?") from None
+    except PostgresError as error:
+        raise SystemExit(f"Postgres refuses ({type(error).__name__}): is it migrated?") from None
     finally:
         await database.close()

@@ -4,14 +4,14 @@ import dataclasses
 from datetime import datetime
 
 from sqlalchemy import delete, exists, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.database import Connection
 from users.domain import EmailToken, Purpose
 from users.tables import email_tokens
 
 
 class EmailTokenRepository:
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def replace(self, token: EmailToken) -> None:
@@ -33,13 +33,13 @@ class EmailTokenRepository:
     async def by_digest(self, digest: bytes, now: datetime) -> EmailToken | None:
         query = select(email_tokens).where(email_tokens.c.digest == digest, email_tokens.c.expires_at > now)
         row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else EmailToken(**row._mapping)
+        return None if row is None else EmailToken(**row)
 
     async def consume(self, digest: bytes, now: datetime) -> EmailToken | None:
         """Deletes and returns it, so that only one of two concurrent uses succeeds."""
         used = delete(email_tokens).where(email_tokens.c.digest == digest, email_tokens.c.expires_at > now)
         row = (await self._connection.execute(used.returning(email_tokens))).one_or_none()
-        return None if row is None else EmailToken(**row._mapping)
+        return None if row is None else EmailToken(**row)
 
     async def forget(self, before: datetime) -> None:
         await self._connection.execute(delete(email_tokens).where(email_tokens.c.expires_at < before))

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.database import Connection
 from users.domain import ApiKey, StoredKey
 from users.tables import api_keys, signing_keys
 
@@ -17,21 +17,21 @@ ROTATION_LOCK = 7_266_202  # any number that nothing else locks in this database
 
 
 class ApiKeyRepository:
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, values: Mapping[str, Any]) -> ApiKey:
         row = (await self._connection.execute(insert(api_keys).values(values).returning(api_keys))).one()
-        return ApiKey(**row._mapping)
+        return ApiKey(**row)
 
     async def owned_by(self, user_id: int) -> Sequence[ApiKey]:
         query = select(api_keys).where(api_keys.c.user_id == user_id).order_by(api_keys.c.id)
-        return [ApiKey(**row._mapping) for row in await self._connection.execute(query)]
+        return [ApiKey(**row) for row in await self._connection.execute(query)]
 
     async def by_digest(self, digest: bytes) -> ApiKey | None:
         query = select(api_keys).where(api_keys.c.digest == digest)
         row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else ApiKey(**row._mapping)
+        return None if row is None else ApiKey(**row)
 
     async def used(self, key_id: int, now: datetime) -> None:
         """Records the use of a key, at most once a minute."""
@@ -47,7 +47,7 @@ class ApiKeyRepository:
     async def remove(self, key_id: int, user_id: int) -> ApiKey | None:
         gone = delete(api_keys).where(api_keys.c.id == key_id, api_keys.c.user_id == user_id)
         row = (await self._connection.execute(gone.returning(api_keys))).one_or_none()
-        return None if row is None else ApiKey(**row._mapping)
+        return None if row is None else ApiKey(**row)
 
     async def forget(self, user_id: int, before: datetime) -> None:
         """Delete what expired before that."""
@@ -56,7 +56,7 @@ class ApiKeyRepository:
 
 
 class SigningKeyRepository:
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def lock(self) -> None:
@@ -65,7 +65,7 @@ class SigningKeyRepository:
 
     async def all(self) -> list[StoredKey]:
         rows = await self._connection.execute(select(signing_keys).order_by(signing_keys.c.signs_from))
-        return [StoredKey(**row._mapping) for row in rows]
+        return [StoredKey(**row) for row in rows]
 
     async def add_if_missing(self, key: StoredKey) -> None:
         added = insert(signing_keys).values(dataclasses.asdict(key))

@@ -1,22 +1,26 @@
 """Accounts in Postgres. Permissions are checked by the services."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.database import Connection, Statement
 from shared.pagination import Page
 from users.domain import User
 from users.exceptions import EmailTaken
 from users.tables import users
 
+_BY_ID: Final = select(users).where(users.c.id == bindparam("user_id"))
+BY_ID: Final = Statement(_BY_ID)
+LOCK: Final = Statement(_BY_ID.with_for_update())
+BY_EMAIL: Final = Statement(select(users).where(users.c.email == bindparam("email")))
 ADMINS_LOCK = 7_266_201  # any number that nothing else locks in this database
 
 
 class UserRepository:
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, email: str, name: str, password_hash: str) -> User:
@@ -26,7 +30,7 @@ class UserRepository:
             row = (await self._connection.execute(insert(users).values(values).returning(users))).one()
         except IntegrityError as error:
             raise EmailTaken from error
-        return User(**row._mapping)
+        return User(**row)
 
     async def update(self, user_id: int, changes: Mapping[str, Any]) -> User | None:
         """With no changes it only reads. Raises EmailTaken."""
@@ -37,28 +41,27 @@ class UserRepository:
             row = (await self._connection.execute(changed)).one_or_none()
         except IntegrityError as error:
             raise EmailTaken from error
-        return None if row is None else User(**row._mapping)
+        return None if row is None else User(**row)
 
     async def by_id(self, user_id: int) -> User | None:
-        row = (await self._connection.execute(select(users).where(users.c.id == user_id))).one_or_none()
-        return None if row is None else User(**row._mapping)
+        row = (await self._connection.execute(BY_ID, {"user_id": user_id})).one_or_none()
+        return None if row is None else User(**row)
 
     async def by_email(self, email: str) -> User | None:
-        row = (await self._connection.execute(select(users).where(users.c.email == email))).one_or_none()
-        return None if row is None else User(**row._mapping)
+        row = (await self._connection.execute(BY_EMAIL, {"email": email})).one_or_none()
+        return None if row is None else User(**row)
 
     async def lock(self, user_id: int) -> User | None:
         """Locks the row. Required before changing an account or adding a session or key to it."""
-        query = select(users).where(users.c.id == user_id).with_for_update()
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else User(**row._mapping)
+        row = (await self._connection.execute(LOCK, {"user_id": user_id})).one_or_none()
+        return None if row is None else User(**row)
 
     async def page(self, page: Page) -> tuple[Sequence[User], int]:
         """By id, and how many there are in all."""
         found = select(users).order_by(users.c.id).offset(page.skip).limit(page.limit)
         rows = await self._connection.execute(found)
         total = await self._connection.scalar(select(func.count()).select_from(users))
-        return [User(**row._mapping) for row in rows], total or 0
+        return [User(**row) for row in rows], total or 0
 
     async def other_admins(self, user_id: int) -> int:
         """The number of other active administrators. Only one transaction can count at a time.

@@ -34,8 +34,7 @@ class AccountService:
 
     async def of(self, caller: Caller) -> User:
         """The caller's account. Raises AccountGone."""
-        async with self._store.transaction() as tx:
-            return require_active(await tx.users.by_id(caller.id))
+        return require_active(await self._store.autocommit.users.by_id(caller.id))
 
     async def change(self, me: User, session_id: str, wanted: AccountChange) -> User:
         """A new password ends all other sessions. API keys stay valid.

@@ -6,19 +6,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.database import Connection
 from users.domain import Session
 from users.tables import ended_sessions, sessions
 
 
 class SessionRepository:
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, values: Mapping[str, Any]) -> Session:
         row = (await self._connection.execute(insert(sessions).values(values).returning(sessions))).one()
-        return Session(**row._mapping)
+        return Session(**row)
 
     async def update(self, session_id: str, changes: Mapping[str, Any]) -> None:
         await self._connection.execute(update(sessions).where(sessions.c.id == session_id).values(changes))
@@ -35,18 +35,18 @@ class SessionRepository:
             .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
             .order_by(sessions.c.used_at.desc(), sessions.c.id)
         )
-        return [Session(**row._mapping) for row in await self._connection.execute(query)]
+        return [Session(**row) for row in await self._connection.execute(query)]
 
     async def by_id(self, session_id: str) -> Session | None:
         query = select(sessions).where(sessions.c.id == session_id)
         row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else Session(**row._mapping)
+        return None if row is None else Session(**row)
 
     async def lock(self, family_digest: bytes) -> Session | None:
         """Locks the row, so that concurrent refreshes run one after the other."""
         query = select(sessions).where(sessions.c.family_digest == family_digest).with_for_update()
         row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else Session(**row._mapping)
+        return None if row is None else Session(**row)
 
     async def end(self, session_id: str, now: datetime) -> None:
         live = update(sessions).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
@@ -69,7 +69,7 @@ class SessionRepository:
 
 
 class EndedSessionRepository:
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, user_id: int, session_ids: Sequence[str], until: datetime) -> None:

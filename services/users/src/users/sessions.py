@@ -120,8 +120,7 @@ class SessionService:
 
     async def live(self, user_id: int) -> Sequence[Session]:
         """The last used first."""
-        async with self._store.transaction() as tx:
-            return await tx.sessions.live(user_id, utc_now())
+        return await self._store.autocommit.sessions.live(user_id, utc_now())
 
     async def end(self, session_id: str, user_id: int) -> None:
         """Raises SessionNotFound, also for another account's; redis' errors, and then it stays live."""

@@ -61,11 +61,9 @@ class SignInService:
 
     async def _note_failure(self, user: User | None) -> None:
         """Also for unknown accounts, so that both take the same time."""
-        async with self._store.transaction() as tx:
-            await tx.audit.add("sign_in_failed", user.id if user else None)
+        await self._store.autocommit.audit.add("sign_in_failed", user.id if user else None)
 
     async def _find(self, email: str | None) -> User | None:
         if email is None:
             return None
-        async with self._store.transaction() as tx:
-            return await tx.users.by_email(email)
+        return await self._store.autocommit.users.by_email(email)

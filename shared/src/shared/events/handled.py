@@ -5,7 +5,8 @@ from typing import Final
 
 from sqlalchemy import Column, DateTime, MetaData, Table, Text, delete, func
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.database import Connection
 
 
 def handled_table(metadata: MetaData) -> Table:
@@ -23,7 +24,7 @@ _handled: Final = handled_table(MetaData())
 class HandledRepository:
     """Statements on one transaction's connection."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, event_id: str) -> bool:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -22,9 +22,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.context import CURRENT
+from shared.database import Connection, Statement
 from shared.events.event import Event, Fact
 
 LOCK: Final = 7_266_123  # any number that only relays use: one at a time sends a database's events
@@ -53,12 +53,15 @@ def outbox_table(metadata: MetaData) -> Table:
 
 _outbox: Final = outbox_table(MetaData())
 _FIELDS: Final = [_outbox.c[name] for name in Event.model_fields]
+MARK: Final = Statement(
+    update(_outbox).where(_outbox.c.sequence == bindparam("of")).values(position=bindparam("at"))
+)
 
 
 class OutboxRepository:
     """Statements on one transaction's connection."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, fact: Fact) -> None:
@@ -80,7 +83,7 @@ class OutboxRepository:
 
     async def unsent(self, limit: int) -> Sequence[Event]:
         query = select(*_FIELDS).where(_outbox.c.position.is_(None)).order_by(_outbox.c.sequence).limit(limit)
-        return [Event(**row._mapping) for row in await self._connection.execute(query)]
+        return [Event(**row) for row in await self._connection.execute(query)]
 
     async def backlog(self) -> tuple[int, float]:
         """How many wait, and for how many seconds the oldest has."""
@@ -94,9 +97,7 @@ class OutboxRepository:
 
     async def mark_sent(self, positions: Mapping[int, int]) -> None:
         """`positions` by sequence."""
-        statement = update(_outbox).where(_outbox.c.sequence == bindparam("of"))
-        parameters: list[dict[str, Any]] = [{"of": key, "position": at} for key, at in positions.items()]
-        await self._connection.execute(statement, parameters)
+        await self._connection.execute_many(MARK, [{"of": key, "at": at} for key, at in positions.items()])
 
     async def send_again(self, before: int) -> int:
         """Everything kept that stood before `before` waits again. Returns how many those are."""

@@ -17,8 +17,7 @@ class WidgetService:
         self._store = store
 
     async def create(self, name: str, caller: Caller) -> Widget:
-        async with self._store.transaction() as tx:
-            widget = await tx.widgets.add(caller.id, name)
+        widget = await self._store.autocommit.widgets.add(caller.id, name)
         log.info("widget_created", widget_id=widget.id, owner_id=caller.id)
         return widget
 
@@ -29,8 +28,7 @@ class WidgetService:
 
     async def read(self, widget_id: int, caller: Caller) -> Widget:
         """Somebody else's looks missing: whether it exists is not the caller's business."""
-        async with self._store.transaction() as tx:
-            widget = await tx.widgets.by_id(widget_id)
+        widget = await self._store.autocommit.widgets.by_id(widget_id)
         if widget is None or widget.owner_id != caller.id:
             raise WidgetNotFound(widget_id)
         return widget

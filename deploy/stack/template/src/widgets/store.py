@@ -1,24 +1,36 @@
-"""Opens transactions. The rules say where one begins and ends."""
+"""Where statements are executed: alone, or several in one transaction, which the rules begin and end."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Self
 
-from shared.database import Database
+from shared.database import Connection, Database
 from widgets.repository import WidgetRepository
 
 
 @dataclass(frozen=True, slots=True)
-class Transaction:
+class Repositories:
     widgets: WidgetRepository
+
+    @classmethod
+    def on(cls, connection: Connection) -> Self:
+        return cls(widgets=WidgetRepository(connection))
+
+
+class Transaction(Repositories):
+    """Repositories whose statements take effect together, or not at all."""
 
 
 class Store:
+    """`autocommit` executes each statement by itself: for a rule that needs one."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.autocommit = Repositories.on(database.autocommit)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commits at the end of the block, rolls back on an error."""
         async with self._database.transaction() as connection:
-            yield Transaction(widgets=WidgetRepository(connection))
+            yield Transaction.on(connection)
