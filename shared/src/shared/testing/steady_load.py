@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -17,14 +17,25 @@ class SteadyLoad:
 
 @contextlib.asynccontextmanager
 async def steady_load(
-    port: int, path: str, *, clients: int = 16, longest_pause: float = 0.3, seed: int = 1
+    port: int,
+    path: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    clients: int = 16,
+    longest_pause: float = 0.3,
+    seed: int = 1,
 ) -> AsyncIterator[SteadyLoad]:
     """Each client sends, waits for the answer, pauses for a random time, and uses its connection again."""
     load = SteadyLoad()
     stopping = asyncio.Event()
     draw = random.Random(seed)  # noqa: S311 - a schedule, no secret
     pauses = [_pauses(draw.random(), longest_pause) for _ in range(clients)]
-    tasks = [asyncio.create_task(_run(port, path, load, stopping, pause)) for pause in pauses]
+    fields = {"Host": "localhost", "Content-Length": str(len(body)), **(headers or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    request = f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+    tasks = [asyncio.create_task(_run(port, request, load, stopping, pause)) for pause in pauses]
     try:
         yield load
     finally:
@@ -39,7 +50,7 @@ def _pauses(seed: float, longest: float) -> Iterator[float]:
 
 
 async def _run(
-    port: int, path: str, load: SteadyLoad, stopping: asyncio.Event, pauses: Iterator[float]
+    port: int, request: bytes, load: SteadyLoad, stopping: asyncio.Event, pauses: Iterator[float]
 ) -> None:
     while not stopping.is_set():
         try:
@@ -48,7 +59,7 @@ async def _run(
             load.failures.append(f"no connection: {error!r}")
             continue
         try:
-            while await _exchange(path, reader, writer, load) and not stopping.is_set():
+            while await _exchange(request, reader, writer, load) and not stopping.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), next(pauses))
         finally:
@@ -56,19 +67,19 @@ async def _run(
 
 
 async def _exchange(
-    path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, load: SteadyLoad
+    request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, load: SteadyLoad
 ) -> bool:
     """One request; True when the connection stays open."""
     try:
         async with asyncio.timeout(20):
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
             await reader.readexactly(int(length))
     except (OSError, EOFError, TimeoutError, ValueError) as error:
         load.failures.append(f"no answer: {error!r}")
         return False
-    if not head.startswith(b"http/1.1 200"):
+    if not head.startswith(b"http/1.1 2"):
         load.failures.append(head.partition(b"\r\n")[0].decode())
     load.answered += 1
     return b"connection: close" not in head

@@ -80,6 +80,11 @@ class Demo:
         """The oldest process whose command line has `command` in it: a server, not its workers."""
         return min(number for number, found in self.processes().items() if command in found)
 
+    def workers(self, package: str) -> set[int]:
+        """The worker processes of a service at this moment."""
+        master = self.process_of(f"-m {package}")
+        return {int(word) for word in Path(f"/proc/{master}/task/{master}/children").read_text().split()}
+
 
 def port_variables(root: Path = ROOT) -> list[str]:
     """`GATEWAY_PORT`, `GATEWAY_METRICS_PORT` and so on, for every service."""
