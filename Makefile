@@ -99,6 +99,9 @@ format: .venv/.services .venv/.development ## format and mend what can be mended
 settings: .venv/.services ## write docs/settings.md from the settings classes
 	@$(BIN)/python -m stack.settings_page
 
+events: .venv/.services ## write docs/events.md and docs/asyncapi.json from the events' classes
+	@$(BIN)/python -m stack.events_page
+
 lock: $(UV) ## pin all versions anew
 	$(COMPILE) --upgrade --all-extras --group dev --no-emit-package facet-shared $(PYPROJECTS) -o requirements.lock
 	$(COMPILE) --upgrade --group loadtests/pyproject.toml:dev loadtests/pyproject.toml -o loadtests/requirements.lock
@@ -110,7 +113,7 @@ lock: $(UV) ## pin all versions anew
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo dev logs admin migration new-service up test slowest check e2e soak load tune bench-gateway bench-ml train oip-check format settings lock clean
+.PHONY: help install demo dev logs admin migration new-service up test slowest check e2e soak load tune bench-gateway bench-ml train oip-check format settings events lock clean
 
 $(UV):
 	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }

@@ -6,6 +6,7 @@ import time
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
 from shared.embedded import EmbeddedValkey
+from shared.events import Event, Fact, Handlers
+from shared.events.consumer import Consumer
+from shared.events.dead_letters import DeadLetters
+from shared.events.stream import Stream
 from shared.identity.ended_sessions import CHANNEL, ENDED, publish_end, restore
 from shared.identity.revocations import Revocations
-from shared.redis import request_client, subscriber_client
+from shared.redis import request_client, stream_client, subscriber_client
 from shared.secrets import make_secrets
 from shared.settings import RedisSettings
 from stack.folder import PLAN, redis_users
@@ -69,6 +74,10 @@ FORBIDDEN: dict[str, Callable[[Redis], Any]] = {
     "forget everything": lambda redis: redis.flushall(),
     "list all keys": lambda redis: redis.keys(),
     "change the server": lambda redis: redis.config_set("maxmemory", "1"),
+    "tell what users would tell": lambda redis: redis.xadd("events:users", {"event": "{}"}),
+    "delete what users has told": lambda redis: redis.delete("events:users"),
+    "trim what users has told": lambda redis: redis.xtrim("events:users", maxlen=0),
+    "read a stream that is not for it": lambda redis: redis.xrange("events:other"),
     "give itself rights": lambda redis: redis.acl_setuser("items", enabled=True, commands=["+@all"]),
 }
 
@@ -105,16 +114,12 @@ async def test_every_service_hears_what_users_says(
 
 
 @pytest.mark.parametrize("service", ["users", *OTHERS])
-async def test_a_service_does_as_it_likes_with_its_own_keys_and_with_events(
-    settings: Settings, service: str
-) -> None:
+async def test_a_service_does_as_it_likes_with_its_own_keys(settings: Settings, service: str) -> None:
     async with client(settings(service)) as redis:
         key = f"{service}:key"
         await redis.set(key, "1", ex=60)
         assert await redis.eval("return redis.call('INCR', KEYS[1])", 1, key) == 2
         await redis.publish(f"{service}:channel", "x")
-        await redis.xadd(f"events:{service}", {"a": "b"})
-        await redis.xgroup_create(f"events:{service}", secrets.token_hex(4), id="0")
         async with redis.pipeline(transaction=True) as pipe:
             pipe.get(key)
             pipe.delete(key)
@@ -124,3 +129,65 @@ async def test_a_service_does_as_it_likes_with_its_own_keys_and_with_events(
 async def test_nobody_knows_anothers_password(settings: Settings) -> None:
     passwords = {settings(service).redis_password.get_secret_value() for service in ("users", *OTHERS)}
     assert len(passwords) == 4
+
+
+@asynccontextmanager
+async def streams(settings: RedisSettings) -> AsyncIterator[Redis]:
+    async with stream_client(settings) as opened:
+        yield opened
+
+
+async def test_items_consumes_what_users_tells_and_may_do_all_that_this_takes(
+    settings: Settings, eventually: Callable[..., Any]
+) -> None:
+    """Relay, consumer and dead letters with the rights that ship, the rare commands too."""
+    name, group = "events:users", "items"
+    fact = {"user_id": 1}
+    events = [
+        Event(id=kind, kind=kind, version=1, sequence=number, occurred_at=NOW, request_id="", data=fact)
+        for number, kind in enumerate(["user.deleted", "user.exploded"])
+    ]
+    seen: list[str] = []
+
+    async def handle(event: Event, _: Any) -> None:
+        seen.append(event.kind)
+
+    async with streams(settings("users")) as users, streams(settings("items")) as items:
+        stream = Stream(users, name, [group], longest=2)
+        await stream.add(events)
+        consumer = Consumer(items, name, group, "1", Handlers({Exploded: fail, Deleted: handle}), abandoned=0)
+        consumer._first_pause = 0.001
+        async with consumer.running():
+            await eventually(lambda: seen, ["user.deleted"])
+            await eventually(lambda: DeadLetters(items, group).number(), 1)
+        consumer._stopping = False
+        await consumer._take_over()
+        await consumer._look()
+        await items.xgroup_delconsumer(name, group, "somebody")
+        assert await stream.has_room(), "what is finished is trimmed"
+        assert await stream.unfinished() == {group: 0}
+        with pytest.raises(NoPermissionError):
+            await users.xgroup_destroy(name, group)
+
+
+class Deleted(Fact):
+    kind = "user.deleted"
+
+
+class Exploded(Fact):
+    kind = "user.exploded"
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+async def fail(*_: Any) -> None:
+    raise ValueError
+
+
+@pytest.mark.parametrize("service", ["gateway", "ml-predict"])
+async def test_who_consumes_nothing_reads_no_events(settings: Settings, service: str) -> None:
+    async with client(settings(service)) as redis:
+        for stream in ("events:users", "events:items"):
+            with pytest.raises(NoPermissionError):
+                await redis.xread({stream: "0"})

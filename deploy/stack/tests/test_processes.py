@@ -11,10 +11,18 @@ from stack.processes import ModuleProcess, for_further
 from stack.supervisor import Supervisor
 
 
-def test_a_further_process_does_not_use_the_metrics_port_of_the_service() -> None:
+def test_a_further_process_does_not_use_the_metrics_port_of_the_service(tmp_path: Path) -> None:
     given = {"ITEMS_METRICS_PORT": "9002", "ITEMS_REDIS_URL": "unix:///socket"}
     further = FurtherProcess(module="items.consumer", metrics_port=9012)
-    assert for_further(services()["items"], further, given) == {**given, "ITEMS_METRICS_PORT": "9012"}
+    environment = for_further(services()["items"], further, 9999, given, tmp_path)
+    assert environment == {**given, "ITEMS_METRICS_PORT": "9999"}
+
+
+def test_the_relay_of_users_is_not_given_the_signing_key(tmp_path: Path) -> None:
+    given = {"USERS_SECRETS_DIR": str(tmp_path / "users")}
+    relay = services()["users"].processes["users-relay"]
+    environment = for_further(services()["users"], relay, 9999, given, tmp_path)
+    assert environment["USERS_SECRETS_DIR"] == str(tmp_path / "users-relay")
 
 
 async def test_a_further_process_that_dies_is_started_again(

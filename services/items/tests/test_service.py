@@ -32,7 +32,7 @@ async def made(items: ItemService) -> Item:
 async def test_a_write_waits_for_a_deletion_and_then_finds_nothing(
     factory: Factory, database: Database, eventually: Eventually, write: str
 ) -> None:
-    items = factory.items()
+    items = factory.items(factory.idempotency(24))
     item = await made(items)
 
     async def waiting() -> int:
@@ -53,7 +53,7 @@ async def test_a_write_waits_for_a_deletion_and_then_finds_nothing(
 
 
 async def test_two_changes_at_once_both_stay(factory: Factory) -> None:
-    items = factory.items()
+    items = factory.items(factory.idempotency(24))
     item = await made(items)
     changes = [ItemChange(name="renamed"), ItemChange.model_validate({"price": "7.50"})]
     await asyncio.gather(*(items.change(item.id, change, OWNER) for change in changes))
@@ -62,7 +62,7 @@ async def test_two_changes_at_once_both_stay(factory: Factory) -> None:
 
 
 async def test_a_refused_write_changes_nothing(factory: Factory) -> None:
-    items = factory.items()
+    items = factory.items(factory.idempotency(24))
     item = await made(items)
     with pytest.raises(NotYourItem):
         await items.change(item.id, ItemChange(name="m"), OTHER)
@@ -83,4 +83,4 @@ async def test_what_an_error_ends_is_taken_back(factory: Factory) -> None:
     with pytest.raises(NotYourItem):
         await rule()
     with pytest.raises(ItemNotFound):
-        await factory.items().read(made[0].id)
+        await factory.items(factory.idempotency(24)).read(made[0].id)

@@ -16,7 +16,16 @@ from shared.settings import DatabaseSettings
 from users.migrations import FOLDER
 from users.tables import metadata
 
-TABLES = {"users", "sessions", "api_keys", "ended_sessions", "signing_keys", "audit_events", "email_tokens"}
+TABLES = {
+    "users",
+    "sessions",
+    "api_keys",
+    "ended_sessions",
+    "signing_keys",
+    "audit_events",
+    "email_tokens",
+    "outbox",
+}
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ class DatabaseSettings(BaseModel):
     database_timeout: float = Field(
         default=2.0, gt=0, description="Seconds to connect or to wait for the pool."
     )
-    database_command_timeout: float = Field(default=10.0, gt=0, description="Seconds for one statement.")
+    database_command_timeout: float = Field(default=5.0, gt=0, description="Seconds for one statement.")
 
 
 class RedisSettings(BaseModel):

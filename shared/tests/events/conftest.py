@@ -1,7 +1,7 @@
 """A sender's and a consumer's database, a stream of their own, and facts to tell."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,15 +13,16 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.database import Database, database_url
 from shared.events import (
-    Consumer,
     Event,
     Fact,
     HandledRepository,
+    Handlers,
     OutboxRepository,
-    Relay,
     handled_table,
     outbox_table,
 )
+from shared.events.consumer import Consumer
+from shared.events.relay import Relay
 from shared.redis import request_client, stream_client
 from shared.settings import DatabaseSettings, RedisSettings
 
@@ -44,13 +45,16 @@ class Scene:
     bytes_redis: Redis
     stream: str = field(default_factory=lambda: f"events:{uuid.uuid4().hex}")
 
-    def relay(self) -> Relay:
-        return Relay(self.sender, self.bytes_redis, self.stream)
+    def relay(self, consumers: Collection[str] = (), **options: Any) -> Relay:
+        return Relay(self.sender, self.bytes_redis, self.stream, consumers, **options)
 
     def member(self, handler: Any = None, name: str = "1", **options: Any) -> Consumer:
         options = {"first_pause": 0.001, **options}
-        handlers = {Sold.kind: handler or self.count_once}
+        handlers = self.handlers(handler)
         return Consumer(self.bytes_redis, self.stream, self.group, name, handlers, **options)
+
+    def handlers(self, handler: Any = None) -> Handlers:
+        return Handlers({Sold: handler or self.count_once})
 
     @property
     def group(self) -> str:
@@ -63,7 +67,7 @@ class Scene:
             if broken:
                 raise LookupError(ring)
 
-    async def count_once(self, event: Event) -> None:
+    async def count_once(self, event: Event, fact: Sold) -> None:
         """The effect: a counter that shows an event applied twice or never."""
         async with self.consumer.transaction() as connection:
             if await HandledRepository(connection).add(event.id):
@@ -72,7 +76,7 @@ class Scene:
                         "INSERT INTO sold VALUES (:ring, 1) "
                         "ON CONFLICT (ring) DO UPDATE SET times = sold.times + 1"
                     ),
-                    {"ring": event.data["ring"]},
+                    {"ring": fact.ring},
                 )
 
     async def sold(self) -> dict[int, int]:

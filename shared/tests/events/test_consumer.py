@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from shared.events import Event
+from shared.context import CURRENT, RequestContext
+from shared.events import Event, Fact, Handlers
 from shared.events.dead_letters import DeadLetters
 from shared.exceptions import DatabaseUnavailable
 
@@ -65,10 +67,10 @@ async def test_a_restarted_consumer_finishes_what_it_had_read(scene: Any, eventu
 async def test_an_event_that_always_fails_becomes_a_dead_letter_and_the_next_is_handled(
     scene: Any, eventually: Eventually
 ) -> None:
-    async def fails(event: Event) -> None:
-        if event.data["ring"] == 1:
+    async def fails(event: Event, sold: Any) -> None:
+        if sold.ring == 1:
             raise ValueError("no such ring")
-        await scene.count_once(event)
+        await scene.count_once(event, sold)
 
     await send(scene, 1, 2)
     letters = DeadLetters(scene.bytes_redis, scene.group)
@@ -78,20 +80,20 @@ async def test_an_event_that_always_fails_becomes_a_dead_letter_and_the_next_is_
     assert "no such ring" in letter.reason
     assert letter.event is not None
 
-    assert await letters.replay(scene.count_once) == (1, [])
+    assert await letters.replay(scene.handlers()) == (1, [])
     assert await scene.sold() == {1: 1, 2: 1}
     assert await letters.all() == []
 
 
 async def test_a_replay_that_fails_keeps_the_letter(scene: Any, eventually: Eventually) -> None:
-    async def fails(_: Event) -> None:
+    async def fails(_: Event, __: Any) -> None:
         raise ValueError
 
     await send(scene, 1)
     letters = DeadLetters(scene.bytes_redis, scene.group)
     async with running(scene.member(fails)):
         await eventually(lambda: count(letters), 1)
-    handled, left = await letters.replay(fails)
+    handled, left = await letters.replay(scene.handlers(fails))
     assert (handled, len(left)) == (0, 1)
     assert await count(letters) == 1
 
@@ -117,7 +119,7 @@ async def test_nonsense_in_the_stream_stops_nothing(
 async def test_events_of_unknown_kinds_are_passed_over(scene: Any, eventually: Eventually) -> None:
     await send(scene, 1)
     consumer = scene.member()
-    consumer._handlers = {}
+    consumer._handlers = Handlers({})
     async with running(consumer):
         await eventually(lambda: pending(scene), 0)
     assert await scene.sold() == {}
@@ -131,12 +133,12 @@ async def pending(scene: Any) -> int | None:
 async def test_while_postgres_is_away_nothing_is_given_up(scene: Any, eventually: Eventually) -> None:
     asked = 0
 
-    async def away(event: Event) -> None:
+    async def away(event: Event, sold: Any) -> None:
         nonlocal asked
         asked += 1
         if asked < 3:
             raise DatabaseUnavailable
-        await scene.count_once(event)
+        await scene.count_once(event, sold)
 
     await send(scene, 1)
     async with running(scene.member(away)):
@@ -168,3 +170,93 @@ async def test_an_event_that_kills_its_consumer_becomes_a_dead_letter(
     async with running(scene.member(name="other", abandoned=0)):
         await eventually(lambda: count(DeadLetters(scene.bytes_redis, scene.group)), 1)
     assert await scene.sold() == {}
+
+
+async def test_an_unknown_version_waits_for_code_that_knows_it(scene: Any, eventually: Eventually) -> None:
+    """It is neither passed over nor guessed at; what comes after it is handled."""
+    await send(scene, 1, 2)
+    [(_, fields), _] = await scene.bytes_redis.xrange(scene.stream)
+    newer = {b"event": fields[b"event"].replace(b'"version":1', b'"version":2')}
+    await scene.bytes_redis.delete(scene.stream)
+    await scene.bytes_redis.xadd(scene.stream, newer)
+    await send(scene, 3)
+    letters = DeadLetters(scene.bytes_redis, scene.group)
+    async with running(scene.member()):
+        await eventually(lambda: in_sold(scene, 3), True)
+    [letter] = await letters.all()
+    assert letter.reason == "unknown version 2"
+
+    class SoldAgain(Fact):
+        kind = "ring.sold"
+        version = 2
+        ring: int
+
+    assert await letters.replay(scene.handlers()) == (0, [letter_that_says(letter, "unknown version 2")])
+    assert await letters.replay(Handlers({SoldAgain: scene.count_once})) == (1, [])
+    assert (await scene.sold())[1] == 1
+
+
+async def in_sold(scene: Any, ring: int) -> bool:
+    return ring in await scene.sold()
+
+
+def letter_that_says(letter: Any, reason: str) -> Any:
+    return dataclasses.replace(letter, reason=f"NotAnEvent({reason!r})")
+
+
+async def test_data_that_does_not_fit_becomes_a_dead_letter_at_once(
+    scene: Any, eventually: Eventually
+) -> None:
+    await send(scene, 1)
+    [(_, fields)] = await scene.bytes_redis.xrange(scene.stream)
+    wrong = {b"event": fields[b"event"].replace(b'"ring":1', b'"ring":"one"')}
+    await scene.bytes_redis.xadd(scene.stream, wrong)
+    async with running(scene.member(first_pause=60.0)):
+        await eventually(lambda: count(DeadLetters(scene.bytes_redis, scene.group)), 1)
+    [letter] = await DeadLetters(scene.bytes_redis, scene.group).all()
+    assert letter.reason == "wrong data: ring"
+
+
+async def test_full_dead_letters_stop_the_consumer_and_lose_nothing(
+    scene: Any, eventually: Eventually
+) -> None:
+    async def fails(_: Event, __: Any) -> None:
+        raise ValueError
+
+    await send(scene, 1, 2, 3)
+    letters = DeadLetters(scene.bytes_redis, scene.group, most=1)
+    consumer = scene.member(fails)
+    consumer._dead = letters
+    async with running(consumer):
+        await eventually(lambda: count(letters), 1)
+        await eventually(lambda: consumer._ready, False)
+    assert await count(letters) == 1
+    assert await pending(scene) == 2
+
+
+async def test_a_group_that_somebody_deleted_reads_everything_again(
+    scene: Any, eventually: Eventually
+) -> None:
+    await send(scene, 1)
+    async with running(scene.member()):
+        await eventually(lambda: in_sold(scene, 1), True)
+        await scene.redis.xgroup_destroy(scene.stream, scene.group)
+        await send(scene, 2)
+        await eventually(scene.sold, {1: 1, 2: 1})
+
+
+async def test_a_handler_works_under_the_ids_of_the_request_that_made_it_true(
+    scene: Any, eventually: Eventually
+) -> None:
+    seen = []
+
+    async def note(event: Event, _: Any) -> None:
+        seen.append((event.request_id, CURRENT.get().request_id))
+
+    before = CURRENT.set(RequestContext.start(b"the-request"))
+    try:
+        await send(scene, 1)
+    finally:
+        CURRENT.reset(before)
+    async with running(scene.member(note)):
+        await eventually(lambda: seen, [("the-request", "the-request")])

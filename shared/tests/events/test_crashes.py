@@ -66,4 +66,4 @@ async def test_no_event_is_lost_or_applied_twice_in_ten_thousand_schedules(scene
         await one_schedule(scene, schedule)
         if schedule % 100 == 99:
             async with scene.consumer.transaction() as connection:
-                await connection.exec_driver_sql("TRUNCATE sold")
+                await connection.command("TRUNCATE sold")

@@ -1,12 +1,15 @@
 """What is committed is sent, in order; what Redis loses is sent again."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from shared.events.consumer import _entries
 from shared.events.event import decode
-from shared.events.relay import position
+from shared.events.stream import position
 
 
 async def rings(scene: Any) -> list[int]:
@@ -67,3 +70,93 @@ def test_positions_are_in_the_order_of_stream_ids() -> None:
     assert found == sorted(found)
     assert len(set(found)) == len(found)
     assert found[-1] < 2**63
+
+
+async def test_a_full_stream_makes_events_wait_in_postgres_until_a_consumer_has_finished(
+    scene: Any, eventually: Any
+) -> None:
+    relay = scene.relay([scene.group], longest=3)
+    for ring in range(250):
+        await scene.tell(ring)
+    await relay.send()  # one batch fills it
+    sent = await rings(scene)
+    assert sent == list(range(len(sent)))
+    assert 3 <= len(sent) < 250
+    await relay.send()
+    assert await rings(scene) == sent, "nothing that is unread is deleted"
+
+    consumer = scene.member()
+    task = asyncio.create_task(consumer.run())
+    await eventually(lambda: drained(scene, relay), 250, seconds=30)
+    consumer.stop()
+    await task
+    assert await scene.sold() == dict.fromkeys(range(250), 1)
+
+
+async def drained(scene: Any, relay: Any) -> int:
+    await relay.send()
+    return len(await scene.sold())
+
+
+async def test_without_any_consumer_the_stream_stays_bounded(scene: Any) -> None:
+    relay = scene.relay(longest=10)
+    for ring in range(30):
+        await scene.tell(ring)
+        await relay.send()
+    assert len(await rings(scene)) <= 10
+    assert (await rings(scene))[-1] == 29
+
+
+async def test_a_consumer_that_never_started_is_waited_for(scene: Any) -> None:
+    relay = scene.relay(["never"], longest=10)
+    for ring in range(30):
+        await scene.tell(ring)
+        await relay.send()
+    assert await rings(scene) == list(range(10))
+
+
+async def test_only_what_every_consumer_has_finished_is_forgotten(scene: Any) -> None:
+    relay = scene.relay([scene.group])
+    for ring in range(3):
+        await scene.tell(ring)
+    await relay.send()
+    await relay.clean(timedelta(0))
+    assert await kept(scene) == 3, "nobody has read them"
+
+    await scene.member()._join()
+    answer = await scene.bytes_redis.xreadgroup(scene.group, "1", {scene.stream: ">"}, count=2)
+    (first, _), (second, _) = _entries(answer)
+    await scene.bytes_redis.xack(scene.stream, scene.group, second)
+    await relay.clean(timedelta(0))
+    assert await kept(scene) == 3, "the first is read and not finished"
+    await scene.bytes_redis.xack(scene.stream, scene.group, first)
+    await relay.clean(timedelta(0))
+    assert await kept(scene) == 1
+
+
+async def kept(scene: Any) -> int:
+    async with scene.sender.transaction() as connection:
+        return await connection.scalar(text("SELECT count(*) FROM outbox"))
+
+
+async def test_after_a_loss_and_a_clock_that_was_set_back_everything_is_sent_again(scene: Any) -> None:
+    await scene.tell(1)
+    await scene.relay().send()
+    async with scene.sender.transaction() as connection:
+        await connection.execute(text("UPDATE outbox SET position = position + (3600000::bigint << 20)"))
+    await scene.redis.delete(scene.stream)
+    await scene.tell(2)
+    await scene.relay().send()
+    await scene.relay().send()
+    await scene.relay().send()
+    assert sorted(await rings(scene)) == [1, 2]
+
+
+async def test_a_relay_shows_what_each_consumer_still_has_to_do(scene: Any) -> None:
+    relay = scene.relay([scene.group, "never"])
+    await scene.tell(1)
+    await scene.tell(2)
+    await relay.send()
+    await scene.member()._join()
+    await scene.bytes_redis.xreadgroup(scene.group, "1", {scene.stream: ">"}, count=1)
+    assert await relay._stream.unfinished() == {scene.group: 2, "never": 2}

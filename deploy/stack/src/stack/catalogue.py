@@ -14,10 +14,14 @@ class Entry(BaseModel):
 
 
 class FurtherProcess(Entry):
-    """A process of a service beside its web server, for example a consumer of events."""
+    """A process of a service beside its web server, for example a consumer of events.
+
+    `holder` names the secrets that it is given, where those are not all of the service's.
+    """
 
     module: str
-    metrics_port: int = 0
+    metrics_port: int
+    holder: str | None = None
 
 
 class Service(Entry):

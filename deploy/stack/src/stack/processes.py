@@ -82,9 +82,14 @@ def completed(own: dict[str, str]) -> dict[str, str]:
     return {**worker_counts(), **os.environ, **own}
 
 
-def for_further(service: Service, process: FurtherProcess, environment: dict[str, str]) -> dict[str, str]:
-    """The service's environment with a metrics port of the process's own: two cannot listen on one."""
-    return {**environment, f"{service.variable}_METRICS_PORT": str(process.metrics_port)}
+def for_further(
+    service: Service, process: FurtherProcess, port: int, environment: dict[str, str], secrets: Path
+) -> dict[str, str]:
+    """The service's environment with a metrics port, and maybe secrets, of the process's own."""
+    own = {"METRICS_PORT": str(port)}
+    if process.holder is not None:
+        own["SECRETS_DIR"] = str(secrets / process.holder)
+    return {**environment, **{f"{service.variable}_{key}": value for key, value in own.items()}}
 
 
 def for_migrations(service: Service, environment: dict[str, str], secrets: Path) -> dict[str, str]:

@@ -98,7 +98,9 @@ async def _journey(settings: StackSettings, terminal: Terminal) -> int:
 
 def _show_around(settings: StackSettings, terminal: Terminal) -> None:
     gateway = settings.url("gateway")
-    metrics = " ".join(str(settings.metrics_port(name)) for name in settings.services)
+    listed = settings.services.values()
+    names = [name for service in listed for name in (service.name, *service.processes)]
+    metrics = " ".join(str(settings.metrics_port(name)) for name in names)
     terminal.heading("Where to look")
     for what, where in (
         ("try it out", f"{gateway}/docs"),

@@ -31,8 +31,9 @@ class StackSettings:
     def port(self, service: str) -> int:
         return self.ports[f"{self.services[service].variable}_PORT"]
 
-    def metrics_port(self, service: str) -> int:
-        return self.ports[f"{self.services[service].variable}_METRICS_PORT"]
+    def metrics_port(self, name: str) -> int:
+        """Of a service, or of a further process."""
+        return self.ports[metrics_variable(name)]
 
     def url(self, service: str) -> str:
         return f"http://{HOST}:{self.port(service)}"
@@ -48,7 +49,8 @@ def load_stack_settings(folder: Path | None = None) -> StackSettings:
     defaults: dict[str, int] = {}
     for service in listed.values():
         defaults[f"{service.variable}_PORT"] = service.port
-        defaults[f"{service.variable}_METRICS_PORT"] = service.metrics_port
+        defaults[metrics_variable(service.name)] = service.metrics_port
+        defaults |= {metrics_variable(name): one.metrics_port for name, one in service.processes.items()}
     ports, wrong = {}, []
     for name, default in defaults.items():
         try:
@@ -58,6 +60,11 @@ def load_stack_settings(folder: Path | None = None) -> StackSettings:
     if wrong:
         raise StackFailed("wrong settings: " + "; ".join(wrong))
     return StackSettings(chosen.absolute(), listed, ports)
+
+
+def metrics_variable(name: str) -> str:
+    """`users-relay` → `USERS_RELAY_METRICS_PORT`."""
+    return f"{name.replace('-', '_').upper()}_METRICS_PORT"
 
 
 def worker_counts(path: Path = WORKERS) -> dict[str, str]:

@@ -62,7 +62,11 @@ class Stack:
             name: own_environment(service, settings, secrets, self._postgres, self._valkey)
             for name, service in settings.services.items()
         }
-        self._processes = {name: list(self._of(service)) for name, service in settings.services.items()}
+        self._servers = {
+            name: self._server(service, completed(self.environments[name]))
+            for name, service in settings.services.items()
+        }
+        self._further = [one for service in settings.services.values() for one in self._further_of(service)]
 
     async def up(self) -> None:
         """Raises StackFailed as soon as one part fails."""
@@ -76,30 +80,28 @@ class Stack:
         except* StackFailed as failures:
             raise failures.exceptions[0] from None
         await self._ready()
+        await asyncio.gather(*map(self._start, self._further))  # nobody waits for what they do
 
     async def down(self) -> None:
         """Stops the gateway first, then the services, then what they need."""
-        first: list[ChildServer] = list(self._processes["gateway"])
-        others: list[ChildServer] = [
-            process
-            for name, processes in self._processes.items()
-            if name != "gateway"
-            for process in processes
-        ]
-        await self._supervisor.stop(first, others, [self._valkey, self._postgres])
+        others = [server for name, server in self._servers.items() if name != "gateway"]
+        await self._supervisor.stop(
+            [self._servers["gateway"]], [*others, *self._further], [self._valkey, self._postgres]
+        )
 
     def kill(self) -> None:
         self._supervisor.kill()
 
-    def _of(self, service: Service) -> Iterator[ModuleProcess]:
-        """The service's web server and its further processes."""
+    def _server(self, service: Service, given: dict[str, str]) -> ServiceProcess:
+        log = self._logs / f"{service.name}.log"
+        return ServiceProcess(service, self._settings.port(service.name), given, log)
+
+    def _further_of(self, service: Service) -> Iterator[ModuleProcess]:
         given = completed(self.environments[service.name])
-        yield ServiceProcess(
-            service, self._settings.port(service.name), given, self._logs / f"{service.name}.log"
-        )
         for name, further in service.processes.items():
-            log = self._logs / f"{name}.log"
-            yield ModuleProcess(name, further.module, for_further(service, further, given), log)
+            port = self._settings.metrics_port(name)
+            own = for_further(service, further, port, given, self._secrets)
+            yield ModuleProcess(name, further.module, own, self._logs / f"{name}.log")
 
     async def _databases(self) -> None:
         await self._start(self._postgres)
@@ -116,11 +118,11 @@ class Stack:
             log = self._logs / f"{service.name}-migrations.log"
             given = for_migrations(service, self.environments[service.name], self._secrets)
             await migrate(service, completed(given), log)
-        await asyncio.gather(*map(self._start, self._processes[service.name]))
+        await self._start(self._servers[service.name])
 
     async def _start(self, child: ChildServer) -> None:
         await self._supervisor.start(child)
-        self._terminal.line(f"  {child.name:<12} up after {self.age:.1f} s")
+        self._terminal.line(f"  {child.name:<14} up after {self.age:.1f} s")
 
     async def _ready(self) -> None:
         """Waits for the gateway and everything behind it. Raises StackFailed with the gateway's own words."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Header, Query
 
 from items.schemas import ItemQuery
 from items.service import AppraisalService, ItemService
@@ -14,4 +14,14 @@ ItemId = PathId
 Items = Annotated[ItemService, resource("items")]
 Appraisals = Annotated[AppraisalService, resource("appraisals")]
 ItemSearch = Annotated[ItemQuery, Query()]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern="^[\\x21-\\x7e]{1,255}$",
+        description="Chosen by the client, new for each listing. A repeated request gets the first answer "
+        "again and lists nothing; with another body it is a 422. A key is its caller's own, and expires.",
+        examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
+    ),
+]
 Token = Annotated[str, Depends(oauth2)]  # beside an ActiveCaller, which refuses requests without one

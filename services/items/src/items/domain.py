@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 Features = Mapping[str, Any]  # a diamond's measurements by name; `features.DiamondFeatures` checks them
+OwnerState = Literal["active", "deactivated", "deleted"]
 Sort = Literal["price", "-price", "created_at", "-created_at", "carat", "-carat"]
 
 

@@ -1,6 +1,7 @@
 """What can go wrong with listings and their appraisal."""
 
 from shared.exceptions import BadGateway, Forbidden, GatewayTimeout, NotFound, Unavailable, Unprocessable
+from shared.identity.exceptions import TokenInvalid
 
 
 class ItemNotFound(NotFound):
@@ -8,6 +9,10 @@ class ItemNotFound(NotFound):
 
     def __init__(self, item_id: int) -> None:
         super().__init__(item_id=item_id)
+
+
+class OwnerGone(TokenInvalid):
+    """The token is valid, but its account was deleted or deactivated."""
 
 
 class NotYourItem(Forbidden):
@@ -24,6 +29,10 @@ class NotAppraisable(Unprocessable):
 
     def __init__(self, item_id: int) -> None:
         super().__init__("It has no features: only a diamond's measurements can be priced.", item_id=item_id)
+
+
+class IdempotencyKeyReused(Unprocessable):
+    code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request"
 
 
 class AppraisalUnavailable(Unavailable):

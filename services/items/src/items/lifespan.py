@@ -35,8 +35,10 @@ async def resources(settings: ItemsSettings) -> AsyncIterator[Resources]:
             service_client(settings.ml_predict_url, timeout=settings.appraisal_timeout)
         )
         factory = Factory(database)
+        idempotency = factory.idempotency(settings.idempotency_hours)
+        await stack.enter_async_context(idempotency.forgetting())
         yield Resources(
-            items=factory.items(),
+            items=factory.items(idempotency),
             appraisals=factory.appraisals(Appraiser(ml_predict, settings.appraisal_timeout)),
             verifier=identity.verifier,
             revocations=identity.revocations,

@@ -4,21 +4,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, collate, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    collate,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from items.domain import Item, Search, Sort
-from items.tables import items
+from items.tables import items, owners
 from shared.database import Connection, Statement
 from shared.pagination import Page
 
 SHOWN: Final = tuple(items.c[field.name] for field in fields(Item))
-_BY_ID: Final = select(*SHOWN).where(items.c.id == bindparam("item_id"))
+VISIBLE: Final = items.c.hidden.is_(False)
+_BY_ID: Final = select(*SHOWN).where(items.c.id == bindparam("item_id"), VISIBLE)
 BY_ID: Final = Statement(_BY_ID)
 LOCK: Final = Statement(_BY_ID.with_for_update())
-ADD: Final = Statement(
-    insert(items).returning(*SHOWN),
-    columns=("name", "description", "price", "currency", "features", "owner_id"),
-)
+GIVEN: Final = ("name", "description", "price", "currency", "features", "owner_id")
+_GIVEN: Final = [bindparam(name, type_=items.c[name].type) for name in GIVEN]
+_INACTIVE: Final = exists().where(owners.c.id == bindparam("owner_id"), owners.c.state != "active")
+ADD: Final = Statement(insert(items).from_select(GIVEN, select(*_GIVEN).where(~_INACTIVE)).returning(*SHOWN))
 
 # The id makes each order total, so that no listing is on two pages and none is on no page.
 ORDERS: Final[Mapping[Sort, Sequence[ColumnElement[Any]]]] = {
@@ -59,9 +71,10 @@ class ItemRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add(self, values: Mapping[str, Any]) -> Item:
-        row = (await self._connection.execute(ADD, values)).one()
-        return Item(**row)
+    async def add(self, values: Mapping[str, Any]) -> Item | None:
+        """None if the owner is not active any more. The owner must be held."""
+        row = (await self._connection.execute(ADD, values)).one_or_none()
+        return None if row is None else Item(**row)
 
     async def by_id(self, item_id: int) -> Item | None:
         row = (await self._connection.execute(BY_ID, {"item_id": item_id})).one_or_none()
@@ -74,7 +87,7 @@ class ItemRepository:
 
     async def search(self, query: Search, page: Page) -> tuple[Sequence[Item], int]:
         """One page of the matches, and the number of all matches."""
-        fits = [
+        fits = [VISIBLE] + [
             condition(value)
             for name, condition in FILTERS.items()
             if (value := getattr(query, name)) is not None
@@ -96,3 +109,15 @@ class ItemRepository:
 
     async def remove(self, item_id: int) -> None:
         await self._connection.execute(delete(items).where(items.c.id == item_id))
+
+    async def remove_some(self, owner_id: int, most: int) -> Sequence[int]:
+        """The ids of those that were removed, hidden ones too. The owner must be locked."""
+        some = select(items.c.id).where(items.c.owner_id == owner_id).limit(most)
+        removed = delete(items).where(items.c.id.in_(some)).returning(items.c.id)
+        return await self._connection.scalars(removed)
+
+    async def set_hidden(self, owner_id: int, *, hidden: bool, most: int) -> int:
+        """How many changed. The owner must be locked."""
+        wrong = select(items.c.id).where(items.c.owner_id == owner_id, items.c.hidden.is_not(hidden))
+        changed = update(items).where(items.c.id.in_(wrong.limit(most))).values(hidden=hidden)
+        return (await self._connection.execute(changed)).rowcount

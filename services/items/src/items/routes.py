@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response, status
 
-from items.dependencies import Appraisals, ItemId, Items, ItemSearch, Token
+from items.dependencies import Appraisals, IdempotencyKey, ItemId, Items, ItemSearch, Token
 from items.schemas import AppraisalOut, ItemChange, ItemOut, NewItem
 from shared.identity import ActiveCaller
 from shared.pagination import TOTAL_COUNT, PageQuery
@@ -11,8 +11,10 @@ router = APIRouter(prefix="/items", tags=["items"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-async def create_item(new: NewItem, caller: ActiveCaller, items: Items, response: Response) -> ItemOut:
-    item = await items.create(new, caller)
+async def create_item(
+    new: NewItem, caller: ActiveCaller, items: Items, response: Response, key: IdempotencyKey = None
+) -> ItemOut:
+    item = await items.create(new, caller, key)
     response.headers["Location"] = f"/items/{item.id}"
     return ItemOut.model_validate(item)
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from items.appraiser import Appraiser
 from items.domain import Appraisal, Item, Search
-from items.exceptions import ItemNotFound, NotAppraisable, NotYourItem
+from items.events import ItemChanged, ItemCreated, ItemDeleted
+from items.exceptions import ItemNotFound, NotAppraisable, NotYourItem, OwnerGone
+from items.idempotency import Idempotency
 from items.schemas import ItemChange, NewItem
 from items.store import Store, Transaction
 from shared.exceptions import require_found
@@ -16,12 +18,27 @@ log = get_logger()
 
 
 class ItemService:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, idempotency: Idempotency) -> None:
         self._store = store
+        self._idempotency = idempotency
 
-    async def create(self, new: NewItem, caller: Caller) -> Item:
-        item = await self._store.autocommit.items.add({**new.model_dump(), "owner_id": caller.id})
+    async def create(self, new: NewItem, caller: Caller, key: str | None = None) -> Item:
+        """With a key, a repetition gets the first answer. Raises OwnerGone or IdempotencyKeyReused."""
+        async with self._store.transaction() as tx:
+            if key is not None and (first := await self._idempotency.first_answer(tx, key, new, caller)):
+                return first
+            item = await self._add(tx, new, caller)
+            if key is not None:
+                await tx.idempotency.answer(caller.id, key, item)
         log.info("item_created", item_id=item.id, owner_id=item.owner_id)
+        return item
+
+    async def _add(self, tx: Transaction, new: NewItem, caller: Caller) -> Item:
+        await tx.owners.hold(caller.id)
+        item = await tx.items.add({**new.model_dump(), "owner_id": caller.id})
+        if item is None:
+            raise OwnerGone
+        await tx.outbox.add(ItemCreated.of(item))
         return item
 
     async def search(self, query: Search, page: Page) -> tuple[Sequence[Item], int]:
@@ -38,22 +55,25 @@ class ItemService:
         async with self._store.transaction() as tx:
             await _require_owner(tx, item_id, caller)
             item = await tx.items.update(item_id, change.model_dump(exclude_unset=True))
+            await tx.outbox.add(ItemChanged.of(item))
         log.info("item_changed", item_id=item_id, caller_id=caller.id)
         return item
 
     async def remove(self, item_id: int, caller: Caller) -> None:
         """Raises ItemNotFound or NotYourItem."""
         async with self._store.transaction() as tx:
-            await _require_owner(tx, item_id, caller)
+            item = await _require_owner(tx, item_id, caller)
             await tx.items.remove(item_id)
+            await tx.outbox.add(ItemDeleted(item_id=item_id, owner_id=item.owner_id))
         log.info("item_deleted", item_id=item_id, caller_id=caller.id)
 
 
-async def _require_owner(tx: Transaction, item_id: int, caller: Caller) -> None:
+async def _require_owner(tx: Transaction, item_id: int, caller: Caller) -> Item:
     """Locks the listing. Raises ItemNotFound or NotYourItem."""
     item = require_found(await tx.items.lock(item_id), ItemNotFound(item_id))
     if item.owner_id != caller.id and not caller.is_admin:
         raise NotYourItem(item_id)
+    return item
 
 
 class AppraisalService:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import DatabaseSettings, RemoteIdentitySettings, ServiceSettings
+from shared.settings import DatabaseSettings, RedisSettings, RemoteIdentitySettings, ServiceSettings
 
 
 class MigrationSettings(ServiceSettings, DatabaseSettings):
@@ -17,9 +17,20 @@ class MigrationSettings(ServiceSettings, DatabaseSettings):
     port: int = Field(default=8002, ge=0, le=65535)
 
 
-class ItemsSettings(MigrationSettings, RemoteIdentitySettings):
+class EventSettings(MigrationSettings, RedisSettings):
+    """For the relay and the consumer."""
+
+    event_consumers: tuple[str, ...] = Field(
+        default=(), description="Who must have handled an event before it may be forgotten."
+    )
+
+
+class ItemsSettings(EventSettings, RemoteIdentitySettings):
     """What serving needs. The longest listing takes 62 KiB, when all its characters are escaped."""
 
+    idempotency_hours: int = Field(
+        default=24, ge=1, le=8760, description="For which a repeated request gets its first answer."
+    )
     body_limit: int = Field(default=65_536, ge=1, description="Largest request body, bytes.")
     ml_predict_url: str = Field(default="http://127.0.0.1:8003", description="Where diamonds are priced.")
     appraisal_timeout: float = Field(

@@ -8,17 +8,29 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
+from items.idempotency_repository import IdempotencyRepository
+from items.owner_repository import OwnerRepository
 from items.repository import ItemRepository
 from shared.database import Connection, Database
+from shared.deadline import transaction_deadline
+from shared.events import OutboxRepository
 
 
 @dataclass(frozen=True, slots=True)
 class Repositories:
     items: ItemRepository
+    owners: OwnerRepository
+    idempotency: IdempotencyRepository
+    outbox: OutboxRepository
 
     @classmethod
     def on(cls, connection: Connection) -> Self:
-        return cls(items=ItemRepository(connection))
+        return cls(
+            items=ItemRepository(connection),
+            owners=OwnerRepository(connection),
+            idempotency=IdempotencyRepository(connection),
+            outbox=OutboxRepository(connection),
+        )
 
 
 class Transaction(Repositories):
@@ -34,6 +46,6 @@ class Store:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Commits at the end of the block, rolls back on an error."""
-        async with self._database.transaction() as connection:
+        """Commits at the end of the block, rolls back on an error. Slow is DatabaseUnavailable."""
+        async with transaction_deadline(), self._database.transaction() as connection:
             yield Transaction.on(connection)

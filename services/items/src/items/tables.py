@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Computed,
@@ -9,14 +10,18 @@ from sqlalchemy import (
     Double,
     Identity,
     Index,
+    LargeBinary,
     MetaData,
     Numeric,
     String,
     Table,
     Text,
+    false,
     func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.events import outbox_table
 
 metadata = MetaData(
     naming_convention={
@@ -43,6 +48,7 @@ items = Table(
     Column("owner_id", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("hidden", Boolean, nullable=False, server_default=false()),  # its owner's account is deactivated
     CheckConstraint("char_length(name) BETWEEN 1 AND 200", name="name_length"),
     CheckConstraint("char_length(description) <= 5000", name="description_length"),
     CheckConstraint("price > 0", name="price_positive"),
@@ -65,3 +71,26 @@ Index(
     postgresql_using="gin",
     postgresql_ops={"features": "jsonb_path_ops"},
 )
+
+# What events have said of accounts. An owner of whom there was no event is not in it, and active.
+owners = Table(
+    "owners",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    CheckConstraint("state IN ('active', 'deactivated', 'deleted')", name="state"),
+)
+
+# `answer` is the listing as it was answered, JSON in its own order.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("caller_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, index=True),
+)
+
+outbox = outbox_table(metadata)

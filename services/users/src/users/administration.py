@@ -6,6 +6,7 @@ from shared.exceptions import require_found
 from shared.logging import get_logger
 from shared.pagination import Page
 from users.domain import User
+from users.events import UserDeactivated, UserReactivated
 from users.exceptions import UserNotFound
 from users.fields import canonical_email
 from users.revoker import Ended, Revoker
@@ -37,13 +38,16 @@ class AdminService:
         `actor_id` is the administrator; without one it is a command. Raises UserNotFound or LastAdmin.
         """
         async with self._store.transaction() as tx:
-            user = _found(await tx.users.lock(user_id))
+            before = _found(await tx.users.lock(user_id))
             if False in (wanted.is_active, wanted.is_admin):
-                await keep_an_admin(tx, user)
+                await keep_an_admin(tx, before)
             user = _found(await tx.users.update(user_id, wanted.model_dump(exclude_unset=True)))
             ended = await self._take_away(tx, user_id, wanted)
             taken = wanted.model_dump(include={"is_active", "is_admin"}, exclude_unset=True)
             await tx.audit.add("account_changed", user_id, actor_id=actor_id or NOBODY, **taken)
+            if user.is_active != before.is_active:
+                fact = UserReactivated if user.is_active else UserDeactivated
+                await tx.outbox.add(fact(user_id=user_id))
         await self._revoker.announce(ended)
         log.info("user_changed", user_id=user_id, actor_id=actor_id, **taken)
         return user

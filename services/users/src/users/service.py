@@ -5,6 +5,7 @@ from pydantic import MISSING
 from shared.identity.caller import Caller
 from shared.logging import get_logger
 from users.domain import User
+from users.events import UserDeleted
 from users.exceptions import AccountGone, LastAdmin, WrongPassword
 from users.password_rules import require_uncommon
 from users.passwords import Passwords
@@ -96,8 +97,12 @@ async def keep_an_admin(tx: Transaction, user: User) -> None:
 
 
 async def remove(tx: Transaction, user: User, revoker: Revoker) -> Ended:
-    """Delete an account whose row is locked. Returns what to announce. Raises LastAdmin."""
+    """Delete an account whose row is locked, and tell the other services. Returns what to announce.
+
+    Raises LastAdmin.
+    """
     await keep_an_admin(tx, user)
     ended = await revoker.end_access(tx, user.id)
     await tx.users.remove(user.id)
+    await tx.outbox.add(UserDeleted(user_id=user.id))
     return ended

@@ -33,7 +33,15 @@ class MigrationSettings(ServiceSettings, DatabaseSettings):
     port: int = 8001
 
 
-class UsersSettings(MigrationSettings, RedisSettings, IdentitySettings, InternalSettings):
+class EventSettings(MigrationSettings, RedisSettings):
+    """For the relay, which gets no key that signs."""
+
+    event_consumers: tuple[str, ...] = Field(
+        default=("items",), description="Who must have handled an event before it may be forgotten."
+    )
+
+
+class UsersSettings(EventSettings, IdentitySettings, InternalSettings):
     """The name of a lifetime ends with its unit."""
 
     body_limit: int = Field(default=65_536, ge=1, description="Largest request body, bytes.")

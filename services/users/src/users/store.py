@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from shared.database import Connection, Database
+from shared.deadline import transaction_deadline
+from shared.events import OutboxRepository
 from users.audit_repository import AuditRepository
 from users.email_token_repository import EmailTokenRepository
 from users.key_repository import ApiKeyRepository, SigningKeyRepository
@@ -27,6 +29,7 @@ class Repositories:
     signing_keys: SigningKeyRepository
     email_tokens: EmailTokenRepository
     audit: AuditRepository
+    outbox: OutboxRepository
 
     @classmethod
     def on(cls, connection: Connection) -> Self:
@@ -38,6 +41,7 @@ class Repositories:
             signing_keys=SigningKeyRepository(connection),
             email_tokens=EmailTokenRepository(connection),
             audit=AuditRepository(connection),
+            outbox=OutboxRepository(connection),
         )
 
 
@@ -54,6 +58,6 @@ class Store:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Commits at the end of the block, rolls back on an error."""
-        async with self._database.transaction() as connection:
+        """Commits at the end of the block, rolls back on an error. Slow is DatabaseUnavailable."""
+        async with transaction_deadline(), self._database.transaction() as connection:
             yield Transaction.on(connection)

@@ -22,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from shared.events import outbox_table
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -129,3 +131,5 @@ audit_events = Table(
     Index("ix_audit_events_user_id", "user_id", "id"),
     Index("ix_audit_events_kind", "kind", "id"),
 )
+
+outbox = outbox_table(metadata)

@@ -1,20 +1,24 @@
 """Reads a stream as a member of a consumer group and hands each event to its handler."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 from prometheus_client import Counter, Gauge
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisGone
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from shared.events.dead_letters import DeadLetters
-from shared.events.event import Event, NotAnEvent, decode
+from shared.events.event import NotAnEvent, decode
+from shared.events.handlers import Handlers
+from shared.events.progress import Progress
 from shared.exceptions import DatabaseUnavailable
 from shared.logging import get_logger
 
-Handler = Callable[[Event], Awaitable[None]]
 Entry = tuple[bytes, Mapping[bytes, bytes]]
 
 BATCH: Final = 64
@@ -22,17 +26,19 @@ BLOCK: Final = 200  # milliseconds to wait for new entries; shorter than the cli
 ATTEMPTS: Final = 5  # then it becomes a dead letter
 DELIVERIES: Final = 10  # of an event that kills the process which handles it
 ABANDONED: Final = 15_000  # milliseconds after which an unfinished entry is another consumer's
+GONE: Final = 3_600_000  # milliseconds after which a silent member without entries is forgotten
 OUTAGE_PAUSE: Final = 0.5  # seconds
 LOOK: Final = 5.0  # seconds between two looks at lag and abandoned entries
 
 HANDLED = Counter("events_handled_total", "Events handled, by outcome.", ["stream", "kind", "outcome"])
 LAG = Gauge("events_lag", "Entries of the stream that the group has not read.", ["stream"])
 PENDING = Gauge("events_pending", "Entries read and not yet finished.", ["stream"])
+DEAD = Gauge("events_dead_letters", "Events put aside, which wait for a replay.", ["stream"])
 log = get_logger()
 
 
 class Consumer:
-    """One member of the group. Handlers must be idempotent: an event may come again after a crash.
+    """One member of the group. Handlers must be idempotent: an event may come again, and out of order.
 
     An event whose handler fails is tried again in place, so later ones wait; after ATTEMPTS it becomes a dead
     letter. While Postgres or Redis is away nothing is counted and nothing given up.
@@ -44,7 +50,7 @@ class Consumer:
         stream: str,
         group: str,
         name: str,
-        handlers: Mapping[str, Handler],
+        handlers: Handlers,
         *,
         first_pause: float = 0.1,
         abandoned: int = ABANDONED,
@@ -59,19 +65,31 @@ class Consumer:
         self._abandoned = abandoned
         self._ready = self._stopping = False
         self._looked_at = float("-inf")
+        self.progress = Progress("consumer")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Handles events for as long as the block runs; the one in hand is finished."""
+        task = asyncio.create_task(self.run(), name=f"consumer {self._stream}")
+        try:
+            yield
+        finally:
+            self.stop()
+            await task
 
     def stop(self) -> None:
         """`run` returns when the event in hand is finished."""
         self._stopping = True
 
     async def run(self) -> None:
-        """Until `stop` is called."""
+        """Until `stop` is called, whatever fails."""
         away = False
         while not self._stopping:
             try:
                 await self.step()
                 away = False
-            except (RedisError, OSError) as error:
+                self.progress.made()
+            except Exception as error:  # noqa: BLE001 - Redis is away, or dead letters are full: it goes on after that
                 self._ready = False
                 if not away:
                     log.warning("events_unavailable", stream=self._stream, reason=repr(error))
@@ -79,7 +97,7 @@ class Consumer:
                 await asyncio.sleep(OUTAGE_PAUSE)
 
     async def step(self) -> None:
-        """Handles what is there. Raises redis' errors."""
+        """Handles what is there. Raises redis' errors and DeadLettersFull."""
         if not self._ready:
             await self._join()
         if time.monotonic() >= self._looked_at + LOOK:
@@ -123,42 +141,49 @@ class Consumer:
             if group["name"] in {self._group, self._group.encode()}:
                 LAG.labels(self._stream).set(group.get("lag") or 0)
                 PENDING.labels(self._stream).set(group["pending"])
+        DEAD.labels(self._stream).set(await self._dead.number())
+        members: Any = await self._redis.xinfo_consumers(self._stream, self._group)
+        for member in members:
+            if member["idle"] > GONE and not member["pending"]:
+                await self._redis.xgroup_delconsumer(self._stream, self._group, member["name"])
 
     async def _handle_all(self, entries: Iterable[Entry]) -> None:
         for entry_id, fields in entries:
             if self._stopping:
                 return  # they come again after the restart
-            await self._handle(entry_id, fields)
+            await self._handle(entry_id, fields or {})
+            self.progress.made()
 
     async def _handle(self, entry_id: bytes, fields: Mapping[bytes, bytes]) -> None:
+        kind = "unreadable"
         try:
-            event = decode(fields or {})
+            event = decode(fields)
+            kind = event.kind if event.kind in self._handlers.kinds else "other"
+            handle = self._handlers.of(event)
         except NotAnEvent as error:
-            await self._give_up(entry_id, fields or {}, str(error))
+            await self._give_up(entry_id, fields, str(error), kind)
             return
-        handler = self._handlers.get(event.kind)
-        if handler is None:
-            await self._finish(entry_id, event.kind, "ignored")
-            return
-        if reason := await self._attempt(handler, event):
-            await self._give_up(entry_id, fields, reason, event.kind)
+        if handle is None:
+            await self._finish(entry_id, kind, "ignored")
+        elif reason := await self._attempt(handle, event.id, kind):
+            await self._give_up(entry_id, fields, reason, kind)
         else:
-            await self._finish(entry_id, event.kind, "handled")
+            await self._finish(entry_id, kind, "handled")
 
-    async def _attempt(self, handler: Handler, event: Event) -> str:
+    async def _attempt(self, handle: Callable[[], Awaitable[None]], event_id: str, kind: str) -> str:
         """Empty, or why it failed each time."""
         reason, failures = "", 0
         while failures < ATTEMPTS:
             try:
-                await handler(event)
-            except DatabaseUnavailable:
+                await handle()
+            except (DatabaseUnavailable, RedisGone, RedisTimeout):
+                if self._stopping:
+                    raise  # it stays unfinished
                 await asyncio.sleep(OUTAGE_PAUSE)
             except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a dead letter in the end
                 failures += 1
                 reason = repr(error)[:500]
-                log.warning(
-                    "event_failed", event_id=event.id, kind=event.kind, reason=reason, attempt=failures
-                )
+                log.warning("event_failed", event_id=event_id, kind=kind, reason=reason, attempt=failures)
                 await asyncio.sleep(self._first_pause * 2**failures)
             else:
                 return ""
@@ -171,9 +196,9 @@ class Consumer:
     async def _give_up(
         self, entry_id: bytes, fields: Mapping[bytes, bytes], reason: str, kind: str = "unreadable"
     ) -> None:
+        await self._dead.put_aside(self._stream, entry_id, fields, reason)
+        HANDLED.labels(self._stream, kind, "dead").inc()
         log.error("event_is_dead_letter", stream=self._stream, entry_id=entry_id.decode(), reason=reason)
-        await self._dead.add(self._stream, entry_id, fields, reason)
-        await self._finish(entry_id, kind, "dead")
 
 
 def _entries(answer: Any) -> list[Entry]:

@@ -1,14 +1,19 @@
 """Events that could not be handled, kept until somebody replays them."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from shared.events.event import FIELD, Event, NotAnEvent, decode
+from shared.events.handlers import Handlers
 
-LONGEST: Final = 10_000
+MOST: Final = 10_000
+
+
+class DeadLettersFull(Exception):
+    """Something is so wrong that going on would lose events: the consumer waits for somebody to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,38 +30,64 @@ class DeadLetter:
 class DeadLetters:
     """The dead-letter stream of a consumer group, `<group>:dead-letters`."""
 
-    def __init__(self, redis: Redis, group: str) -> None:
+    def __init__(self, redis: Redis, group: str, most: int = MOST) -> None:
         self._redis = redis
+        self._group = group
         self._stream = f"{group}:dead-letters"
+        self._most = most
 
-    async def add(self, stream: str, entry_id: bytes, fields: Mapping[bytes, bytes], reason: str) -> None:
+    async def number(self) -> int:
+        return int(await self._redis.xlen(self._stream))
+
+    async def put_aside(
+        self, stream: str, entry_id: bytes, fields: Mapping[bytes, bytes], reason: str
+    ) -> None:
+        """Adds the entry and acknowledges it, in one step. Raises DeadLettersFull."""
+        if await self.number() >= self._most:
+            raise DeadLettersFull
         letter: dict[Any, Any] = {
             "stream": stream,
             "entry_id": entry_id,
             "reason": reason,
             FIELD: fields.get(FIELD, b""),
         }
-        await self._redis.xadd(self._stream, letter, maxlen=LONGEST, approximate=True)
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.xadd(self._stream, letter)
+        pipeline.xack(stream, self._group, entry_id)
+        await pipeline.execute()
 
     async def all(self) -> list[DeadLetter]:
         entries: Any = await self._redis.xrange(self._stream)
         return [_letter(entry_id, fields) for entry_id, fields in entries]
 
-    async def replay(self, handle: Callable[[Event], Awaitable[None]]) -> tuple[int, list[DeadLetter]]:
+    async def replay(self, handlers: Handlers) -> tuple[int, list[DeadLetter]]:
         """Handles each again, oldest first. Returns how many succeeded, and those that failed."""
         handled, left = 0, []
         for letter in await self.all():
-            if letter.event is None:
-                left.append(letter)
-                continue
-            try:
-                await handle(letter.event)
-            except Exception as error:  # noqa: BLE001 - told to whoever asked for the replay
-                left.append(DeadLetter(letter.id, letter.stream, letter.entry_id, repr(error), letter.event))
+            if reason := await _failure(handlers, letter):
+                left.append(replace(letter, reason=reason))
                 continue
             await self._redis.xdel(self._stream, letter.id)
             handled += 1
         return handled, left
+
+    async def discard(self, letter_id: str) -> bool:
+        """For one that nobody will ever be able to handle. False if there is no such letter."""
+        return bool(await self._redis.xdel(self._stream, letter_id))
+
+
+async def _failure(handlers: Handlers, letter: DeadLetter) -> str:
+    """Handles it. Returns why that failed, or nothing."""
+    if letter.event is None:
+        return letter.reason
+    try:
+        handle = handlers.of(letter.event)
+        if handle is None:
+            return "nobody handles this kind"
+        await handle()
+    except Exception as error:  # noqa: BLE001 - told to whoever asked for the replay
+        return repr(error)
+    return ""
 
 
 def _letter(entry_id: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:

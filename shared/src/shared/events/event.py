@@ -10,7 +10,10 @@ FIELD: Final = b"event"  # the one field of a stream entry
 
 
 class Fact(BaseModel):
-    """The data of one kind of event. A change that old consumers cannot read needs a new `version`."""
+    """The data of one kind of event. A change that old consumers cannot read needs a new `version`.
+
+    A sender states all that it says; a consumer has a class of its own with what it reads.
+    """
 
     model_config = ConfigDict(frozen=True)
 

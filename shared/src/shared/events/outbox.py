@@ -1,4 +1,4 @@
-"""The outbox: facts that wait in Postgres until they were sent, and for some days after."""
+"""The outbox: facts that wait in Postgres until they were sent and handled, and for some days after."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -53,6 +53,7 @@ def outbox_table(metadata: MetaData) -> Table:
 
 _outbox: Final = outbox_table(MetaData())
 _FIELDS: Final = [_outbox.c[name] for name in Event.model_fields]
+ADD: Final = Statement(insert(_outbox), columns=("id", "kind", "version", "request_id", "data"))
 MARK: Final = Statement(
     update(_outbox).where(_outbox.c.sequence == bindparam("of")).values(position=bindparam("at"))
 )
@@ -64,18 +65,23 @@ class OutboxRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add(self, fact: Fact) -> None:
+    async def add(self, *facts: Fact) -> None:
         """The last act of a transaction whose first locked the subject: then `sequence` is in order."""
         context = CURRENT.get()
-        await self._connection.execute(
-            insert(_outbox).values(
-                id=str(uuid.uuid4()),
-                kind=fact.kind,
-                version=fact.version,
-                request_id=context.request_id if context else "",
-                data=fact.model_dump(mode="json"),
-            )
-        )
+        rows = [
+            {
+                "id": str(uuid.uuid4()),
+                "kind": fact.kind,
+                "version": fact.version,
+                "request_id": context.request_id if context else "",
+                "data": fact.model_dump(mode="json"),
+            }
+            for fact in facts
+        ]
+        if len(rows) == 1:
+            await self._connection.execute(ADD, rows[0])
+        elif rows:
+            await self._connection.execute_many(ADD, rows)
 
     async def lock(self) -> bool:
         """True for one relay at a time, until its transaction ends."""
@@ -99,12 +105,13 @@ class OutboxRepository:
         """`positions` by sequence."""
         await self._connection.execute_many(MARK, [{"of": key, "at": at} for key, at in positions.items()])
 
-    async def send_again(self, before: int) -> int:
-        """Everything kept that stood before `before` waits again. Returns how many those are."""
-        lost = update(_outbox).where(_outbox.c.position < before).values(position=None)
+    async def send_again(self) -> int:
+        """Everything that was sent and is kept waits again. Returns how many those are."""
+        lost = update(_outbox).where(_outbox.c.position.is_not(None)).values(position=None)
         return (await self._connection.execute(lost)).rowcount
 
-    async def forget(self, age: timedelta) -> None:
-        """Deletes what was sent and is older than `age`."""
+    async def forget(self, age: timedelta, finished: int | None) -> None:
+        """Deletes what was sent, up to the position `finished` if one is given, and is older than `age`."""
+        sent = _outbox.c.position.is_not(None) if finished is None else _outbox.c.position <= finished
         old = _outbox.c.occurred_at < func.clock_timestamp() - age
-        await self._connection.execute(delete(_outbox).where(old, _outbox.c.position.is_not(None)))
+        await self._connection.execute(delete(_outbox).where(old, sent))

@@ -17,6 +17,7 @@ import pytest_asyncio
 
 if TYPE_CHECKING:
     from shared.embedded import EmbeddedPostgres, EmbeddedValkey
+    from shared.testing.contracts import Contracts
     from shared.testing.tokens import TestIdentity
 
 
@@ -142,3 +143,11 @@ def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def contracts(pytestconfig: pytest.Config) -> "Contracts":
+    """What services promise each other, `tests/contracts`."""
+    from shared.testing.contracts import Contracts  # noqa: PLC0415 - see the module
+
+    return Contracts(pytestconfig.rootpath / "tests" / "contracts")

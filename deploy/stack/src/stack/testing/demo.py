@@ -11,6 +11,7 @@ from pathlib import Path
 from shared.testing.waiting import eventually
 from stack.catalogue import ROOT, services
 from stack.ports import is_free
+from stack.settings import metrics_variable
 
 TIMEOUT = 60.0  # seconds
 PORTS = range(12_000, 32_000)
@@ -87,9 +88,10 @@ class Demo:
 
 
 def port_variables(root: Path = ROOT) -> list[str]:
-    """`GATEWAY_PORT`, `GATEWAY_METRICS_PORT` and so on, for every service."""
+    """`GATEWAY_PORT`, `GATEWAY_METRICS_PORT`, `USERS_RELAY_METRICS_PORT` and so on."""
     listed = services(root / "services.toml").values()
-    return [f"{service.variable}_{kind}" for service in listed for kind in ("PORT", "METRICS_PORT")]
+    processes = [name for service in listed for name in (service.name, *service.processes)]
+    return [f"{service.variable}_PORT" for service in listed] + [metrics_variable(name) for name in processes]
 
 
 def free_ports(root: Path = ROOT) -> dict[str, str]:

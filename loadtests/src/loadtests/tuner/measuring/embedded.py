@@ -13,6 +13,7 @@ from loadtests.tuner.measuring.journeys import JOURNEYS, SAMPLE, people
 from loadtests.tuner.model import Configuration, Limits, Slo
 
 SERVICES = ("gateway", "users", "items", "ml-predict")
+FURTHER = ("USERS_RELAY", "ITEMS_RELAY", "ITEMS_CONSUMER")  # processes beside the web servers
 POOLS = {"users": 5, "items": 5}  # database connections of a worker
 
 
@@ -61,7 +62,7 @@ class EmbeddedTarget(CommandTarget):
             given[f"{prefix}_WORKERS"] = str(counts[service])
             given[f"{prefix}_METRICS_PORT"] = str(free_port())
             given.setdefault(f"{prefix}_PORT", str(free_port()))
-        return given
+        return given | {f"{process}_METRICS_PORT": str(free_port()) for process in FURTHER}
 
     def _service(self, module: str) -> str | None:
         name = module.replace("_", "-")

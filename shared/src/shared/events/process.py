@@ -1,0 +1,117 @@
+"""Runs a relay or a consumer as a process of its own: `python -m users.relay` comes here."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
+
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import Response
+
+from shared.events.progress import Progress
+from shared.health import health_router
+from shared.logging import configure_logging, get_logger
+from shared.problems import install_problem_handlers
+from shared.settings import ServiceSettings
+
+log = get_logger()
+
+
+class Worker(Protocol):
+    """A Relay or a Consumer."""
+
+    progress: Progress
+
+    def running(self) -> AbstractAsyncContextManager[None]: ...
+
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+
+def run(
+    settings: SettingsT, name: str, opened: Callable[[SettingsT], AbstractAsyncContextManager[Worker]]
+) -> None:
+    """Until SIGTERM or SIGINT. `/metrics`, `/health` and `/ready` are on the metrics port.
+
+    Raises SystemExit with one line if that port is in use.
+    """
+    own = settings.model_copy(update={"service": name})
+    configure_logging(own)
+    with contextlib.ExitStack() as stack:
+        listener = _listener(own, stack) if own.metrics_port else None
+        asyncio.run(_run(own, opened(own), listener))
+
+
+def _listener(settings: ServiceSettings, stack: contextlib.ExitStack) -> socket.socket:
+    try:
+        listener = socket.create_server((settings.host, settings.metrics_port))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise SystemExit(f"cannot listen on {settings.host}:{settings.metrics_port}: {reason}") from None
+    return stack.enter_context(listener)
+
+
+async def _run(
+    settings: ServiceSettings, opened: AbstractAsyncContextManager[Worker], listener: socket.socket | None
+) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with opened as worker, _observed(settings, worker.progress, listener), worker.running():
+        log.info("process_started")
+        await stopping.wait()
+    log.info("process_stopped")
+
+
+@contextlib.asynccontextmanager
+async def _observed(
+    settings: ServiceSettings, progress: Progress, listener: socket.socket | None
+) -> AsyncIterator[None]:
+    if listener is None:
+        yield
+        return
+    config = uvicorn.Config(
+        _page(settings, progress),
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _page(settings: ServiceSettings, progress: Progress) -> FastAPI:
+    @contextlib.asynccontextmanager
+    async def state(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        yield {"checks": [progress.check]}
+
+    app = FastAPI(lifespan=state, openapi_url=None)
+    install_problem_handlers(app)
+    app.include_router(health_router(settings.service, settings.version))
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return app
+
+
+class _Server(uvicorn.Server):
+    """Signals end the process's work first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
