@@ -19,11 +19,18 @@ MARGIN = 3  # seconds between uvicorn's limit and gunicorn's SIGKILL, for the li
 
 
 class DrainingServer(Server):
-    """Tells all connections that the worker stops, also those that are accepted at this moment."""
+    """Tells all connections that the worker stops, also those that are accepted at this moment.
+
+    Gathers for as long as it serves: `serve` around it ends the process by the signal that stopped it.
+    """
 
     def __init__(self, config: Any, peers: Connections) -> None:
         super().__init__(config)
         self._peers = peers
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        with GATHERING.on(asyncio.get_running_loop()):
+            await super()._serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._peers.drain()
@@ -54,8 +61,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no type
         self.config.app = self.wsgi
         server = DrainingServer(self.config, self.peers)
         self._install_sigquit_handler()
-        with GATHERING.on(asyncio.get_running_loop()):
-            await server.serve(sockets=self.sockets)
+        await server.serve(sockets=self.sockets)
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
