@@ -82,6 +82,10 @@ ROWS = {
     "GET /v2/models/{model}/versions/{version}/ready": "401 200 200 200 401 200 200",
     "POST /v2/models/{model}/infer": "401 200 200 200 401 200 403",
     "POST /v2/models/{model}/versions/{version}/infer": "401 200 200 200 401 200 403",
+    "POST /v2/repository/models/{model}/load": "401 403 403 200 401 403 403",
+    "POST /v2/repository/models/{model}/unload": "401 403 403 409 401 403 403",
+    "GET /v2/repository/models/{model}/traffic": "401 403 403 200 401 403 403",
+    "PUT /v2/repository/models/{model}/traffic": "401 403 403 200 401 403 403",
 }
 DIAMOND = {
     "carat": 0.71,
@@ -247,6 +251,7 @@ def body(route: str, owner: Account) -> dict[str, Any]:
         "POST /predict/{model}": {"json": {"instances": [DIAMOND]}},
         "POST /v2/models/{model}/infer": {"json": {"inputs": [TENSOR]}},
         "POST /v2/models/{model}/versions/{version}/infer": {"json": {"inputs": [TENSOR]}},
+        "PUT /v2/repository/models/{model}/traffic": {"json": {"default": "1"}},
     }
     return bodies.get(route, {})
 
@@ -256,6 +261,7 @@ async def world(
     make_database: Callable[..., dict[str, Any]],
     redis_settings: dict[str, Any],
     eventually: Callable[..., Awaitable[None]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
     own = UsersSettings(
         signing_key=private_pem(ec.generate_private_key(ec.SECP256R1())),  # type: ignore[arg-type]  # pydantic wraps it
@@ -272,7 +278,8 @@ async def world(
         redis = await stack.enter_async_context(request_client(own))
         live = await stack.enter_async_context(served(users.main.create_app(own)))
         remote = {**redis_settings, "jwks_url": f"{live.url}/.well-known/jwks.json"}
-        ml = ml_predict.main.create_app(ml_predict.settings.MlPredictSettings(**remote))
+        state = tmp_path_factory.mktemp("models") / "serving.json"
+        ml = ml_predict.main.create_app(ml_predict.settings.MlPredictSettings(**remote, state_file=state))
         pricing = await stack.enter_async_context(served(ml))
         listed = items.settings.ItemsSettings(
             **make_database("items_matrix", migrations), **remote, ml_predict_url=pricing.url

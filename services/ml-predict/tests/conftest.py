@@ -1,5 +1,6 @@
 """The committed model, a diamond to price, the table it came from, and the service really served."""
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 import pytest_asyncio
+from onnx import TensorProto, helper
 
 from ml_predict.main import create_app
 from ml_predict.model import Model
 from ml_predict.rows import MAX_INSTANCES
 from ml_predict.settings import MlPredictSettings
+from ml_predict.wire import PredictionConnection
 from ml_training.card import PriceCard
 from ml_training.data import Split, clean, read_table, split
 from shared.testing import LiveApp, TestIdentity, served
@@ -85,5 +88,42 @@ def settings(redis_settings: dict[str, Any], identity: TestIdentity) -> MlPredic
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def live(settings: MlPredictSettings) -> AsyncIterator[LiveApp]:
-    async with served(create_app(settings)) as running:
+    async with served(create_app(settings), protocol=PredictionConnection) as running:
         yield running
+
+
+def tiny_graph(factor: float) -> bytes:
+    """`y = x * factor`, float32 [N, 2]: a model whose version can be told from its answers."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in "xy")
+    constant = helper.make_tensor("factor", TensorProto.FLOAT, [1], [factor])
+    graph = helper.make_graph([helper.make_node("Mul", ["x", "factor"], ["y"])], "tiny", [x], [y], [constant])
+    opsets = [helper.make_opsetid("", 17)]
+    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+
+
+WriteModel = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def write_model() -> WriteModel:
+    """`write_model(repository, "tiny", "2", factor)` writes a version; `damaged` breaks its digest."""
+
+    def write(repository: Path, name: str, version: str, factor: float, *, damaged: bool = False) -> Path:
+        written = tiny_graph(factor)
+        digest = hashlib.sha256(written).hexdigest()
+        number = {"type": "number", "ge": -1000, "le": 1000, "trained_range": [0, 10]}
+        card = {
+            "name": name,
+            "version": version,
+            "artefact": {"sha256": digest, "bytes": len(written)},
+            "input": "x",
+            "features": [{"name": "a"} | number, {"name": "b"} | number],
+            "outputs": [{"name": "y", "columns": ["first", "second"]}],
+        }
+        hidden = repository / name / f".{version}"
+        hidden.mkdir(parents=True)
+        (hidden / "model.onnx").write_bytes(written[:-1] + b"?" if damaged else written)
+        (hidden / "card.json").write_text(json.dumps(card))
+        return hidden.rename(repository / name / version)
+
+    return write

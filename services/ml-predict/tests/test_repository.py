@@ -8,6 +8,7 @@ import pytest
 
 from ml_predict.exceptions import CardDiffers, ModelFileCorrupt, ModelMissing, ModelNotFound
 from ml_predict.repository import Repository
+from ml_predict.serving_state import ServingState
 
 
 def add(repository: Path, source: Path, name: str, version: str) -> Path:
@@ -63,15 +64,29 @@ def test_a_version_damaged_before_a_reload_is_refused_and_the_old_one_still_answ
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(ModelFileCorrupt):
         repository.load("stone", "10")
+    assert repository.attempt("stone", "10", None) is None
     assert repository.find("stone", "10") is repository.find("stone") is before
     before.probe()
+
+
+def test_a_damaged_version_stops_nobody_but_those_who_need_it(stored: Path) -> None:
+    path = stored / "stone" / "10" / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    without = Repository(stored)
+    without.load_all()
+    assert without.find("stone").ref.version == "2"
+    assert [version for version, _ in without.refused.items()] == [("stone", "10")]
+    with pytest.raises(ModelFileCorrupt):
+        Repository(stored, {"stone": "10"}).load_all()
 
 
 def test_a_new_version_takes_over_when_it_is_loaded(
     repository: Repository, stored: Path, folder: Path
 ) -> None:
     add(stored, folder, "stone", "11")
-    repository.load("stone", "11")
+    fresh = repository.load("stone", "11")
+    assert repository.find("stone").ref.version == "10"
+    repository.serve(ServingState(), [fresh])
     assert repository.find("stone").ref.version == "11"
 
 

@@ -12,10 +12,14 @@ import pytest
 
 from ml_predict.answers import Array
 from ml_predict.costs import Costs
+from ml_predict.exceptions import QueueFull
 from ml_predict.model import Model
+from ml_predict.reading import INLINE_BYTES, MOST_WAITING, Reader
 from ml_predict.repository import Repository
 from ml_predict.scheduler import Limits, Scheduler
 from ml_predict.service import PredictionService
+from ml_predict.serving_state import ServingState
+from ml_predict.shadows import Shadows
 
 INLINE_ROWS = 16
 COSTS = Costs(one=50e-6, many=360e-6)  # 16 rows take 200 µs
@@ -40,7 +44,7 @@ class Watched:
 @pytest.fixture
 def repository(folder: Path) -> Repository:
     made = Repository(folder.parents[1])
-    made.load("diamond-price", "1")
+    made.serve(ServingState(), [made.load("diamond-price", "1")])
     return made
 
 
@@ -61,7 +65,8 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def service(repository: Repository, watched: Watched, pool: ThreadPoolExecutor) -> PredictionService:
-    return PredictionService(repository, Scheduler(pool, Limits(threads=2)), "diamond-price")
+    scheduler = Scheduler(pool, Limits(threads=2))
+    return PredictionService(repository, scheduler, Reader(pool), Shadows(pool), default="diamond-price")
 
 
 @pytest.fixture
@@ -114,3 +119,28 @@ async def test_a_batch_whose_caller_has_left_is_never_begun(
     await asyncio.gather(*running)
     await ask(20)  # whatever was queued before it has had its turn
     assert len(watched.threads) == 3
+
+
+async def test_a_large_body_is_read_in_a_thread_and_a_small_one_is_not(
+    pool: ThreadPoolExecutor,
+) -> None:
+    here = threading.current_thread()
+    reader = Reader(pool)
+    assert await reader.read(threading.current_thread, INLINE_BYTES) is here
+    assert await reader.read(threading.current_thread, INLINE_BYTES + 1) is not here
+
+
+async def test_bodies_that_wait_are_bounded_and_those_done_or_gone_count_no_more(
+    pool: ThreadPoolExecutor,
+) -> None:
+    reader, go = Reader(pool), threading.Event()
+    held = [asyncio.create_task(reader.read(lambda: go.wait(20), MOST_WAITING // 4)) for _ in range(4)]
+    await asyncio.sleep(0)
+    with pytest.raises(QueueFull) as refused:
+        await reader.read(go.is_set, INLINE_BYTES + 1)
+    assert refused.value.headers["Retry-After"] == "1"
+    held.pop().cancel()
+    await asyncio.sleep(0)
+    go.set()
+    assert await reader.read(go.is_set, INLINE_BYTES + 1)
+    assert await asyncio.gather(*held) == [True] * 3

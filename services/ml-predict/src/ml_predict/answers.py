@@ -1,6 +1,6 @@
 """What a model computed, as the JSON that callers of `POST /predict` read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -19,10 +19,12 @@ class Renderer:
         self._start = b'{"model":' + ref + b',"predictions":'
         self._columns = [_columns(output) for output in card.outputs]
 
-    def render(self, outputs: list[Array]) -> bytes:
-        """One prediction a row, in the order of the rows."""
+    def render(self, outputs: list[Array], explanations: Sequence[Mapping[str, Any]] = ()) -> bytes:
+        """One prediction a row, in the order of the rows; with explanations, one of them for each."""
         parts = [columns(array) for columns, array in zip(self._columns, outputs, strict=True)]
         rows = parts[0] if len(parts) == 1 else [_merged(row) for row in zip(*parts, strict=True)]
+        for row, explanation in zip(rows, explanations, strict=False):
+            row["explanation"] = explanation
         return self._start + orjson.dumps(rows) + b"}"
 
 

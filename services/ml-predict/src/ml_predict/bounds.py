@@ -38,6 +38,15 @@ class Bounds:
         return ("body", "inputs", row, self._names[column]), said, "value_error"
 
 
+def trained_range(features: Sequence[Feature]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Lowest and highest value that the model has seen, by column; infinite where the card says nothing."""
+    infinite = (-np.inf, np.inf)
+    ranges = [feature.trained_range or infinite for feature in features for _ in range(feature.size)]
+    low, high = np.array(ranges, np.float32).reshape(-1, 2).T
+    # The card has decimals, rows are float32: the range's own ends must be inside.
+    return np.nextafter(low, np.float32(-np.inf)), np.nextafter(high, np.float32(np.inf))
+
+
 def check_finite(feeds: Mapping[str, NDArray[Any]]) -> None:
     """Raises BodyInvalid, which names the tensor."""
     for name, array in feeds.items():

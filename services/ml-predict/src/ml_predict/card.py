@@ -1,9 +1,10 @@
 """The model card as data: what goes in, what comes out, and how good the model is."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MOST_EXPLAINABLE: Final = 10  # features: 1,024 coalitions
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -54,6 +55,14 @@ class Output(Facts):
     decimals: int | None = None
 
 
+class Explanation(Facts):
+    """Which number `explain` is about, and the rows (encoded, as the tensor has them) it is compared with."""
+
+    output: str
+    column: Annotated[int, Field(ge=0)] = 0
+    background: Annotated[tuple[tuple[float, ...], ...], Field(min_length=1, max_length=16)]
+
+
 class Artefact(Facts):
     """The file beside this card."""
 
@@ -76,6 +85,7 @@ class ModelCard(Facts):
     features: tuple[Feature, ...] = ()
     outputs: tuple[Output, ...] = ()
     allow_nan: bool = False
+    explanation: Explanation | None = None
     metrics: Any = None
 
     @property
@@ -87,7 +97,17 @@ class ModelCard(Facts):
     def _features_have_a_tensor_and_names_of_their_own(self) -> Self:
         if bool(self.features) != (self.input is not None):
             raise ValueError("`input` names the tensor of the features: both or neither")
+        if self.explanation is not None:
+            self._check_explanation(self.explanation)
         names = [feature.name for feature in self.features]
         if len(set(names)) != len(names):
             raise ValueError("two features have one name")
         return self
+
+    def _check_explanation(self, explanation: Explanation) -> None:
+        if not 0 < len(self.features) <= MOST_EXPLAINABLE:
+            raise ValueError(f"an explanation needs 1 to {MOST_EXPLAINABLE} features")
+        if explanation.output not in [output.name for output in self.outputs]:
+            raise ValueError("`explanation` names an output that is not shown")
+        if any(len(row) != self.width for row in explanation.background):
+            raise ValueError(f"a row of `explanation.background` has not {self.width} numbers")

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from shared.exceptions import BadRequest, CannotStart, NotFound, ServiceError, Unavailable, Unprocessable
+from shared.exceptions import (
+    BadRequest,
+    CannotStart,
+    Conflict,
+    NotFound,
+    ServiceError,
+    Unavailable,
+    Unprocessable,
+)
 
 MOST_ERRORS = 50  # of one body: an answer must not outgrow the request by far
 IN_DETAIL = 3
@@ -41,6 +49,27 @@ class CardDiffers(ModelUnusable):
         super().__init__(f"model card {path} does not fit its model: {difference}")
         self.path = path
         self.difference = difference
+
+
+class StateUnusable(ModelUnusable):
+    """The file with what administrators decided cannot be read."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"state file {path} is unusable: {reason}")
+
+
+class StateUnwritable(Unavailable):
+    code, title = "state_unwritable", "The decision cannot be stored, so nothing was changed"
+
+
+class ModelRejected(Unprocessable):
+    """A version that was to be loaded is not what its card promises. What was served is still served."""
+
+    code, title = "model_rejected", "The model cannot be served"
+
+
+class ModelInUse(Conflict):
+    code, title = "model_in_use", "The version is needed"
 
 
 class ModelNotFound(NotFound):

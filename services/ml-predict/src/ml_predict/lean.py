@@ -4,7 +4,7 @@ What FastAPI does for a route (solve dependencies, build models of the body and 
 a prediction. The signature still documents the route; identity is checked by the functions of all services.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from fastapi import Request, Response
@@ -18,11 +18,13 @@ Endpoint = Callable[..., Awaitable[Response]]
 class LeanRoute(APIRoute):
     """Calls `endpoint(request, caller, **path parameters)`, which answers with a Response."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    async def answer(self, request: Request, parameters: Mapping[str, Any]) -> Response:
+        caller = await active_caller(request, await current_caller(request, await oauth2(request)))
         endpoint: Endpoint = self.endpoint
+        return await endpoint(request, caller, **parameters)
 
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         async def handle(request: Request) -> Response:
-            caller = await active_caller(request, await current_caller(request, await oauth2(request)))
-            return await endpoint(request, caller, **request.path_params)
+            return await self.answer(request, request.path_params)
 
         return handle

@@ -5,9 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypedDict
 
-from ml_predict.factory import prediction_service
+from ml_predict.factory import loaded_repository, prediction_service, versions
+from ml_predict.routes import ROUTERS
 from ml_predict.service import PredictionService
 from ml_predict.settings import MlPredictSettings
+from ml_predict.versions import FOLLOW_SECONDS, Versions
+from ml_predict.wire import LeanRoutes
+from shared.background import repeated
 from shared.health import Check
 from shared.identity import TokenVerifier
 from shared.identity.remote import remote_identity
@@ -16,6 +20,8 @@ from shared.identity.revocations import Revocations
 
 class Resources(TypedDict):
     predictions: PredictionService
+    versions: Versions
+    lean_routes: LeanRoutes
     verifier: TokenVerifier
     revocations: Revocations
     checks: list[Check]
@@ -29,10 +35,17 @@ async def resources(settings: MlPredictSettings) -> AsyncIterator[Resources]:
     """
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(settings.prediction_threads, "predict"))
-        predictions = prediction_service(settings, pool)
+        reading = stack.enter_context(ThreadPoolExecutor(1, "read"))
+        spare = stack.enter_context(ThreadPoolExecutor(1, "spare"))
+        repository = loaded_repository(settings)
+        predictions = prediction_service(settings, repository, pool, reading, spare)
+        served = versions(settings, repository, spare)
+        await stack.enter_async_context(repeated(served.follow, "follow_models", pause=FOLLOW_SECONDS))
         identity = await stack.enter_async_context(remote_identity(settings))
         yield {
             "predictions": predictions,
+            "versions": served,
+            "lean_routes": LeanRoutes(ROUTERS, limit=settings.body_limit, private_port=settings.metrics_port),
             "verifier": identity.verifier,
             "revocations": identity.revocations,
             "checks": [Check("models", predictions.ping), *identity.checks],

@@ -10,10 +10,11 @@ import onnxruntime as ort
 from pydantic import ValidationError
 
 from ml_predict.answers import Array, Renderer
-from ml_predict.bounds import Bounds, check_finite
+from ml_predict.bounds import Bounds, check_finite, trained_range
 from ml_predict.card import Feature, ModelCard
 from ml_predict.costs import MANY, Costs, measured
 from ml_predict.exceptions import CardDiffers, ModelFileCorrupt, ModelMissing, ModelRefused
+from ml_predict.explain import Explainer
 from ml_predict.rows import Float32s, RowParser
 from ml_predict.schemas import ModelRef
 
@@ -45,14 +46,20 @@ class Tensor(NamedTuple):
 class Model:
     """Thread-safe: a session may be run by several threads at once."""
 
-    def __init__(self, session: ort.InferenceSession, card: ModelCard) -> None:
+    def __init__(self, session: ort.InferenceSession, card: ModelCard, digest: str = "") -> None:
         self.card = card
+        self.digest = digest  # of the card, which has the digest of everything else
         self.ref = ModelRef(name=card.name, version=card.version)
+        self.labels = (card.name, card.version)
         self.inputs = tuple(map(_tensor, session.get_inputs()))
         self.outputs = tuple(map(_tensor, session.get_outputs()))
         self.rows = RowParser(card.features) if card.features else None
         self.renderer = Renderer(card)
+        self.explainer = Explainer(card.features, card.explanation) if card.explanation else None
         self.shown = [output.name for output in card.outputs]
+        self.input = str(card.input)
+        self.columns = [feature.name for feature in card.features for _ in range(feature.size)]
+        self.trained_low, self.trained_high = trained_range(card.features)
         self.use(Costs(0.0, 0.0))
         self._bounds = Bounds(card.features) if card.features else None
         self._session = session
@@ -64,14 +71,14 @@ class Model:
         Raises `ModelMissing`, `ModelFileCorrupt` (unreadable, or not the bytes the card was written for) or
         `CardDiffers`.
         """
-        card = read_card(folder)
+        written, card = _read_card(folder)
         path = folder / card.artefact.file
         onnx = _read(path)
         digest = hashlib.sha256(onnx).hexdigest()
         if digest != card.artefact.sha256:
             raise ModelFileCorrupt(path, f"its SHA-256 is {digest}, the card says {card.artefact.sha256}")
         try:
-            model = cls(open_session(onnx), card)
+            model = cls(open_session(onnx), card, hashlib.sha256(written).hexdigest())
         except Exception as error:
             raise ModelFileCorrupt(path, str(error)) from error
         if (difference := model._difference_from_card()) is not None:
@@ -112,12 +119,12 @@ class Model:
 
     def predict(self, rows: Float32s) -> list[Array]:
         """The outputs that the card shows, for encoded rows."""
-        return self.run({str(self.card.input): rows}, self.shown)
+        return self.run({self.input: rows}, self.shown)
 
     def check(self, feeds: Mapping[str, Array]) -> None:
         """Raises BodyInvalid for tensors that hold what the card rules out, NaN and infinity among it."""
         if self._bounds is not None:
-            self._bounds.check(feeds[str(self.card.input)])
+            self._bounds.check(feeds[self.input])
         elif not self.card.allow_nan:
             check_finite(feeds)
 
@@ -148,9 +155,14 @@ class Model:
 
 def read_card(folder: Path) -> ModelCard:
     """The folder's card. Raises `ModelMissing` or `ModelFileCorrupt`."""
+    return _read_card(folder)[1]
+
+
+def _read_card(folder: Path) -> tuple[bytes, ModelCard]:
     path = folder / "card.json"
+    written = _read(path)
     try:
-        return ModelCard.model_validate_json(_read(path))
+        return written, ModelCard.model_validate_json(written)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ModelFileCorrupt(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -84,9 +84,17 @@ def metadata_of(repository: Repository, name: str, version: str | None) -> Model
 
 
 def index(repository: Repository) -> bytes:
-    """The repository extension's list of models."""
+    """The repository extension's list of models: what is served, and what was refused with its reason."""
+    refused = {version: str(error) for version, error in repository.refused.items()}
+    served = {model.labels for model in repository}
     listed = [
-        Index(name=each.ref.name, version=each.ref.version, state="READY", reason="") for each in repository
+        Index(
+            name=version[0],
+            version=version[1],
+            state="READY" if version in served else "UNAVAILABLE",
+            reason=refused.get(version, ""),
+        )
+        for version in sorted(served | refused.keys())
     ]
     return orjson.dumps([each.model_dump() for each in listed])
 

@@ -1,6 +1,6 @@
 """The Open Inference Protocol (v2) over REST, with binary tensors and the repository's index."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -25,17 +25,12 @@ from shared.identity import ActiveCaller
 class OipRoute(LeanRoute):
     """Problems also have the member `error`, which clients of the protocol show."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_with_error(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except ServiceError as error:
-                error.extra["error"] = str(error)
-                raise
-
-        return handle_with_error
+    async def answer(self, request: Request, parameters: Mapping[str, Any]) -> Response:
+        try:
+            return await super().answer(request, parameters)
+        except ServiceError as error:
+            error.extra["error"] = str(error)
+            raise
 
 
 health = APIRouter(prefix="/v2", tags=["inference protocol"])

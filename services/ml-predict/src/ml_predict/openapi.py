@@ -11,6 +11,12 @@ from ml_predict.repository import Repository
 from ml_predict.rows import MAX_INSTANCES
 from ml_predict.settings import MlPredictSettings
 
+EXPLAIN = {
+    "type": "boolean",
+    "default": False,
+    "example": False,
+    "description": "Also say what each feature contributes, if the model's card has an `explanation`.",
+}
 PATHS = ("/predict", "/predict/{model}")
 
 
@@ -86,6 +92,6 @@ def _body(cards: list[ModelCard]) -> dict[str, Any]:
         "type": "object",
         "required": ["instances"],
         "additionalProperties": False,
-        "properties": {"instances": instances},
+        "properties": {"instances": instances, "explain": EXPLAIN},
     }
     return {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from fastapi import Request
+from starlette.types import Scope
 
 from ml_predict.exceptions import BodyInvalid, EncodingUnsupported
 from ml_predict.oip import LENGTH
@@ -10,8 +11,18 @@ from ml_predict.oip import LENGTH
 _DIGITS = 10
 
 
-def gone(request: Request) -> Callable[[], Awaitable[None]]:
+class WireRequest(Request):
+    """A request whose body is here already. It is cancelled when its caller leaves."""
+
+    def __init__(self, scope: Scope, body: bytes) -> None:
+        super().__init__(scope)
+        self._body = body  # where Starlette keeps what it has read
+
+
+def gone(request: Request) -> Callable[[], Awaitable[None]] | None:
     """When awaited, returns once the caller has closed the connection. Read the body before."""
+    if isinstance(request, WireRequest):
+        return None
 
     async def wait() -> None:
         while (await request.receive())["type"] != "http.disconnect":

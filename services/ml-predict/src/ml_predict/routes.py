@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from ml_predict.administration import router as administration
 from ml_predict.dependencies import predictions_of
 from ml_predict.lean import LeanRoute
 from ml_predict.oip_routes import health
@@ -11,7 +12,7 @@ from ml_predict.schemas import PredictResponse
 from shared.identity import ActiveCaller
 
 router = APIRouter(tags=["predict"], route_class=LeanRoute)
-ROUTERS = (router, inference, health)
+ROUTERS = (router, inference, administration, health)
 
 
 @router.post("/predict", responses={200: {"model": PredictResponse}})

@@ -23,7 +23,7 @@ class Asked(NamedTuple):
 
 
 class RowParser:
-    """Reads `{"instances": [{feature: value, …}, …]}`, from bytes, without an object for each row.
+    """Reads `{"instances": [{feature: value, …}, …], "explain": …}`, from bytes.
 
     Strict: `true` and `"0.5"` are no numbers. A caller whose types are wrong is probably wrong elsewhere too,
     and a prediction would hide it. NaN and infinity are never numbers here. One bad row refuses them all.
@@ -41,7 +41,13 @@ class RowParser:
         instances = core_schema.list_schema(row, min_length=1, max_length=MAX_INSTANCES)
         self._validator = SchemaValidator(
             core_schema.typed_dict_schema(
-                {"instances": core_schema.typed_dict_field(instances)}, extra_behavior="forbid"
+                {
+                    "instances": core_schema.typed_dict_field(instances),
+                    "explain": core_schema.typed_dict_field(
+                        core_schema.bool_schema(strict=True), required=False
+                    ),
+                },
+                extra_behavior="forbid",
             )
         )
         self._columns = sum(feature.size for feature in features)
@@ -54,7 +60,7 @@ class RowParser:
             asked = self._validator.validate_json(body)
         except ValidationError as error:
             raise _refusal(error) from None
-        return Asked(self._matrix(asked["instances"]))
+        return Asked(self._matrix(asked["instances"]), asked.get("explain", False))
 
     def encode(self, rows: Sequence[Any]) -> Float32s:
         """The same for rows that are mappings already. Raises BodyInvalid."""

@@ -87,6 +87,7 @@ class Scheduler:
         allowed = self._limits.deadline if within is None else min(within, self._limits.deadline)
         job = Job(model, feeds, outputs, rows, cost, now, now + allowed, loop.create_future())
         self._arrivals.note(model, now)
+        MODEL_METRICS.queued(model, len(self._queue))
         self._queue.append(job)
         self._work += cost
         self._begin()

@@ -4,12 +4,17 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 from ml_predict.answers import Array
+from ml_predict.drift import DRIFT
 from ml_predict.exceptions import ModelNotFound
-from ml_predict.inference import parse, render, rows_of
+from ml_predict.explain import MOST_EXPLAINED
+from ml_predict.inference import invalid, parse, render, rows_of
 from ml_predict.metrics import MODEL_METRICS
 from ml_predict.model import Model
+from ml_predict.reading import Reader
 from ml_predict.repository import Repository
+from ml_predict.rows import Float32s
 from ml_predict.scheduler import Gone, Scheduler
+from ml_predict.shadows import Shadows
 
 
 class PredictionService:
@@ -18,22 +23,48 @@ class PredictionService:
     What is computed there was measured when the model was warmed up (`Costs`): no more than 200 µs at once.
     """
 
-    def __init__(self, repository: Repository, scheduler: Scheduler, default: str) -> None:
+    def __init__(
+        self, repository: Repository, scheduler: Scheduler, reader: Reader, shadows: Shadows, *, default: str
+    ) -> None:
         self.repository = repository
         self._scheduler = scheduler
+        self._reader = reader
         self._default = default
+        self._shadows = shadows
 
     async def predict(self, body: bytes, name: str | None = None, gone: Gone | None = None) -> bytes:
         """The answer to `{"instances": [...]}`, as JSON; `gone` tells that the caller has left.
 
         Raises ModelNotFound, BodyMalformed, BodyInvalid, QueueFull or DeadlinePassed.
         """
-        model = self.repository.find(name or self._default)
-        if model.rows is None:
+        started = perf_counter()
+        serving = self.repository.serving(name or self._default)
+        model = serving.choose()
+        parser = model.rows
+        if parser is None:
             raise ModelNotFound(f"The model {model.ref.name} takes tensors only.")
-        rows = model.rows.parse(body).rows
-        feeds = {str(model.card.input): rows}
-        return model.renderer.render(await self._computed(model, feeds, model.shown, len(rows), gone))
+        rows, explain = await self._reader.read(lambda: parser.parse(body), len(body))
+        DRIFT.note(model, rows)
+        feeds = {model.input: rows}
+        if explain:
+            answer = await self._explained(model, rows, gone)
+        else:
+            computed = await self._computed(model, feeds, model.shown, len(rows), gone)
+            answer = model.renderer.render(computed)
+            if serving.shadow is not None:
+                self._shadows.compare(serving.shadow, feeds, model.shown, computed)
+        MODEL_METRICS.answered(model, perf_counter() - started)
+        return answer
+
+    async def _explained(self, model: Model, rows: Float32s, gone: Gone | None) -> bytes:
+        explainer = model.explainer
+        if explainer is None:
+            raise invalid(("explain",), f"the model {model.ref.name} has no explanation on its card")
+        if len(rows) > MOST_EXPLAINED:
+            raise invalid(("explain",), f"is for at most {MOST_EXPLAINED} instances at once")
+        mixed = explainer.coalitions(rows)
+        computed = await self._computed(model, {model.input: mixed}, model.shown, len(mixed), gone)
+        return model.renderer.render(explainer.plain(computed), explainer.shown(computed, model.card))
 
     async def infer(
         self,
@@ -47,11 +78,20 @@ class PredictionService:
 
         Raises ModelNotFound, BodyMalformed, BodyInvalid, ModelRefused, QueueFull or DeadlinePassed.
         """
-        model = self.repository.find(name, version)
-        asked = parse(model, body, json_length)
+        started = perf_counter()
+        serving = self.repository.serving(name)
+        model = serving.choose() if version is None else self.repository.find(name, version)
+        size = len(body) if json_length is None else min(json_length, len(body))
+        asked = await self._reader.read(lambda: parse(model, body, json_length), size)
         rows = rows_of(asked.feeds)
+        if model.columns:
+            DRIFT.note(model, asked.feeds[model.input])
         computed = await self._computed(model, asked.feeds, asked.names, rows, gone, asked.timeout)
-        return render(model, asked, computed)
+        if version is None and serving.shadow is not None:
+            self._shadows.compare(serving.shadow, asked.feeds, asked.names, computed)
+        answer = render(model, asked, computed)
+        MODEL_METRICS.answered(model, perf_counter() - started)
+        return answer
 
     async def _computed(
         self,

@@ -32,6 +32,14 @@ class MlPredictSettings(ServiceSettings, RemoteIdentitySettings):
     model_version: FolderName | None = Field(
         default=None, description="Its version. Unset: the newest in the repository."
     )
+    state_file: Path | None = Field(
+        default=None,
+        description="What administrators decided about versions; all workers follow it. "
+        "Unset: serving.json in the repository.",
+    )
+    watch: bool = Field(
+        default=False, description="Serve new and changed versions in the repository without being asked to."
+    )
     prediction_threads: int = Field(
         default=1,
         ge=1,

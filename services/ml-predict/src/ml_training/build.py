@@ -8,12 +8,12 @@ from typing import Final
 
 import pandas as pd
 
-from ml_predict.card import Output
+from ml_predict.card import Explanation, Output
 from ml_predict.model import open_session
 from ml_training import data, fit
 from ml_training.card import Metrics, PriceCard
 from ml_training.document import document
-from ml_training.facts import artefact_facts, data_facts, feature_facts
+from ml_training.facts import artefact_facts, data_facts, feature_facts, typical_row
 from ml_training.files import write_version
 from ml_training.graph import COLUMNS, with_prices
 from ml_training.measure import calibrate, measure
@@ -63,6 +63,7 @@ def build(table: pd.DataFrame, recipe: fit.Recipe = DEFAULT_RECIPE, minimum_r2: 
         features=feature_facts(split.train),
         input="features",
         outputs=(Output(name="prices", columns=COLUMNS, unit="USD", decimals=2),),
+        explanation=Explanation(output="prices", background=(typical_row(split.train),)),
         interval=interval,
         metrics=_good_enough(measure(open_session(onnx), split.held_out), minimum_r2),
         data=data_facts(table, cleaned, split),

@@ -9,7 +9,7 @@ from sklearn.ensemble import GradientBoostingRegressor
 from ml_predict.card import Feature
 from ml_training import data, fit
 from ml_training.card import ArtefactFacts, DataFacts
-from ml_training.features import FEATURES
+from ml_training.features import FEATURES, encode
 
 
 def artefact_facts(
@@ -62,3 +62,11 @@ def data_facts(table: pd.DataFrame, cleaned: data.Cleaned, split: data.Split) ->
         calibration=len(split.calibration),
         held_out=len(split.held_out),
     )
+
+
+def typical_row(train: pd.DataFrame) -> tuple[float, ...]:
+    """The real stone, encoded, that is nearest to the median of every feature."""
+    rows = encode(train).astype(np.float64)
+    distance = ((rows - np.median(rows, axis=0)) / rows.std(axis=0)) ** 2
+    nearest: list[float] = rows[distance.sum(axis=1).argmin()].round(4).tolist()
+    return tuple(nearest)

@@ -1,0 +1,216 @@
+"""Lean routes answered from the connection, without an ASGI cycle: that would cost more than a prediction.
+
+What middleware does for other requests (ids, metrics, access log, problems) is done here by the same
+functions. A request of any unusual form goes the usual way, which ends at the same routes.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Generator, Iterable
+from time import perf_counter
+from typing import Any, Final
+
+from fastapi import APIRouter, Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from ml_predict.lean import LeanRoute
+from ml_predict.requests import WireRequest
+from shared.context import CURRENT, RequestContext
+from shared.exceptions import ServiceError
+from shared.metrics import REQUEST_METRICS
+from shared.middleware.access_log import log_request
+from shared.problems import problem_of, unexpected
+from shared.wire import Cycle, Protocol
+
+Found = tuple[LeanRoute, dict[str, str]]
+_DIGITS: Final = 9
+_UNUSUAL: Final = frozenset({b"transfer-encoding", b"expect"})
+_BEARER: Final = b"Bearer "
+
+
+class LeanRoutes:
+    """Finds the route of a POST request with a body within the limit; None for all others."""
+
+    def __init__(self, routers: Iterable[APIRouter], *, limit: int, private_port: int) -> None:
+        self._limit = limit
+        self._private_port = private_port
+        every = [route for router in routers for route in router.routes]
+        routes = [route for route in every if isinstance(route, LeanRoute) and route.methods == {"POST"}]
+        self._exact = {route.path.encode(): route for route in routes if not route.param_convertors}
+        self._templates = [route for route in routes if route.param_convertors]
+
+    def find(self, connection: Any) -> Found | None:
+        if connection.parser.get_method() != b"POST" or not self._usual(connection.headers):
+            return None
+        if self._private_port and connection.server and connection.server[1] == self._private_port:
+            return None
+        if (exact := self._exact.get(connection.url)) is not None:
+            return exact, {}
+        if b"%" in connection.url or b"?" in connection.url or not connection.url.isascii():
+            return None
+        path = connection.url.decode()
+        for route in self._templates:
+            if (match := route.path_regex.match(path)) is not None:
+                return route, match.groupdict()
+        return None
+
+    def _usual(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        length = None
+        for name, value in headers:
+            if name == b"content-length":
+                if length is not None or len(value) > _DIGITS or not value.isdigit():
+                    return False
+                length = int(value)
+            elif name in _UNUSUAL:
+                return False
+        return length is not None and length <= self._limit
+
+
+class PredictionConnection(Protocol):
+    """One client connection. `lean_routes` in the lifespan's state says which requests are answered here."""
+
+    def make_cycle(self) -> Cycle:
+        routes: LeanRoutes | None = self.app_state.get("lean_routes")
+        found = routes.find(self) if routes is not None else None
+        return super().make_cycle() if found is None else LeanCycle(self, *found)
+
+
+class LeanCycle:
+    """One request, from its head to the end of its answer: see `shared.wire.Cycle`."""
+
+    waiting_for_100_continue = False
+
+    def __init__(self, connection: Any, route: LeanRoute, parameters: dict[str, str]) -> None:
+        self._began = perf_counter()
+        self._connection = connection
+        self._route = route
+        self._parameters = parameters
+        self._fields: dict[bytes, bytes] = dict(connection.headers)
+        self._path: str = connection.url.decode()
+        ids = self._fields.get(b"x-request-id"), self._fields.get(b"traceparent")
+        self._context = RequestContext.start(*ids)
+        self._body = b""
+        self._my_turn = self._whole = self._lost = False
+        self._task: asyncio.Task[None] | None = None
+        self.keep_alive: bool = connection.keep_alive_wanted()
+        self.response_started = self.response_complete = False
+
+    def start(self) -> None:
+        self._my_turn = True
+        REQUEST_METRICS.begin()
+        if self._whole:
+            self._answer()
+
+    def feed(self, data: bytes) -> None:
+        self._body = self._body + data if self._body else data
+
+    def end(self) -> None:
+        self._whole = True
+        if self._my_turn and not self._lost:
+            self._answer()
+
+    def lose(self) -> None:
+        if self.response_complete or self._lost:
+            return
+        self._lost = True
+        if self._task is not None:
+            self._task.cancel()
+        if self._my_turn:
+            self._note(0)
+
+    def _answer(self) -> None:
+        """Most answers are there at once; a task is made only for what has to wait."""
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": self._path,
+            "headers": self._connection.headers,
+            "state": self._connection.app_state,
+        }
+        answering = self._route.answer(WireRequest(scope, self._body), self._parameters)
+        token = CURRENT.set(self._context)
+        try:
+            if self._knows_caller() and not self._connection.flow.write_paused:
+                waiting = answering.send(None)
+                answering = _rest(answering, waiting)
+            self._task = self._connection.loop.create_task(self._wait(answering))
+        except StopIteration as done:
+            self._respond(done.value)
+        except Exception as error:  # noqa: BLE001 - every error is answered
+            self._refuse(error)
+        finally:
+            CURRENT.reset(token)
+
+    def _knows_caller(self) -> bool:
+        """True if the token needs no looking up, which only a task may wait for."""
+        given = self._fields.get(b"authorization", b"")
+        if not given.startswith(_BEARER):
+            return True  # and refused without waiting
+        known = self._connection.app_state["verifier"].known(given[len(_BEARER) :].decode("latin-1"))
+        return known is not None
+
+    async def _wait(self, answering: Coroutine[Any, Any, Response]) -> None:
+        try:
+            await self._connection.flow.drain()
+            response = await answering
+        except Exception as error:  # noqa: BLE001 - every error is answered
+            self._refuse(error)
+        else:
+            self._respond(response)
+
+    def _refuse(self, error: Exception) -> None:
+        if isinstance(error, ServiceError):
+            self._respond(problem_of(error, self._path))
+        else:
+            self._respond(unexpected(self._path, error))
+
+    def _respond(self, response: Response) -> None:
+        if self._lost:
+            return
+        fields = [
+            *self._connection.server_state.default_headers,
+            *response.raw_headers,
+            (b"x-request-id", self._context.request_id.encode()),
+            (b"x-process-time", b"%.6f" % (perf_counter() - self._began)),
+        ]
+        if not self.keep_alive:
+            fields.append((b"connection", b"close"))
+        lines = [b"%b: %b\r\n" % field for field in fields]
+        self._connection.transport.write(
+            b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", response.body])
+        )
+        self.response_started = self.response_complete = True
+        self._note(response.status_code)
+        if not self.keep_alive:
+            self._connection.transport.close()
+        self._connection.on_response_complete()
+
+    def _note(self, status: int) -> None:
+        seconds = perf_counter() - self._began
+        client = self._connection.client
+        REQUEST_METRICS.end("POST", self._route.path, status, seconds)
+        log_request("POST", self._path, status, seconds, client[0] if client else None, self._context)
+
+
+async def _rest(coroutine: Coroutine[Any, Any, Response], waiting: Any) -> Response:
+    """The rest of a coroutine that has begun outside of a task, and waits for the future `waiting`."""
+    return await _Rest(coroutine, waiting)
+
+
+class _Rest:
+    def __init__(self, coroutine: Coroutine[Any, Any, Response], waiting: Any) -> None:
+        self._coroutine = coroutine
+        self._waiting = waiting
+
+    def __await__(self) -> Generator[Any, Any, Response]:
+        waiting = self._waiting
+        while True:
+            try:
+                try:
+                    given = yield waiting
+                except BaseException as error:  # noqa: BLE001 - a cancellation, or what the future raised
+                    waiting = self._coroutine.throw(error)
+                else:
+                    waiting = self._coroutine.send(given)
+            except StopIteration as done:
+                result: Response = done.value
+                return result
