@@ -3,7 +3,7 @@
 import json
 import random
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from loadtests.bench import environment
@@ -13,6 +13,7 @@ from loadtests.diamonds import load_diamonds
 
 MODELS: Final = environment.ROOT / "services/ml-predict/models"
 OUTPUTS: Final = {"diamond-price": "prices", "digits": "probabilities"}
+OUTPUT_SHAPES: Final = {"diamond-price": (3, "FP64"), "digits": (10, "FP32")}
 BRIGHTEST: Final = 16
 SEED: Final = 7
 PROGRAM: Final = """
@@ -22,6 +23,23 @@ import onnxruntime as ort
 path, name, output, row = sys.argv[1:]
 rows = np.array([json.loads(row)], np.float32)
 print(json.dumps(ort.InferenceSession(path).run([output], {name: rows})[0][0].tolist()))
+"""
+
+BARE: Final = """
+import json, sys, time
+import numpy as np
+import onnxruntime as ort
+path, name, output, count, seconds, row = sys.argv[1:]
+options = ort.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+feeds = {name: np.array([json.loads(row)] * int(count), np.float32)}
+for seconds in (0.3, float(seconds)):
+    calls, start = 0, time.perf_counter()
+    while (taken := time.perf_counter() - start) < seconds:
+        session.run([output], feeds)
+        calls += 1
+print(calls * int(count) / taken)
 """
 
 
@@ -38,7 +56,8 @@ def _task(name: str) -> Task:
             found += value if isinstance(value, list) else [value]
         return found
 
-    return Task(name, MODELS / name / "1" / "model.onnx", card["input"], row)
+    columns = sum(feature.get("size", 1) for feature in features)
+    return Task(name, MODELS / name / "1" / "model.onnx", card["input"], row, columns, *OUTPUT_SHAPES[name])
 
 
 TASKS: Final = {name: _task(name) for name in OUTPUTS}
@@ -53,12 +72,23 @@ def instances(task: Task, count: int) -> list[Mapping[str, Any]]:
     return [diamonds[place % len(diamonds)] for place in range(count)]
 
 
+def bare(task: Task, rows: int, seconds: float, core: int) -> float:
+    """Rows a second of ONNX Runtime alone, in a loop on `core`. Raises BenchFailed."""
+    row = json.dumps(task.row(instances(task, 1)[0]))
+    given = [str(task.model), task.input, OUTPUTS[task.name], str(rows), str(seconds), row]
+    return float(_run(BARE, *given, prefix=["taskset", "--cpu-list", str(core)]))
+
+
 def expected(task: Task, instance: Mapping[str, Any]) -> list[float]:
     """The model's own answer for one row. Raises BenchFailed."""
-    python, row = str(environment.our_python()), json.dumps(task.row(instance))
-    command = [python, "-c", PROGRAM, str(task.model), task.input, OUTPUTS[task.name], row]
+    row = json.dumps(task.row(instance))
+    found: list[float] = json.loads(_run(PROGRAM, str(task.model), task.input, OUTPUTS[task.name], row))
+    return found
+
+
+def _run(program: str, *arguments: str, prefix: Sequence[str] = ()) -> str:
+    command = [*prefix, str(environment.our_python()), "-c", program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
     if done.returncode:
-        raise BenchFailed(f"{task.name} cannot be run: {done.stderr.strip()[-300:]}")
-    found: list[float] = json.loads(done.stdout)
-    return found
+        raise BenchFailed(f"ONNX Runtime alone failed: {done.stderr.strip()[-300:]}")
+    return done.stdout

@@ -1,6 +1,7 @@
 """The model servers that are compared: how each is started, asked and read."""
 
 import json
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from loadtests.bench.rig import free_port
 
 PEERS = Path(__file__).parent / "peers"
 Rows = Sequence[Mapping[str, Any]]
+LENGTH = "Inference-Header-Content-Length"
+_SIZES = {"FP32": ("f", 4), "FP64": ("d", 8), "INT64": ("q", 8)}
+_JSON_END = b'{"binary_data_output": true}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,9 @@ class Task:
     model: Path
     input: str
     row: Callable[[Mapping[str, Any]], list[float]]
+    columns: int = 0
+    outputs: int = 0
+    output_type: str = "FP32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,8 @@ class ModelServer:
     first: Callable[[Any], list[float]]
     ours: bool = False
     through_gateway: bool = False
+    headers: Callable[[bytes], Mapping[str, str]] = lambda _: {}
+    read: Callable[[bytes], Any] = json.loads
 
 
 def _named(_: Task, rows: Rows) -> bytes:
@@ -63,6 +72,35 @@ def _tensor(task: Task, rows: Rows) -> bytes:
     flat = [value for row in data for value in row]
     tensor = {"name": task.input, "shape": shape, "datatype": "FP32", "data": flat}
     return json.dumps({"inputs": [tensor]}).encode()
+
+
+def _binary(task: Task, rows: Rows) -> bytes:
+    """The JSON, which has one length for one number of rows, and the numbers behind it."""
+    data = [value for row in rows for value in task.row(row)]
+    size = {"binary_data_size": 4 * len(data)}
+    tensor = {"name": task.input, "shape": [len(rows), len(data) // len(rows)], "datatype": "FP32"}
+    asked = {"inputs": [tensor | {"parameters": size}], "parameters": {"binary_data_output": True}}
+    return json.dumps(asked).encode() + struct.pack(f"<{len(data)}f", *data)
+
+
+def _json_length(body: bytes) -> Mapping[str, str]:
+    return {LENGTH: str(body.index(_JSON_END) + len(_JSON_END))}
+
+
+def _read_binary(answer: bytes) -> Any:
+    """As if the tensors had been JSON."""
+    document, end = json.JSONDecoder().raw_decode(answer.decode("latin-1"))
+    for output in document["outputs"]:
+        size = output["parameters"]["binary_data_size"]
+        count = size // _SIZES[output["datatype"]][1]
+        output["data"] = struct.unpack(f"<{count}{_SIZES[output['datatype']][0]}", answer[end : end + size])
+        end += size
+    return document
+
+
+def _v2(answer: Any) -> list[float]:
+    shown = {output["name"]: output["data"] for output in answer["outputs"]}
+    return list(shown["prices" if "prices" in shown else "probabilities"])
 
 
 def _facet(place: Place) -> Mapping[str, str]:
@@ -106,7 +144,13 @@ def _mlserver(batch: int) -> Callable[[Place], list[str]]:
         folder.mkdir(exist_ok=True)
         ports = {"http_port": place.port, "grpc_port": free_port(), "metrics_port": free_port()}
         server = {"host": "127.0.0.1", "debug": False, "parallel_workers": 0, **ports}
-        model: dict[str, Any] = {"name": place.task.name, "implementation": "ml_mlserver.Runtime"}
+        task = place.task
+        model: dict[str, Any] = {
+            "name": task.name,
+            "implementation": "ml_mlserver.Runtime",
+            "inputs": [{"name": task.input, "datatype": "FP32", "shape": [-1, task.columns]}],
+            "outputs": [{"name": "predictions", "datatype": task.output_type, "shape": [-1, task.outputs]}],
+        }
         if batch > 1:
             model |= {"max_batch_size": batch, "max_batch_time": 0.002}
         (folder / "settings.json").write_text(json.dumps(server))
@@ -139,8 +183,13 @@ SERVERS: dict[str, ModelServer] = {
         ModelServer(
             "facet-v2", "Facet, /v2 tensors as JSON", "the same",
             lambda _: [str(environment.our_python()), "-m", "ml_predict"],
-            _facet, lambda task: f"/v2/models/{task.name}/infer", _tensor,
-            lambda answer: list(answer["outputs"][-1 if "prices" in str(answer) else 0]["data"]), ours=True,
+            _facet, lambda task: f"/v2/models/{task.name}/infer", _tensor, _v2, ours=True,
+        ),
+        ModelServer(
+            "facet-binary", "Facet, /v2 binary tensors", "the same",
+            lambda _: [str(environment.our_python()), "-m", "ml_predict"],
+            _facet, lambda task: f"/v2/models/{task.name}/infer", _binary,
+            _v2, ours=True, headers=_json_length, read=_read_binary,
         ),
         ModelServer(
             "facet-gateway", "Facet through its gateway", "both on the one core",

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 def bars(path: Path, found: Mapping[str, Any]) -> None:
     """Requests a second by server, one panel a case; an HTML file that needs no network."""
     cases = found["cases"]
-    titles = [f"{case['model']}, {case['rows']} rows, {case['connections']} connections" for case in cases]
+    titles = [_title(case) for case in cases]
     figure = make_subplots(rows=len(cases), cols=1, subplot_titles=titles)
     for place, case in enumerate(cases, 1):
         results = sorted(case["results"], key=lambda result: result["requests_per_second"])
@@ -21,3 +21,8 @@ def bars(path: Path, found: Mapping[str, Any]) -> None:
         figure.add_trace(go.Bar(x=rates, y=names, orientation="h", marker_color=colors), row=place, col=1)
     figure.update_layout(height=320 * len(cases), showlegend=False, title="Requests a second, one core each")
     path.write_text(figure.to_html(include_plotlyjs="directory", full_html=True))
+
+
+def _title(case: Mapping[str, Any]) -> str:
+    load = f"{case['share']:.0%} of capacity" if case["share"] else f"{case['connections']} connections"
+    return f"{case['model']}, {case['rows']} rows, {load}"

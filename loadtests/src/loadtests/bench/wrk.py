@@ -46,7 +46,7 @@ def _numbers(pattern: re.Pattern[str], output: str) -> tuple[str, ...]:
 
 def run(url: str, *, seconds: float, connections: int, core: int, script: Path | None = None) -> Sample:
     """One thread on `core`. Raises BenchFailed when wrk fails or an answer was not good."""
-    command = ["taskset", "--cpu-list", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
+    command = ["taskset", "--cpu-list", str(core), "wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s"]
     # A slow answer is a slow answer: wrk's own patience of 2 s would make it an error.
     command += ["--latency", "--timeout", "15s", *(("-s", str(script)) if script else ()), url]
     done = _output(command, timeout=seconds + 30)

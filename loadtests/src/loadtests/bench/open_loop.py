@@ -1,0 +1,113 @@
+"""Open-loop load: requests start on a schedule, and latency counts from the intended start.
+
+Run as a program by the interpreter of our services, for uvloop: a spare connection takes each request, and
+one that finds none waits, which its latency shows.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from collections import deque
+
+HEAD_END = b"\r\n\r\n"
+LENGTH = b"content-length: "
+GRACE = 5.0  # seconds that answers may take after the last request
+
+
+class Connection(asyncio.Protocol):
+    """One request at a time; `load` is told when its answer is complete."""
+
+    def __init__(self, load: "Load") -> None:
+        self._load = load
+        self._received = b""
+        self._intended = 0.0
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+        self._load.spare.append(self)
+
+    def send(self, request: bytes, intended: float) -> None:
+        self._intended, self._received = intended, b""
+        self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        end = self._received.find(HEAD_END)
+        if end < 0:
+            return
+        head = self._received[:end].lower()
+        length = int(head.partition(LENGTH)[2].partition(b"\r\n")[0])
+        if len(self._received) >= end + len(HEAD_END) + length:
+            self._load.answered(self, self._intended, good=head.startswith(b"http/1.1 200"))
+
+    def connection_lost(self, error) -> None:  # noqa: ARG002 - asyncio's signature
+        self._load.failed += 1
+
+
+class Load:
+    def __init__(self, requests: list[bytes]) -> None:
+        self._requests = requests
+        self._turn = 0
+        self._waiting: deque[float] = deque()
+        self.spare: list[Connection] = []
+        self.latencies: list[float] = []
+        self.failed = 0
+
+    def begin(self, intended: float) -> None:
+        if not self.spare:
+            self._waiting.append(intended)
+            return
+        self._turn = (self._turn + 1) % len(self._requests)
+        self.spare.pop().send(self._requests[self._turn], intended)
+
+    def answered(self, connection: Connection, intended: float, *, good: bool) -> None:
+        if good:
+            self.latencies.append(time.monotonic() - intended)
+        else:
+            self.failed += 1
+        self.spare.append(connection)
+        if self._waiting:
+            self.begin(self._waiting.popleft())
+
+
+async def run(port: int, requests: list[bytes], rate: float, seconds: float, connections: int) -> Load:
+    """Arrivals are Poisson's, the same for every server."""
+    load, loop = Load(requests), asyncio.get_running_loop()
+    for _ in range(connections):
+        await loop.create_connection(lambda: Connection(load), "127.0.0.1", port)
+    draw = random.Random(1)  # noqa: S311 - a schedule
+    start = intended = time.monotonic()
+    count = 0
+    while intended - start < seconds:
+        now = time.monotonic()
+        if intended > now:
+            await asyncio.sleep(intended - now)
+        while intended <= time.monotonic() and intended - start < seconds:
+            load.begin(intended)
+            count += 1
+            intended += draw.expovariate(rate)
+    until = time.monotonic() + GRACE
+    while len(load.latencies) + load.failed < count and time.monotonic() < until:  # noqa: ASYNC110 - counting is the hot path
+        await asyncio.sleep(0.01)
+    load.failed += count - len(load.latencies) - load.failed
+    return load
+
+
+def main() -> None:
+    """Arguments: port, file of requests (JSON), rate, seconds, connections. Prints a sample as JSON."""
+    port, path, rate, seconds, connections = sys.argv[1:]
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a program of its own, no more than it needs
+        requests = [request.encode("latin-1") for request in json.load(file)]
+    import uvloop  # noqa: PLC0415 - only its interpreter has it
+
+    load = uvloop.run(run(int(port), requests, float(rate), float(seconds), int(connections)))
+    found = sorted(load.latencies) or [GRACE]
+    p50, p99 = (found[min(int(len(found) * share), len(found) - 1)] * 1000 for share in (0.5, 0.99))
+    answered = len(load.latencies)
+    print(json.dumps({"answered": answered, "failed": load.failed, "p50": p50, "p99": p99}))  # noqa: T201 - the result
+
+
+if __name__ == "__main__":
+    main()
