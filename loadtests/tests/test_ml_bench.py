@@ -3,11 +3,13 @@
 import re
 import struct
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from loadtests.bench.ml import main
 from loadtests.bench.model_servers import SERVERS, Task
+from loadtests.bench.plot import bars
 from loadtests.bench.posts import write_posts
 
 TASK = Task("diamond-price", Path("model.onnx"), "features", lambda row: [float(row["a"]), 2.5])
@@ -34,6 +36,17 @@ def test_a_binary_answer_is_read_like_one_in_json() -> None:
     server = SERVERS["facet-binary"]
     head = b'{"outputs": [{"name": "prices", "datatype": "FP64", "parameters": {"binary_data_size": 16}}]}'
     assert server.first(server.read(head + struct.pack("<2d", 1.5, 2.5))) == [1.5, 2.5]
+
+
+def test_the_picture_has_a_bar_for_each_server(tmp_path: Path) -> None:
+    results = [
+        {"title": title, "requests_per_second": rate} for title, rate in (("<Other>", 10.0), ("Facet", 40.0))
+    ]
+    case = {"model": "digits", "rows": 1, "connections": 32, "share": 0.0, "results": results}
+    bars(tmp_path / "bench.svg", {"cases": [case]})
+    drawn = ElementTree.fromstring((tmp_path / "bench.svg").read_text())  # noqa: S314 - ours
+    widths = [float(bar.attrib["width"]) for bar in drawn.iter("{http://www.w3.org/2000/svg}rect")][1:]
+    assert widths[0] == 4 * widths[1]
 
 
 def test_an_unknown_server_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

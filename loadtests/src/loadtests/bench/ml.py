@@ -5,16 +5,15 @@ the address of our keys share the other. Servers are started and measured in tur
 """
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from loadtests.bench import environment, report
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.ml_bench import BODIES, Bench
 from loadtests.bench.ml_tasks import TASKS
 from loadtests.bench.model_servers import SERVERS
+from loadtests.bench.plot import bars
 from loadtests.bench.rig import require
 from loadtests.bench.rounds import Plan
 
@@ -26,7 +25,7 @@ METHOD = {
     "connections; latency from the intended start",
     "cores": "the server alone on one; load, Redis and keys on the other",
     "check": "before it is measured, each server's first answer must equal ONNX Runtime's own",
-    "limit": "ONNX Runtime in a loop, one thread, the same rows a call",
+    "limit": "ONNX Runtime in a loop, one thread, the same rows that the servers get",
     "interval": "95 %, Student's t on the logarithms of the rounds' ratios",
 }
 DEFAULT = Plan(rounds=3, seconds=2, warm_up=1)
@@ -48,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit("bench-ml: interrupted; everything it started is stopped") from None
     if out := given.out or (None if given.quick else FIGURES):
         report.write(out, found)
-        report_plot(out.with_suffix(".html"), found)
+        bars(out.with_suffix(".svg"), found)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,13 +68,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--open", nargs="*", type=float, default=[], help="shares of capacity for open loop: 0.5 0.9")
     add("--out", type=Path, help="JSON file (default: docs/figures/ml.json; quick: none)")
     return parser
-
-
-def report_plot(path: Path, found: Mapping[str, Any]) -> None:
-    """Requests a second by server, one panel a case."""
-    from loadtests.bench.plot import bars  # noqa: PLC0415 - plotly takes a second to import
-
-    bars(path, found)
 
 
 if __name__ == "__main__":

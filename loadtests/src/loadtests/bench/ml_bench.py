@@ -12,14 +12,14 @@ from loadtests.bench import environment, machine, report, wrk
 from loadtests.bench.conformance import verdicts
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.ml_start import Starter
-from loadtests.bench.ml_tasks import TASKS, bare, instances
+from loadtests.bench.ml_tasks import DIFFERENT, TASKS, bare, instances
 from loadtests.bench.model_servers import SERVERS, ModelServer, Task
 from loadtests.bench.posts import write_posts
 from loadtests.bench.rig import Rig, choose_cores
 from loadtests.bench.rounds import Plan, order
 
 OPEN_LOOP = Path(__file__).parent / "open_loop.py"
-BODIES = 64  # different requests in turn
+BODIES = DIFFERENT
 BULK_CONNECTIONS = 8
 
 
