@@ -61,8 +61,11 @@ def test_a_stall_is_in_the_tail_because_latency_counts_from_the_schedule(target:
     target.roll_out(Configuration.of(1, cpu=1))
     worker = _processes(target)[1]
 
+    before = worker.cpu_times()
+
     def stall() -> None:
-        time.sleep(0.7)
+        while worker.cpu_times() == before:  # the load has not begun
+            time.sleep(0.01)
         os.kill(worker.pid, signal.SIGSTOP)
         time.sleep(1.0)  # this is the stall
         os.kill(worker.pid, signal.SIGCONT)
@@ -136,5 +139,35 @@ def test_a_command_that_ends_says_its_last_words() -> None:
     try:
         with pytest.raises(RollOutFailed, match="no config 2"):
             target.roll_out(Configuration.of(2))
+    finally:
+        target.close()
+
+
+def test_each_start_begins_with_the_state_that_the_reset_makes(tmp_path: Path) -> None:
+    state, script = tmp_path / "orders", tmp_path / "shop.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nfrom gevent.pywsgi import WSGIServer\n"
+        f"orders = Path({str(state)!r})\n"
+        "orders.write_text((orders.read_text() if orders.exists() else '') + 'begun ')\n"
+        "def app(environ, start):\n"
+        "    start('200 OK', [])\n"
+        "    return [orders.read_bytes()]\n"
+        "WSGIServer(('127.0.0.1', int(sys.argv[1])), app, log=None).serve_forever()  # {workers}\n"
+    )
+    command = f"{sys.executable} {script} {{port}} {{workers}}"
+    target = CommandTarget(replace(APP, command=command, reset=f"rm -f {state}"))
+    try:
+        for _ in range(2):
+            target.roll_out(Configuration.of(1))
+            assert state.read_text() == "begun "
+    finally:
+        target.close()
+
+
+def test_a_reset_that_fails_is_no_start() -> None:
+    target = CommandTarget(replace(APP, reset="ls /nowhere/at/all"))
+    try:
+        with pytest.raises(RollOutFailed, match=r"\[state\] reset failed with 2: .*nowhere"):
+            target.roll_out(Configuration.of(1))
     finally:
         target.close()

@@ -11,7 +11,7 @@ def _run(choice: str | None, **rates: float) -> dict[str, Any]:
     ]
     return {
         "evidence": "0123456789ab", "machine": {"date": "2026-11-24"}, "slo": {"latency": 0.25},
-        "choice": choice, "verdict": "decided" if choice else "invalid", "capacities": rows,
+        "choice": choice, "verdict": "decided" if choice else "invalid", "capacities": rows, "margin": 0.05,
     }  # fmt: skip
 
 

@@ -12,13 +12,12 @@ from loadtests.tuner.measuring.processes import Use, together
 from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
 
 
-def test_every_service_gets_its_count_and_every_container_the_cpus() -> None:
+def test_every_service_gets_its_count() -> None:
     told = override({"gateway": 2, "ml-predict": 3}, {1, 0})["services"]
-    assert told["gateway"] == {"cpuset": "0,1", "environment": {"GATEWAY_WORKERS": "2"}}
+    assert told["gateway"] == {"environment": {"GATEWAY_WORKERS": "2"}}
     assert told["ml-predict"]["environment"] == {"ML_PREDICT_WORKERS": "3"}
-    assert told["users"]["environment"] == {"USERS_WORKERS": "1"}
-    assert told["postgres"] == {"cpuset": "0,1"}
-    assert "cpuset" not in override({}, ())["services"]["items"]
+    assert told["users"]["environment"] == {"USERS_WORKERS": "1", "USERS_HASH_THREADS": "2"}
+    assert override({}, ())["services"]["users"]["environment"] == {"USERS_WORKERS": "1"}
 
 
 def test_the_services_are_those_of_the_catalogue() -> None:

@@ -19,6 +19,8 @@ cpus = 1
 memory = "1.5GiB"
 database_connections = 40
 connections_per_worker = 10
+[state]
+reset = "rm -f shop.sqlite3"
 """
 
 
@@ -35,6 +37,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert app.limits.memory == 1.5 * 1024**3
     assert app.limits.connections_per_worker == {"app": 10}
     assert app.requests[0].weight == 3
+    assert app.reset == "rm -f shop.sqlite3"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from loadtests.tuner.model import Configuration, Limits, Slo
 ANYWHERE = Cpus(frozenset(), frozenset())
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.skipif(not (ROOT / ".venv/.services").exists(), reason="the services are not installed")
 def test_the_counts_asked_for_serve_the_journeys_of_signed_in_people() -> None:
     target = EmbeddedTarget(SERVICES, Slo(0.5), Limits(1), ANYWHERE)
@@ -30,6 +30,7 @@ def test_the_counts_asked_for_serve_the_journeys_of_signed_in_people() -> None:
         assert counts == {"gateway": 1, "users": 1, "items": 2, "ml-predict": 1}
         assert all(taken.resources.service_cpus.values())
         assert (taken.resources.app_cpus or 0) > 0
+        assert (taken.resources.database_connections or 0) >= 2, "users and items have at least one each"
         folder = target._folder
     finally:
         target.close()

@@ -118,13 +118,15 @@ def test_a_run_that_must_end_in_time_takes_the_rounds_that_fit() -> None:
     outcome = Session(target, SLO, plan, said.append, repeat=True).run()
     assert outcome.verdict is Verdict.DECIDED
     assert target.clock < 480, "the simulated seconds: all of it, with the confirmation"
-    assert {len(taken) for taken in outcome.rounds.values()} <= {0, 3, 5}
+    raced = {len(taken) for taken in outcome.rounds.values() if taken}
+    assert raced
+    assert min(raced) >= plan.looks[0]
 
 
 def test_with_hardly_any_time_two_are_raced() -> None:
     outcome = Session(SimulatedTarget(TWO, 1), SLO, replace(QUICK, within=1.0)).run()
     raced = [taken for taken in outcome.rounds.values() if taken]
-    assert [len(taken) for taken in raced] == [3, 3]
+    assert [len(taken) for taken in raced] == [4, 4]
     assert "there was no time to race it" in outcome.rejected.values()
 
 

@@ -1,5 +1,6 @@
 """The second generator agrees with the first, and finds a capacity that is too high."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -36,16 +37,17 @@ def test_a_wrong_answer_is_a_failure_for_it_too() -> None:
     assert done.slow(10) == 1.0
 
 
+def _answers(rate: float, true: float) -> Answers:
+    slow = 0 if rate <= true else 100
+    counts = Histogram.of([0.1] * (1000 - slow) + [0.5] * slow).counts
+    return Answers(1000, latencies={str(bucket): count for bucket, count in counts.items()})
+
+
 @pytest.mark.parametrize(("true", "holds"), [(100, True), (80, False), (150, False)])
 def test_a_capacity_holds_if_95_per_cent_do_and_120_per_cent_do_not(
     true: float, holds: bool, tmp_path: Path
 ) -> None:
-    def ask(rate: float) -> Answers:
-        slow = 0 if rate <= true else 100
-        counts = Histogram.of([0.1] * (1000 - slow) + [0.5] * slow).counts
-        return Answers(1000, latencies={str(bucket): count for bucket, count in counts.items()})
-
-    found = verify(ask, 100, SLO)
+    found = verify(lambda rate: (_answers(rate, true), 1.0), 100, SLO)
     assert found.holds is holds
     assert ("is confirmed" in found.line) is holds
     keep(tmp_path / "verified.json", found)
@@ -53,5 +55,25 @@ def test_a_capacity_holds_if_95_per_cent_do_and_120_per_cent_do_not(
 
 
 def test_errors_break_the_slo_however_few_are_slow() -> None:
-    found = verify(lambda _: Answers(1000, failed=2, latencies={"100": 998}), 100, SLO)
-    assert not found.below.met
+    found = verify(lambda _: (Answers(1000, failed=2, latencies={"100": 998}), 1.0), 100, SLO)
+    assert not found.below.holds
+
+
+def test_on_a_machine_whose_pace_changes_the_loads_follow_it() -> None:
+    """It does 100 requests/s when it is at its usual pace, 80 when it is slow."""
+    moods = itertools.cycle((1.0, 1.25, 1.25, 1.0))
+
+    def ask(rate: float) -> tuple[Answers, float]:
+        mood = next(moods)
+        return _answers(rate * mood, 100), mood
+
+    found = verify(ask, 100, SLO)
+    assert found.holds
+    assert all(abs(share - 0.95) <= 0.04 for share in found.below.shares)
+
+
+def test_one_load_in_three_may_be_disturbed() -> None:
+    loads = itertools.cycle((80, 100, 100))
+    found = verify(lambda rate: (_answers(rate, next(loads)), 1.0), 100, SLO)
+    assert (list(found.below.met), found.holds) == ([False, True, True], True)
+    assert "met in 2 of 3 loads" in found.line

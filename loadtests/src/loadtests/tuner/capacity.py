@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from loadtests.tuner.evidence import Shown, shown
 from loadtests.tuner.model import Measurement, Slo
+from loadtests.tuner.pace import Factor, as_measured
 from loadtests.tuner.plan import Plan
 
 Measure = Callable[[float, float], Measurement]  # rate, seconds
 LOWEST_RATE = 0.2  # requests per second; what cannot do this has no capacity
 _TRIES = 6  # of a measurement that something disturbed
+_HALVINGS = 12  # of the bracket at most
 _FAST = 4.0  # from rate to rate, where nothing is known
 
 
@@ -20,7 +22,7 @@ class NothingValid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """All measurements at one rate taken together."""
+    """All measurements at one rate taken together; `rate` is corrected to the machine's usual pace."""
 
     rate: float
     met: bool
@@ -42,14 +44,31 @@ class Capacity:
         trial = max(met, key=lambda t: t.rate) if met else min(self.trials, key=lambda t: t.rate)
         return trial.measurements[-1]
 
+    def again(self, slo: Slo, factor: Factor) -> "Capacity":
+        """The same measurements, with what is known of the machine's pace by now."""
+        return estimated([judge(trial.measurements, slo, factor) for trial in self.trials], slo)
+
+
+def estimated(trials: Sequence[Trial], slo: Slo) -> Capacity:
+    """From trials on both sides of the capacity; 0 if none met the SLO."""
+    if not any(trial.met for trial in trials):
+        return Capacity(0.0, tuple(trials))
+    if all(trial.met for trial in trials):
+        return Capacity(max(trial.rate for trial in trials), tuple(trials))
+    return Capacity(_crossing(*_bracket(trials), slo), tuple(trials))
+
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """`step` is the first step away from a guess, `resolution` the ratio at which bisection ends."""
+    """`step` is the first step away from a guess, `resolution` the ratio at which bisection ends.
+
+    Rates are those at the machine's usual pace: more is sent when it is faster, and less when it is slower.
+    """
 
     slo: Slo
     plan: Plan
     measure: Measure
+    factor: Factor = as_measured
 
     def find(self, guess: float, *, step: float, resolution: float, known: bool = True) -> Capacity:
         """`known` is False if the guess is no more than a place to begin. Raises NothingValid."""
@@ -60,22 +79,24 @@ class Search:
             rate = trials[-1].rate * stride if up else _lower(trials[-1], stride)
             if rate < LOWEST_RATE:
                 return Capacity(0.0, tuple(trials))
-            trials.append(self._trial(rate))
+            trials.append(self._trial(_slowed(rate, trials)))
             stride = min(stride**1.6, 4.0)  # faster and faster, until both sides are known
         low, high = _bracket(trials)
-        while high.rate / low.rate > resolution:
-            trials.append(self._trial(_between(low, high, self.slo)))
+        for _ in range(_HALVINGS):  # a pace that changes could move the two sides apart for ever
+            if high.rate / low.rate <= resolution:
+                break
+            trials.append(self._trial(_slowed(_between(low, high, self.slo), trials)))
             low, high = _bracket(trials)
-        return Capacity(_crossing(low, high, self.slo), tuple(trials))
+        return estimated(trials, self.slo)
 
     def _explore(self, rate: float) -> list[Trial]:
         """Four times the rate until the SLO is missed: the capacity is close to what was still answered."""
-        trials = [judge([self._valid(rate, self.plan.shortest)], self.slo)]
+        trials = [judge([self._valid(rate, self.plan.shortest)], self.slo, self.factor)]
         while trials[-1].met:
             rate *= _FAST
-            trials.append(judge([self._valid(rate, self.plan.shortest)], self.slo))
+            trials.append(judge([self._valid(rate, self.plan.shortest)], self.slo, self.factor))
         if len(trials) > 1 and (likely := _lower(trials[-1], 1.0)) > trials[-2].rate:
-            trials.append(self._trial(likely))
+            trials.append(self._trial(_slowed(likely, trials)))
         return trials
 
     def _trial(self, rate: float) -> Trial:
@@ -84,7 +105,7 @@ class Search:
         taken = [self._valid(rate, seconds)]
         if _shows(taken, self.slo) is Shown.OPEN and taken[0].requests < self.plan.requests:
             taken.append(self._valid(rate, seconds))
-        return judge(taken, self.slo)
+        return judge(taken, self.slo, self.factor)
 
     def _valid(self, rate: float, seconds: float) -> Measurement:
         """Tries again what something passing disturbed, such as steal; not what will be the same again."""
@@ -97,13 +118,20 @@ class Search:
         raise NothingValid("; ".join(taken.invalid))
 
 
+def _slowed(rate: float, trials: Sequence[Trial]) -> float:
+    """What to send for a rate at the usual pace, if the pace stays as it was last."""
+    last = trials[-1]
+    return rate * last.measurements[-1].offered / last.rate
+
+
 def _lower(trial: Trial, stride: float) -> float:
     """The next rate below one that missed: not above what was answered of it."""
-    answered = trial.measurements[-1].answered
+    last = trial.measurements[-1]
+    answered = last.answered * trial.rate / last.offered
     return min(trial.rate / stride, 0.95 * answered) if answered > 0 else trial.rate / max(stride, _FAST)
 
 
-def judge(taken: Sequence[Measurement], slo: Slo) -> Trial:
+def judge(taken: Sequence[Measurement], slo: Slo, factor: Factor = as_measured) -> Trial:
     """By the point estimate: the decision's own error counts the rounds, not the requests."""
     requests = sum(m.requests for m in taken)
     slow, failed = sum(m.slow(slo) for m in taken), sum(m.failed for m in taken)
@@ -111,7 +139,8 @@ def judge(taken: Sequence[Measurement], slo: Slo) -> Trial:
     rank = 100 * (slo.percentile / 100 * requests / answers.total) if answers.total else 101.0
     latency = answers.percentile(rank) if rank <= 100 else math.inf  # noqa: PLR2004 - per cent
     met = slow <= (1 - slo.percentile / 100) * requests and failed <= slo.errors * requests
-    return Trial(taken[0].offered, met, latency, tuple(taken))
+    pace = math.prod(map(factor, taken)) ** (1 / len(taken))
+    return Trial(taken[0].offered * pace, met, latency, tuple(taken))
 
 
 def _shows(taken: Sequence[Measurement], slo: Slo) -> Shown:

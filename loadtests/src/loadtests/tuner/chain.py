@@ -15,7 +15,7 @@ from loadtests.tuner.session import Session
 _HELPS = 1.03  # times the capacity: worth a worker, as far as one look can tell
 _MOST = 2  # services that are tried larger at each step
 _BUSY = 0.15  # of the busiest one's CPU per worker: worth a try
-_FULL = 0.75  # of the CPUs; at its capacity a system has a little to spare
+_FULL = 0.95  # of the CPUs, with a load that is too high
 _STEPS = 3  # of the climb, as far as can be known before it
 _STALLED = 2  # rounds of the climb without any help, after which it ends
 
@@ -52,9 +52,10 @@ def climb(runner: Runner) -> Screened:
 
 
 def _saturated(runner: Runner, capacity: Capacity) -> bool:
-    """True if nearly all of the CPU was in use: then more workers can hardly help."""
-    used = capacity.at_limit.resources.app_cpus
-    return used is not None and used > _FULL * runner.target.limits.cpus
+    """True if all CPU was in use where the SLO was missed, so that more workers hardly help."""
+    missed = [trial.measurements[-1].resources for trial in capacity.trials if not trial.met]
+    used = [(seen.app_cpus or 0.0) + (seen.database_cpus or 0.0) for seen in missed]
+    return max(used, default=0.0) > _FULL * runner.target.limits.cpus
 
 
 def _rules(runner: Runner, found: Screened) -> None:

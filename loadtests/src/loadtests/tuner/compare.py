@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Summary = Mapping[str, Any]
-EQUIVALENT = 0.05  # of the capacity
 
 
 def compared(now: Summary, before: Summary) -> Iterator[str]:
@@ -29,7 +28,7 @@ def _agreement(now: Summary, then: str, rates: Mapping[str, float]) -> str:
     if then not in rates:
         return f"this one chose {now['choice']} and did not measure that"
     lost = 1 - rates[then] / rates[now["choice"]]
-    same = "which is equivalent here" if lost <= EQUIVALENT else f"which has {lost:.0%} less capacity here"
+    same = "which is equivalent here" if lost <= now["margin"] else f"which has {lost:.0%} less capacity here"
     return f"{same}; this one chose {now['choice']}"
 
 

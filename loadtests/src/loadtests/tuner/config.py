@@ -17,6 +17,7 @@ _SECTIONS = {
     "app": {"name", "command", "ready", "env", "cwd"},
     "slo": {"p50", "p90", "p95", "p99", "errors"},
     "limits": {"cpus", "memory", "database_connections", "connections_per_worker", "max_workers"},
+    "state": {"reset"},
     "tune": None,  # any names: they are those of the command's placeholders
     "values": None,  # any names: they are those of the requests' placeholders
     "request": {field.name for field in fields(Request)},
@@ -71,6 +72,7 @@ def load(path: Path) -> App:
         ready=app.get("ready", "/"),
         cwd=(path.parent / app.get("cwd", ".")).resolve(),
         env={name: str(value) for name, value in app.get("env", {}).items()},
+        reset=str(given.get("state", {}).get("reset", "")),
         target_cpus=cpus.target,
         load_cpus=cpus.load,
     )

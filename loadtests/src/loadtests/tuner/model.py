@@ -72,9 +72,10 @@ class Resources:
     throttled: float | None = None  # share of the time in which the cgroup was held back
     steal: float | None = None  # share of the time in which the hypervisor took the CPU
     mhz: float | None = None  # clock frequency, mean of the CPUs
+    yardstick: float | None = None  # seconds of CPU time that a fixed piece of work took beside the load
     pss: int | None = None  # bytes, all processes of the application together
     worker_pss: int | None = None  # bytes, the largest worker process: what one more may add
-    database_connections: int | None = None  # the most seen at once
+    database_connections: int | None = None  # after the load
     service_cpus: Mapping[str, float] = field(default_factory=dict)  # of its workers, by service
     worker_shares: Mapping[str, Sequence[float]] = field(default_factory=dict)  # by service; sum to 1 each
 

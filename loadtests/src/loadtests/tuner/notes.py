@@ -25,6 +25,13 @@ def machine_notes(outcome: Outcome) -> Sequence[str]:
     clocks = [used.mhz for used in seen if used.mhz is not None]
     if clocks:
         found.append(f"The clock was at {min(clocks):,.0f} to {max(clocks):,.0f} MHz.")
+    if outcome.machine is not None and outcome.machine.swing is not None:
+        swing, power = outcome.machine.swing, outcome.machine.exponent
+        found.append(
+            f"The machine's pace changed: a yardstick beside the load took {swing:.0%} longer in the slowest "
+            f"tenth of the time than in the fastest, and a request's CPU time grew with its power of "
+            f"{power:.1f}. All rates are those at the usual pace."
+        )
     if outcome.noise_floor is not None:
         found.append(
             f"One configuration, started twice at the beginning, differed by {outcome.noise_floor:.1%}."

@@ -7,6 +7,7 @@ from enum import Enum
 from loadtests.tuner.bottleneck import Bottleneck
 from loadtests.tuner.capacity import Capacity
 from loadtests.tuner.model import Configuration
+from loadtests.tuner.pace import Pace
 from loadtests.tuner.statistics import Comparison
 from loadtests.tuner.stress import Stress
 
@@ -33,6 +34,7 @@ class Outcome:
     rejected: dict[Configuration, str] = field(default_factory=dict)  # never run, or dropped; and why
     confirmed: dict[Configuration, Capacity] = field(default_factory=dict)  # on one more fresh boot
     stress: dict[Configuration, Stress] = field(default_factory=dict)
+    machine: Pace | None = None  # how its pace changed
     repeated: tuple[float, float] | None = None  # capacities of one configuration, started twice
 
     @property

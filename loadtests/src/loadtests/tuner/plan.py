@@ -19,6 +19,8 @@ class Plan:
     requests: int = 1049  # of one measurement: shows p99 with five slow ones
     first_rate: float = 20.0  # requests per second per worker, where nothing is known
     survivors: int = 4  # configurations that enter the rounds
+    step: float = 1.05  # from rate to rate in a round, away from what the round before found
+    resolution: float = 1.11  # of a round: the ratio of two rates between which the capacity is interpolated
     seed: int = 1
     within: float | None = None  # seconds of the whole run: no more rounds than fit
 
@@ -34,10 +36,12 @@ class Plan:
 # Ends within ten minutes, calibration and reports included, and decides more coarsely for it.
 QUICK = Plan(
     margin=0.1,
-    looks=(3, 5, 8, 12),
+    looks=(4, 6, 9, 12),
     seconds=4.0,
     shortest=3.0,
     requests=700,
     survivors=3,
+    step=1.12,
+    resolution=1.18,
     within=600.0 - AROUND,
 )

@@ -11,20 +11,21 @@ from loadtests.tuner.statistics import Comparison, compare
 
 AFTER = 2  # searches after the race: the choice is confirmed and stressed
 
-_STEP = 1.05
-_RESOLUTION = 1.11
-
 Comparing = Comparison[Configuration]
 
 
 @dataclass(slots=True)
 class Race:
-    """`guesses` come smallest first; so do those that are `good`: within the margin of every rival."""
+    """`guesses` come smallest first; so do those that are `good`: within the margin of every rival.
+
+    `likely` are those of which that may still be true, and which lose at most twice the margin.
+    """
 
     guesses: dict[Configuration, float]
     rounds: dict[Configuration, list[Capacity]] = field(default_factory=dict)
     comparison: Comparing | None = None
     good: list[Configuration] = field(default_factory=list)
+    likely: list[Configuration] = field(default_factory=list)
     dropped: dict[Configuration, str] = field(default_factory=dict)
 
     def run(self, runner: Runner) -> None:
@@ -44,32 +45,46 @@ class Race:
             if not running:
                 return
             error = runner.plan.error / len(looks)
-            if turn + 1 in looks and self._look(running, error, runner.plan.margin):
+            if turn + 1 in looks and self._look(runner, running, error):
                 return
             running = [key for key in running if key not in self.dropped]
 
     def _looks(self, runner: Runner) -> Sequence[int]:
-        """Those for which there is time, fixed before the first round. The slowest go, if none would fit."""
-        plan, running = runner.plan, sorted(self.guesses, key=lambda key: -self.guesses[key])
+        """Those for which there is time, fixed before the first round.
+
+        If none would fit, the slowest go, but never the smallest, which the others must prove better.
+        """
+        smallest, *others = self.guesses
+        plan, running = runner.plan, [smallest, *sorted(others, key=lambda key: -self.guesses[key])]
         if plan.within is None:
             return plan.looks
         left = plan.within - runner.target.spent - AFTER * runner.pace
         while len(running) > 2 and left < plan.looks[0] * len(running) * runner.pace:  # noqa: PLR2004 - a race
             self.dropped[running.pop()] = "there was no time to race it"
-        fitting = left / (len(running) * runner.pace)
-        return [look for look in plan.looks if look <= fitting] or plan.looks[:1]
+        fitting = min(int(left / (len(running) * runner.pace)), plan.looks[-1])
+        earlier = [look for look in plan.looks if look < fitting - 1]
+        return [*earlier, max(fitting, plan.looks[0])]
 
     def _measure(self, runner: Runner, key: Configuration, turn: int, why: str) -> None:
         taken = self.rounds[key]
         guess = taken[-1].rate if taken and taken[-1].rate else self.guesses[key]
-        found = runner.capacity(key, guess, step=_STEP, resolution=_RESOLUTION, why=why, block=turn)
+        found = runner.capacity(
+            key, guess, step=runner.plan.step, resolution=runner.plan.resolution, why=why, block=turn
+        )
         if found is not None:
             taken.append(found)
 
-    def _look(self, running: list[Configuration], error: float, margin: float) -> bool:
+    def _look(self, runner: Runner, running: list[Configuration], error: float) -> bool:
+        margin = runner.plan.margin
+        for key in running:
+            self.rounds[key] = [runner.again(key, found) for found in self.rounds[key]]
         rates = {key: [max(found.rate, 1e-3) for found in self.rounds[key]] for key in running}
         self.comparison = seen = compare(rates, error)
         self.good = [key for key in running if seen.worst[key] > 1 - margin]
+        enough = (1 - margin / 2) * seen.means[seen.best]
+        self.likely = [
+            key for key in running if seen.means[key] >= enough and seen.worst[key] > 1 - 2 * margin
+        ]
         for key in running:
             if seen.shown_worse(key, margin):
                 behind = seen.means[key] / seen.means[seen.best] - 1

@@ -15,13 +15,14 @@ from loadtests.tuner.measuring.command import App, CommandTarget
 from loadtests.tuner.model import RollOutFailed, Target
 from loadtests.tuner.notes import machine_notes
 from loadtests.tuner.outcome import Outcome, Verdict
+from loadtests.tuner.pace import Pace
 from loadtests.tuner.plan import Plan
 from loadtests.tuner.report.page import page
 from loadtests.tuner.session import Session
 from loadtests.tuner.summary import About, summary
-from loadtests.tuner.verified import keep, kept, verify
+from loadtests.tuner.verified import Asked, Verified, keep, kept, verify
 
-_VERIFY = 8.0  # seconds of each load by the second generator
+_VERIFY = 6.0  # seconds of each load by the second generator
 
 Say = Callable[[str], None]
 
@@ -63,7 +64,7 @@ class Run:
         )
         known = (*_calibration_facts(self.folder), *machine_notes(outcome))
         about = About(app.name, app.slo, app.limits, journal.evidence, self.command, notes, known)
-        return outcome, replace(about, machine=_machine(self.folder))
+        return outcome, replace(about, machine=_machine(self.folder), margin=self.plan.margin)
 
     def report(self, outcome: Outcome, about: About) -> Mapping[str, Any]:
         """Writes report and summary, which it returns."""
@@ -91,10 +92,17 @@ class Run:
                 target.roll_out(outcome.choice)
             except RollOutFailed as error:
                 return replace(about, facts=(*about.facts, f"It could not be checked again: {error}."))
-            found = verify(lambda rate: target.ask_otherwise(rate, _VERIFY), capacity, about.slo)
+            found = self._verify(target, outcome.machine, capacity)
             keep(file, found)
             self.say(found.line)
         return replace(about, facts=(*about.facts, found.line))
+
+    def _verify(self, target: CommandTarget, machine: Pace | None, capacity: float) -> Verified:
+        def ask(rate: float) -> Asked:
+            done, length = target.ask_otherwise(rate, _VERIFY)
+            return done, machine.of(length) if machine else 1.0
+
+        return verify(ask, capacity, self.app.slo, machine.now if machine else 1.0)
 
 
 def calibration(app: App, folder: Path) -> Calibration:
@@ -131,7 +139,7 @@ def _calibration_facts(folder: Path) -> Sequence[str]:
 
 def _identity(app: App, plan: Plan) -> dict[str, Any]:
     """What must be the same for a run to go on; no paths, so that the folder can move."""
-    said: dict[str, Any] = {"command": app.command, "knobs": dict(app.knobs)}
+    said: dict[str, Any] = {"command": app.command, "reset": app.reset, "knobs": dict(app.knobs)}
     said["requests"] = [asdict(request) for request in app.requests]
     rest = {"slo": asdict(app.slo), "limits": asdict(app.limits), "plan": asdict(plan)}
     return _as_json({**said, **rest})

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from loadtests.tuner.capacity import Capacity, NothingValid, Search
 from loadtests.tuner.feasible import Feasible
 from loadtests.tuner.model import Configuration, Measurement, RollOutFailed, Slo, Target
+from loadtests.tuner.pace import Pace
 from loadtests.tuner.plan import Plan
 
 Say = Callable[[str], None]
@@ -16,10 +17,10 @@ class Runner:
     def __init__(self, target: Target, slo: Slo, plan: Plan, say: Say) -> None:
         self.target, self.slo, self.plan, self.say = target, slo, plan, say
         self.feasible = Feasible(target.limits)
+        self.machine = Pace(target.limits)
         self.rejected: dict[Configuration, str] = {}
         self.left = 0  # searches for a capacity that are still to come, at most
         self._done = 0
-        self._search = Search(slo, plan, self.measure)
         self._seed = plan.seed * 1_000_000
         self._current: Configuration | None = None
 
@@ -52,7 +53,9 @@ class Runner:
         if block is not None:
             self._seed = self.plan.seed * 1_000_000 + 500_000 + block * 100
         try:
-            found = self._search.find(guess, step=step, resolution=resolution, known=known)
+            search = Search(self.slo, self.plan, self.measure, self.machine.factor(configuration))
+            now = self.machine.now if known else 1.0
+            found = search.find(guess / now, step=step, resolution=resolution, known=known)
         except NothingValid as error:
             if not self._done:  # it will be the same for all of them
                 raise
@@ -88,7 +91,12 @@ class Runner:
         taken = self.target.measure(rate, seconds, self._seed)
         if self._current is not None:
             self.feasible.learn(self._current, taken)
+            self.machine.learn(self._current, taken)
         return taken
+
+    def again(self, configuration: Configuration, found: Capacity) -> Capacity:
+        """With what is known of the machine's pace by now."""
+        return found.again(self.slo, self.machine.factor(configuration))
 
     def _clock(self) -> str:
         """Such as ` [3:20 gone, at most 5:10 left]`."""

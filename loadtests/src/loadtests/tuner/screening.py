@@ -11,7 +11,7 @@ from loadtests.tuner.runner import Runner
 STEP = 1.25
 RESOLUTION = 1.2  # interpolation between two trials this close is good to about 3 %
 _NEAR = 0.88  # of the best screened capacity: may be the best in truth
-_FAR = 0.75  # no noise of a valid run does this
+_FAR = 0.75  # the noise of a quiet machine does not do this
 _GOOD = 0.92  # likely to be within the margin of the best
 
 Screened = dict[Configuration, Capacity]
@@ -85,20 +85,29 @@ def _guess(rates: Mapping[int, float], count: int, runner: Runner) -> float:
     return rates[known[0]] * count / known[0]
 
 
-def some_behind(screened: Screened) -> bool:
+def some_behind(screened: Screened, noise: float = 0.0) -> bool:
     """True if the first look already showed differences."""
     rates = [capacity.rate for capacity in screened.values()]
-    return min(rates) < _FAR * max(rates)
+    return min(rates) < _far(noise) * max(rates)
 
 
-def survivors(screened: Screened, most: int) -> tuple[list[Configuration], dict[Configuration, str]]:
-    """Those worth rounds, smallest first, and why the others are not."""
+def _far(noise: float) -> float:
+    """Of the best: what noise does not do, given by how much two results of one configuration differed."""
+    return min(_FAR, 1 - 3 * noise)
+
+
+def survivors(
+    screened: Screened, most: int, noise: float = 0.0
+) -> tuple[list[Configuration], dict[Configuration, str]]:
+    """Those worth rounds, smallest first, and why the others are not. `noise` is that of the first look."""
     rates = {key: capacity.rate for key, capacity in screened.items()}
     best = max(rates.values())
-    near = sorted((key for key in rates if rates[key] >= _NEAR * best), key=lambda key: key.total_workers)
+    close = min(_NEAR, 1 - 2 * noise)
+    near = sorted((key for key in rates if rates[key] >= close * best), key=lambda key: key.total_workers)
     kept = near
     if len(near) == 1:  # one alone would show neither its noise nor that it is the best
-        kept = sorted((key for key in rates if rates[key] >= _FAR * best), key=lambda key: -rates[key])[:2]
+        far = _far(noise) * best
+        kept = sorted((key for key in rates if rates[key] >= far), key=lambda key: -rates[key])[:2]
     if len(near) > most:
         fast = sorted(near, key=lambda key: -rates[key])[: most - most // 2]
         small = [key for key in near if rates[key] >= _GOOD * best and key not in fast]
@@ -108,7 +117,7 @@ def survivors(screened: Screened, most: int) -> tuple[list[Configuration], dict[
         ]
     dropped = {
         key: f"{rates[key] / best - 1:+.0%} against the best at first look"
-        if rates[key] < _NEAR * best
+        if rates[key] < close * best
         else "close to others that are smaller or faster"
         for key in rates
         if key not in kept

@@ -14,8 +14,6 @@ from loadtests.tuner.stress import stress
 
 Knobs = Mapping[str, Sequence[str]]
 
-_CONFIRM_STEP = 1.05
-_CONFIRM_RESOLUTION = 1.11
 _USUAL_SPREAD = 0.03  # where nothing was raced
 
 
@@ -44,7 +42,7 @@ class Session:
     ) -> None:
         self.knobs, self.repeat = knobs or {}, repeat
         self.runner = Runner(target, slo, plan, say)
-        self.outcome = Outcome(rejected=self.runner.rejected)
+        self.outcome = Outcome(rejected=self.runner.rejected, machine=self.runner.machine)
 
     def run(self) -> Outcome:
         """Complete, with a verdict, also when nothing could be decided."""
@@ -94,16 +92,17 @@ class Session:
 
     def _decide(self) -> None:
         found, runner = self.outcome, self.runner
-        running, dropped = survivors(found.screened, runner.plan.survivors)
+        found.screened = {key: runner.again(key, capacity) for key, capacity in found.screened.items()}
+        running, dropped = survivors(found.screened, runner.plan.survivors, found.noise_floor or 0.0)
         race = Race({key: found.screened[key].rate for key in running})
         race.run(runner)
         found.rounds, found.comparison = race.rounds, race.comparison
         found.rejected |= {**dropped, **race.dropped}
         self.runner.rejected = found.rejected
-        for key in race.good:
+        for key in race.good or race.likely:
             if self._holds(key):
                 found.choice = key
-                self._judge(key)
+                self._judge(key, shown=bool(race.good))
                 return
         means = found.capacities()
         standing = [key for key in running if key not in found.rejected] or running
@@ -111,7 +110,7 @@ class Session:
         found.choice = max(standing, key=lambda key: means[key], default=None)
         plan = runner.plan
         why = f"after {plan.rounds} rounds none is shown to be within {plan.margin:.0%} of the best"
-        if race.good:
+        if race.good or race.likely:
             why = "what was good enough did not hold"
         self._conclude(Verdict.INCONCLUSIVE, why)
 
@@ -122,8 +121,8 @@ class Session:
         again = runner.capacity(
             key,
             expected,
-            step=_CONFIRM_STEP,
-            resolution=_CONFIRM_RESOLUTION,
+            step=runner.plan.step,
+            resolution=runner.plan.resolution,
             why="a fresh boot to confirm it",
         )
         if again is not None:
@@ -137,15 +136,23 @@ class Session:
             found.rejected[key] = f"collapses: {seen.collapse}"
         return seen.collapse is None
 
-    def _judge(self, choice: Configuration) -> None:
+    def _judge(self, choice: Configuration, *, shown: bool) -> None:
+        """`shown`: it is shown to be within the margin of every rival."""
         found, limits = self.outcome, self.runner.target.limits
         saturated = found.stress[choice].overloads[0].taken  # at its capacity it still has time to spare
         found.bottleneck = limit = bottleneck.find(saturated, choice, limits)
+        least = found.comparison.worst[choice] if found.comparison and not shown else None
+        lost = f"; at most {1 - least:.0%} may be lost" if least is not None else ""
         if len(found.screened) > 1 and self._smallest(choice) and not self._anything_worse():
             if limit.kind in {"unknown", "workers' CPU"}:
-                self._conclude(Verdict.NO_DIFFERENCE, "more workers change nothing that could be shown")
+                self._conclude(
+                    Verdict.NO_DIFFERENCE, f"more workers change nothing that could be shown{lost}"
+                )
             else:
-                self._conclude(Verdict.NOT_WORKERS, f"more workers change nothing; {limit.because}")
+                self._conclude(Verdict.NOT_WORKERS, f"more workers change nothing{lost}; {limit.because}")
+        elif lost:
+            why = f"the fewest workers of which none is shown to be better{lost}"
+            self._conclude(Verdict.NO_DIFFERENCE, why)
         else:
             self._conclude(
                 Verdict.DECIDED,
@@ -159,7 +166,7 @@ class Session:
         """True if some configuration that was measured is shown, or was seen, to be worse."""
         seen = self.outcome.comparison
         raced: Sequence[Configuration] = list(seen.means) if seen else []
-        behind = some_behind(self.outcome.screened)
+        behind = some_behind(self.outcome.screened, self.outcome.noise_floor or 0.0)
         return behind or (seen is not None and any(map(seen.shown_worse, raced)))
 
     def _conclude(self, verdict: Verdict, why: str) -> None:

@@ -22,6 +22,7 @@ class About:
     notes: tuple[str, ...] = ()  # warnings, such as: the generator shared cores with the target
     facts: tuple[str, ...] = ()  # about the machine and the generator
     machine: Mapping[str, Any] = field(default_factory=dict)  # its CPU, and when
+    margin: float = 0.05  # within it of the best is as good as the best
 
 
 @dataclass(frozen=True, slots=True)

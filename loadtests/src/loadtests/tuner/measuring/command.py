@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loadtests.bench.rig import free_port
@@ -22,9 +22,10 @@ from loadtests.tuner.measuring.load import Load, Result
 from loadtests.tuner.measuring.processes import Use, stop, use
 from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.measuring.second import Answers
+from loadtests.tuner.measuring.yardstick import yardstick
 from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, RollOutFailed, Slo
 
-_START = 30.0  # seconds until it is ready
+_RESET = 60.0  # seconds that the reset of the state may take
 _STOP = 20.0  # seconds that it may take to end by itself
 _WARM_UP = 1.0  # seconds of one step
 _WARM_UPS = 6
@@ -44,6 +45,7 @@ class App:
     limits: Limits
     ready: str = "/"
     cwd: Path = Path()
+    reset: str = ""  # command that removes the state which the run before left
     env: Mapping[str, str] = field(default_factory=dict)
     knobs: Mapping[str, Sequence[str]] = field(default_factory=dict)  # values of the other settings
     target_cpus: frozenset[int] = frozenset()  # empty: wherever the generator may run too
@@ -55,6 +57,7 @@ class CommandTarget:
     """`limit` is the generator's calibrated rate, above which nothing is measured."""
 
     services: Sequence[str] = ("app",)
+    start_within = 30.0  # seconds until it is ready
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -83,9 +86,9 @@ class CommandTarget:
 
     def _roll_out(self, configuration: Configuration) -> None:
         self._stop()
-        self._reset()
         self._port, self._counts = free_port(), dict(configuration.workers)
         self._log.truncate(0)
+        self._reset()
         self._start(configuration)
         self._wait()
         self._prepare_load()
@@ -109,7 +112,8 @@ class CommandTarget:
         if refused := tuple(guards.before(load, self.limit)):
             return Measurement(rate, 0, 0, seconds, seed, Histogram(), invalid=refused)
         begun, before, first = time.perf_counter(), self._use(), machine.moment(self.app.target_cpus)
-        done = generate(load, self.app.load_cpus)
+        with yardstick(self.app.target_cpus | self.app.load_cpus) as mood:
+            done = generate(load, self.app.load_cpus)
         after, during = self._use(), machine.between(first, machine.moment(self.app.target_cpus))
         self.spent += time.perf_counter() - begun
         return Measurement(
@@ -122,13 +126,15 @@ class CommandTarget:
             errors=done.errors,
             unsent=done.due - done.started,
             unfinished=done.unfinished,
-            resources=self._resources(before, after, done, during),
+            resources=replace(self._resources(before, after, done, during), yardstick=mood.seconds),
             invalid=tuple(guards.after(done, self.app.slo, during.steal)),
         )
 
-    def ask_otherwise(self, rate: float, seconds: float) -> Answers:
-        """By the second generator; what runs is left as it is."""
-        return generate_otherwise(self._load(rate, seconds, 1), self.app.load_cpus)
+    def ask_otherwise(self, rate: float, seconds: float) -> tuple[Answers, float | None]:
+        """By the second generator, with the yardstick meanwhile; what runs is left as it is."""
+        with yardstick(self.app.target_cpus | self.app.load_cpus) as mood:
+            done = generate_otherwise(self._load(rate, seconds, 1), self.app.load_cpus)
+        return done, mood.seconds
 
     def close(self) -> None:
         self._stop()
@@ -164,6 +170,7 @@ class CommandTarget:
             mhz=during.mhz,
             pss=after.pss,
             worker_pss=after.largest,
+            database_connections=after.connections or None,
             service_cpus={name: sum(used) / done.elapsed for name, used in by_service.items()},
             worker_shares={
                 name: [cpu / sum(used) for cpu in used] for name, used in by_service.items() if sum(used) > 0
@@ -185,7 +192,19 @@ class CommandTarget:
         return {}
 
     def _reset(self) -> None:
-        """Before a start: the state that the run before left."""
+        """Before a start: removes the state that the run before left. Raises RollOutFailed."""
+        if not self.app.reset:
+            return
+        try:
+            subprocess.run(  # noqa: S603 - the user's own command
+                shlex.split(self.app.reset), cwd=self.app.cwd, env={**os.environ, **self.app.env},
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_RESET, check=True,
+            )  # fmt: skip
+        except subprocess.CalledProcessError as error:
+            last = error.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+            raise RollOutFailed(f"[state] reset failed with {error.returncode}: {last[0]}") from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise RollOutFailed(f"[state] reset failed: {error}") from error
 
     def _prepare_load(self) -> None:
         """When it is ready: what the requests need, such as accounts."""
@@ -197,16 +216,21 @@ class CommandTarget:
     def _prepare(self) -> None:
         """In the new process, before its command."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        self._affinity()
+
+    def _affinity(self) -> None:
         if self.app.target_cpus:
             os.sched_setaffinity(0, self.app.target_cpus)
 
-    def _wait(self) -> None:
-        deadline = time.monotonic() + _START
-        while not self._answers():
+    def _wait(self, until: Callable[[], bool] | None = None, otherwise: str = "") -> None:
+        """Until it is ready. Raises RollOutFailed."""
+        deadline, ready = time.monotonic() + self.start_within, until or self._answers
+        while not ready():
             if self._ended():
                 raise RollOutFailed(f"it ended: {self._last_words()}")
             if time.monotonic() > deadline:
-                raise RollOutFailed(f"{self.app.ready} was not answered with 200 within {_START:g} s")
+                reason = otherwise or f"{self.app.ready} was not answered with 200"
+                raise RollOutFailed(f"{reason} within {self.start_within:g} s")
             time.sleep(0.05)
 
     def _ended(self) -> bool:

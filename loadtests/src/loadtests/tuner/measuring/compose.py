@@ -12,18 +12,17 @@ from typing import Any
 from loadtests.bench.environment import ROOT
 from loadtests.tuner.config import Cpus
 from loadtests.tuner.measuring.command import CommandTarget
-from loadtests.tuner.measuring.embedded import SERVICES, facet
+from loadtests.tuner.measuring.embedded import SERVICES, facet, pinned_later
 from loadtests.tuner.measuring.journeys import people
 from loadtests.tuner.measuring.processes import Use, together, use
 from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
 
-_STATES = ("postgres", "redis")
 _UP = 180.0  # seconds
 _FORMAT = '{{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}}'
 
 
 class ComposeTarget(CommandTarget):
-    """Images are built once. Every start begins with new volumes."""
+    """Images are built once. Every start begins with new volumes, on all CPUs, and is pinned when ready."""
 
     def __init__(self, services: Sequence[str], slo: Slo, limits: Limits, cpus: Cpus) -> None:
         self.services = tuple(services)
@@ -47,6 +46,8 @@ class ComposeTarget(CommandTarget):
         self._compose("up", "--detach", "--wait")
         listed = self._compose("ps", "--quiet").split()
         shown = self._docker("inspect", "--format", _FORMAT, *listed)
+        if cpus := ",".join(map(str, sorted(self.app.target_cpus))):
+            self._docker("update", "--cpuset-cpus", cpus, *listed)
         self._containers = {int(pid): name for pid, name in map(str.split, shown.splitlines())}
 
     def _prepare_load(self) -> None:
@@ -102,10 +103,10 @@ class ComposeTarget(CommandTarget):
 
 
 def override(counts: Mapping[str, int], cpus: Collection[int]) -> dict[str, Any]:
-    """Worker counts, which go before deploy/workers.env, and the CPUs of every long-lived container."""
-    pinned = {"cpuset": ",".join(map(str, sorted(cpus)))} if cpus else {}
-    services: dict[str, Any] = {name: dict(pinned) for name in _STATES}
+    """Worker counts, which go before deploy/workers.env."""
+    services: dict[str, Any] = {}
     for name in SERVICES:
         variable = f"{name.upper().replace('-', '_')}_WORKERS"
-        services[name] = {**pinned, "environment": {variable: str(counts.get(name, 1))}}
+        services[name] = {"environment": {variable: str(counts.get(name, 1))}}
+    services["users"]["environment"] |= pinned_later(counts, cpus)
     return {"services": services}

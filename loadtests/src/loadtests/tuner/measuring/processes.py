@@ -2,13 +2,17 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import psutil
 
+_BACKEND = re.compile(
+    r"postgres: \S+ \S+ (\[local\]|\S+\(\d+\))"
+)  # the title of the server of one connection
 _SERVERS = ("postgres", "valkey-server", "redis-server")  # beside the application, not of it
 
 
@@ -22,6 +26,7 @@ class Use:
     largest: int = 0
     workers: Mapping[int, float] = field(default_factory=dict)
     modules: Mapping[int, str] = field(default_factory=dict)
+    connections: int = 0  # to Postgres
 
     def named(self, module: str) -> "Use":
         """All its workers taken for those of this module."""
@@ -38,12 +43,13 @@ def together(several: Iterable[Use]) -> Use:
         max((tree.largest for tree in trees), default=0),
         {pid: used for tree in trees for pid, used in tree.workers.items()},
         {pid: module for tree in trees for pid, module in tree.modules.items()},
+        sum(tree.connections for tree in trees),
     )
 
 
 def use(root: int) -> Use:
     """Of the process and all that it started; databases apart from the rest."""
-    cpu, database, sizes = 0.0, 0.0, [0]
+    cpu, database, connections, sizes = 0.0, 0.0, 0, [0]
     workers: dict[int, float] = {}
     modules: dict[int, str] = {}
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -56,13 +62,14 @@ def use(root: int) -> Use:
                 used = times.user + times.system
                 if member.name().startswith(_SERVERS):
                     database += used if member.name().startswith("postgres") else 0.0
+                    connections += bool(_BACKEND.match(" ".join(member.cmdline())))
                     continue
                 cpu += used
                 sizes.append(int(member.memory_full_info().pss))
                 if member.pid not in parents and not _helper(member):
                     workers[member.pid] = used
                     modules[member.pid] = _module(member.cmdline())
-    return Use(cpu, database, sum(sizes), max(sizes), workers, modules)
+    return Use(cpu, database, sum(sizes), max(sizes), workers, modules, connections)
 
 
 def _module(command: Sequence[str]) -> str:
@@ -75,6 +82,15 @@ def _helper(process: psutil.Process) -> bool:
         return any("resource_tracker" in part for part in process.cmdline())
     except psutil.Error:
         return False
+
+
+def pin(root: int, cpus: Collection[int]) -> None:
+    """The process, all that it started, and every thread of them."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for member in [psutil.Process(root), *psutil.Process(root).children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                for thread in member.threads():
+                    os.sched_setaffinity(thread.id, cpus)
 
 
 def stop(process: "subprocess.Popen[bytes]", patience: float) -> None:

@@ -17,6 +17,9 @@ class Noise:
     measurement: float = 0.01
     mood: float = 0.02  # slow changes that all measurements of some minutes share
     drift: float = 0.0
+    neighbours: float = (
+        0.0  # what other programs take, from one half minute to the next; a yardstick shows it
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ from loadtests.tuner.simulator.system import System
 
 _BOOT = 8.0  # seconds
 _MOOD = 240.0  # seconds until the machine's mood is another
+_NEIGHBOURS = 30.0  # seconds until other programs take more or less
+_LENGTH = 0.001  # seconds of the yardstick on a machine of its own
+_EXPONENT = 2.5  # a server suffers more from its neighbours than the yardstick does
 _OPEN = 5.0  # seconds after which an answer no longer counts as one
 
 
@@ -28,6 +31,8 @@ class SimulatedTarget:
         self._source = np.random.default_rng(seed)
         self._mood = self._source.normal(0, system.noise.mood)
         self._boot = 0.0
+        self._others = np.random.default_rng([seed, 1])
+        self._taken = 0.0
         self._workers = 0
 
     @property
@@ -53,6 +58,7 @@ class SimulatedTarget:
             self._mood
             + self._boot
             + noise.drift * self.clock / 3600
+            - self._taken
             + self._source.normal(0, noise.measurement)
         )
         queue = self.system.queue(self._workers, speed)
@@ -68,13 +74,18 @@ class SimulatedTarget:
             seed=seed,
             latencies=Histogram.of(good),
             unfinished=len(latencies) - len(good),
-            resources=self._resources(answered),
+            resources=self._resources(answered, self._yardstick()),
         )
 
     def close(self) -> None:
         self._workers = 0
 
-    def _resources(self, answered: float) -> Resources:
+    def _yardstick(self) -> float | None:
+        if not self.system.noise.neighbours:
+            return None
+        return _LENGTH * math.exp(self._taken / _EXPONENT + self._others.normal(0, 0.01))
+
+    def _resources(self, answered: float, length: float | None) -> Resources:
         system, workers = self.system, self._workers
         hot = (1 + system.uneven * (workers - 1)) / workers
         others = [(1 - hot) / (workers - 1)] * (workers - 1) if workers > 1 else []
@@ -82,11 +93,12 @@ class SimulatedTarget:
         loss = 1 + system.contention * (workers - 1) + system.coherency * workers * (workers - 1)
         pss = system.memory_of(workers) * math.exp(self._source.normal(0, 0.003))
         return Resources(
-            app_cpus=min(answered * system.cpu * loss, system.cores, workers),
+            app_cpus=min(answered * system.cpu * loss * math.exp(self._taken), system.cores, workers),
             database_cpus=database,
             generator_cpus=0.2,
             throttled=0.0,
             steal=0.0,
+            yardstick=length,
             pss=int(pss),
             worker_pss=int(system.memory * math.exp(abs(self._source.normal(0, 0.003)))),
             database_connections=workers * system.limits.connections_per_worker.get("app", 0),
@@ -98,3 +110,6 @@ class SimulatedTarget:
         kept = math.exp(-seconds / _MOOD)
         fresh = self._source.normal(0, self.system.noise.mood)
         self._mood = kept * self._mood + math.sqrt(1 - kept**2) * fresh
+        kept = math.exp(-seconds / _NEIGHBOURS)
+        fresh = self._others.normal(0, self.system.noise.neighbours)
+        self._taken = kept * self._taken + math.sqrt(1 - kept**2) * fresh
