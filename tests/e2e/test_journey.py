@@ -42,6 +42,22 @@ def test_a_deactivated_account_is_locked_out_at_once(healthy: System) -> None:
     eventually(lambda: healthy.answers("/users/me", headers=others) == 401)
 
 
+def test_listings_are_hidden_with_their_owners_account_and_end_with_it(healthy: System) -> None:
+    admin, other = healthy.person(), healthy.person()
+    healthy.run("users", "python", "-m", "users.admin", "grant", admin["email"])
+    others, admins = healthy.headers(other), healthy.headers(admin)
+    path = healthy.client.post("/items", json={"name": "n", "price": "1"}, headers=others).headers["Location"]
+    user = f"/users/{healthy.client.get('/users/me', headers=others).json()['id']}"
+    for is_active, expected in ((False, 404), (True, 200)):
+        changed = healthy.client.patch(user, json={"is_active": is_active}, headers=admins)
+        assert changed.status_code == 200
+        eventually(lambda expected=expected: healthy.answers(path) == expected)
+    healthy.compose("kill", "items-consumer", "users-relay")
+    assert healthy.answers(user, "DELETE", headers=admins) == 204
+    healthy.compose("start", "items-consumer", "users-relay")
+    eventually(lambda: healthy.answers(path) == 404)
+
+
 def test_a_restart_keeps_data_and_tokens(healthy: System) -> None:
     headers = healthy.headers()
     listing = {"name": "kept", "price": "10.00"}

@@ -62,6 +62,23 @@ def unattended(demo: Demo) -> Iterator[None]:
         demo.process.send_signal(signal.SIGCONT)
 
 
+def test_listings_end_with_the_account_even_if_relay_and_consumer_are_killed_meanwhile(
+    demo: Demo, client: httpx2.Client
+) -> None:
+    account = {"email": "leaves@example.com", "name": "Leaves", "password": "not here for long"}
+    assert client.post("/users", json=account).status_code in {201, 409}
+    form = {"username": account["email"], "password": account["password"]}
+    token = client.post("/auth/token", data=form).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    listed = client.post("/items", headers=headers, json={"name": "left behind", "price": "1"})
+    path = listed.headers["Location"]
+    assert status(client, path) == 200
+    for process in ("users.relay", "items.consumer"):
+        os.kill(demo.process_of(process), signal.SIGKILL)
+    assert client.delete("/users/me", headers=headers).status_code == 204
+    eventually(lambda: status(client, path) == 404)
+
+
 def test_the_journey_works(demo: Demo) -> None:
     assert "Every step worked." in demo.output
 

@@ -1,0 +1,1 @@
+"""Real processes die at random points, against a real Postgres and a real Valkey."""
