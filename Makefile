@@ -14,6 +14,7 @@ SERVICES := $(shell sed -n 's/^folder *= *"\(.*\)"/\1/p' services.toml)
 MEMBERS := -e 'shared[embedded]' $(addprefix -e ,$(SERVICES)) -e 'deploy/stack[embedded]'
 LOADTESTS := loadtests/.venv/bin
 # Tests mostly wait for servers, so two processes a core; each has a Postgres and a Valkey of its own.
+# One that dies ends the run: xdist would wait for its successor for ever.
 TEST_PROCESSES ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PYPROJECTS := pyproject.toml shared/pyproject.toml $(addsuffix /pyproject.toml,$(SERVICES)) deploy/stack/pyproject.toml
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -50,10 +51,10 @@ up: ## run the whole system with Docker Compose, until it is healthy
 
 test: .venv/.services .venv/.development loadtests/.venv/.installed ## all tests that need no Docker, with coverage
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+	$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --max-worker-restart 0 $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(ARGS),,--fail-under=95)
-	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml -n $(TEST_PROCESSES) --dist loadfile
+	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml -n $(TEST_PROCESSES) --dist loadfile --max-worker-restart 0
 
 slowest: ## the tests again, and the 20 slowest of them
 	@$(MAKE) test ARGS="--durations=20 $(ARGS)"
@@ -68,8 +69,8 @@ e2e: .venv/.services .venv/.development ## journeys and faults against the Compo
 	$(BIN)/python -m pytest tests/e2e -m e2e $(ARGS)
 
 soak: .venv/.services .venv/.development loadtests/.venv/.installed ## the long forms of tests that `make test` runs shortened: minutes to hours
-	$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
-	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml -m soak --timeout 7200 $(ARGS)
+	$(BIN)/python -m pytest -m soak --timeout 7200 -o faulthandler_timeout=0 $(ARGS)
+	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml -m soak --timeout 7200 -o faulthandler_timeout=0 $(ARGS)
 
 load: loadtests/.venv/.installed ## load on whatever runs at HOST; USERS, RATE, TIME, ARGS=--help for all options
 	$(LOADTESTS)/python -m loadtests.run $(if $(HOST),--host $(HOST)) $(if $(USERS),--users $(USERS)) \
