@@ -12,7 +12,7 @@ from tests.crashes.schedule import Lives, Schedule
 from tests.crashes.world import Actors, World, world
 
 TIDY = 200  # schedules after which what they left is deleted
-LOOK = 500
+LOOK = 100
 
 
 def run(first: int, schedules: int) -> dict[str, float]:

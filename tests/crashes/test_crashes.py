@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SHORT, LONG, PROCESSES = 15, 10_000, 2
+SHORT, LONG, PROCESSES = 10, 10_000, 2
 
 
 def begun(first: int, schedules: int) -> "subprocess.Popen[str]":
