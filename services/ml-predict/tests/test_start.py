@@ -182,7 +182,7 @@ async def test_under_gunicorn_workers_start_answer_and_end_by_themselves(
             listening := re.search(rb"Listening at: (http://[0-9.:]+)", await process.stdout.readline())
         ):
             pass
-        async with httpx2.AsyncClient(base_url=listening[1].decode()) as client:
+        async with httpx2.AsyncClient(base_url=listening[1].decode(), timeout=20) as client:
 
             async def status() -> int:
                 return (await client.get("/ready")).status_code

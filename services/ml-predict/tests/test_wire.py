@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from ml_predict.main import create_app
 from ml_predict.settings import MlPredictSettings
+from shared.gathering import GATHERING
 from shared.metrics import REQUESTS
 from shared.testing import LiveApp, TestIdentity, served
 
@@ -73,10 +74,12 @@ async def test_the_callers_request_id_comes_back_and_the_request_is_counted(
     live: LiveApp, identity: TestIdentity
 ) -> None:
     counter = REQUESTS.labels("POST", "/predict", "200")
+    GATHERING.flush()
     before = counter._value.get()
     headers = identity.headers(7) | {"X-Request-ID": "my-own"}
     answer = await live.client.post("/predict", json=GOOD, headers=headers)
     assert answer.headers["x-request-id"] == "my-own"
+    GATHERING.flush()
     assert counter._value.get() == before + 1
 
 
