@@ -22,6 +22,8 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 # Every version, build tools included, comes from the lock and is checked against its hashes.
 INSTALL = $(UV) pip install --quiet --compile-bytecode --constraint $(1) --build-constraint requirements.lock
 export UV_LINK_MODE ?= copy
+# Tests start hundreds of processes: what one has compiled the next need not.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,13 +52,17 @@ up: ## run the whole system with Docker Compose, until it is healthy
 	docker compose up --build --wait
 
 test: .venv/.services .venv/.development loadtests/.venv/.installed ## all tests that need no Docker, with coverage
+ifeq ($(findstring loadtests,$(ARGS)),)
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --max-worker-restart 0 $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(ARGS),,--fail-under=95)
-	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml -n $(TEST_PROCESSES) --dist loadfile --max-worker-restart 0
+endif
+ifneq ($(findstring loadtests,$(or $(ARGS),loadtests)),)
+	$(LOADTESTS)/python -m pytest -c loadtests/pyproject.toml -n $(TEST_PROCESSES) --dist loadfile --max-worker-restart 0 $(or $(ARGS),loadtests/tests)
+endif
 
-slowest: ## the tests again, and the 20 slowest of them
+slowest: ## the tests again, and the 20 slowest of them; ARGS="loadtests/tests" for those of the load tests
 	@$(MAKE) test ARGS="--durations=20 $(ARGS)"
 
 check: .venv/.services .venv/.development loadtests/.venv/.installed ## lint, formatting and types

@@ -29,3 +29,11 @@ def test_a_change_that_changes_nothing_is_refused(body: dict[str, str]) -> None:
 def test_a_change_refuses_what_it_does_not_know(body: dict[str, str | None]) -> None:
     with pytest.raises(ValidationError):
         Change.model_validate(body)
+
+
+def test_thousands_of_unknown_fields_are_one_error() -> None:
+    """To list them took 15 ms of the event loop for 59 KB."""
+    with pytest.raises(ValidationError) as refused:
+        Change.model_validate({f"field{number}": number for number in range(5000)})
+    (error,) = refused.value.errors()
+    assert (error["loc"], error["msg"]) == ((), "Value error, has too many fields")

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 SOURCE = ("127.0.0.2", 0)  # not the address of the client that behaves well
 GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LARGE = b"/openapi.json"  # what each service has, without asking a database
 CHUNKED = b"POST /users HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -49,7 +50,7 @@ async def pipelines(connection: Connection) -> None:
 
 async def unread_pipelines(connection: Connection) -> None:
     """As many requests as are taken; no answer is read."""
-    await _endless(connection, GET % b"/items?limit=100" * 1000)
+    await _endless(connection, GET % LARGE * 1000)
 
 
 async def trailers(connection: Connection) -> None:
@@ -66,7 +67,7 @@ async def half_heads(connection: Connection) -> None:
 
 async def slow_readers(connection: Connection) -> None:
     """Large answers, of which a byte is read now and then."""
-    await connection.send(GET % b"/items?limit=100" * 8)
+    await connection.send(GET % LARGE * 8)
     while True:
         await connection.read(1)
         await asyncio.sleep(0.5)

@@ -32,14 +32,14 @@ async def reload(demo: Demo) -> None:
     """SIGHUP for all services at once. Returns when every worker is a new one."""
     before = all_workers(demo).keys()
     for package in PACKAGES:
-        os.kill(demo.process_of(f"-m {package}"), signal.SIGHUP)
+        os.kill(demo.master(package), signal.SIGHUP)
 
     def all_new() -> bool:
         now = all_workers(demo).keys()
         return len(now) == len(before) and now.isdisjoint(before)
 
     await becomes(all_new, seconds=60)
-    async with httpx2.AsyncClient(base_url=demo.gateway, trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=demo.gateway, trust_env=False, timeout=30) as client:
         await becomes(lambda: _is_ready(client), seconds=60)
 
 

@@ -57,6 +57,17 @@ def test_every_feature_is_required_and_named_when_missing(diamond: dict[str, Any
     assert refusal(body(diamond)) == [(("body", "instances", 0, field), "missing")]
 
 
+def test_a_thousand_bad_rows_cost_no_more_than_one() -> None:
+    """To name what a thousand empty rows lack took 68 ms of the event loop for 4 KB."""
+    places = [place for place, _ in refusal(body(*[{}] * 1000))]
+    assert places == [("body", "instances", 0, name) for name in FEATURE_NAMES]
+
+
+def test_a_flood_of_unknown_fields_is_one_fault(diamond: dict[str, Any]) -> None:
+    sent = body(diamond | {f"field{number}": 1 for number in range(20_000)})
+    assert refusal(sent) == [(("body",), "too_many_faults")]
+
+
 @pytest.mark.parametrize("count", [1, 1000])
 def test_up_to_a_thousand_rows_are_taken(diamond: dict[str, Any], count: int) -> None:
     assert PARSER.parse(body(*[diamond] * count)).rows.shape == (count, len(FEATURES))

@@ -84,6 +84,12 @@ async def test_what_is_not_right_is_422_and_never_echoed(client, people, changed
         assert not (isinstance(value, str) and len(value) > 6 and value in answer.text)
 
 
+async def test_a_flood_of_unknown_fields_is_one_error(client, people):
+    answer = await post(client, people.account(**{f"field{number}": number for number in range(3000)}))
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "body: Value error, has too many fields"
+
+
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"a"', b"5", b"{}"])
 async def test_a_body_that_is_no_registration_is_422(client, body):
     answer = await client.post("/users", content=body, headers={"Content-Type": "application/json"})

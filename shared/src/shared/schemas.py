@@ -1,14 +1,24 @@
 """What wire models have in common: what they refuse, and what a PATCH means."""
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+MOST_FIELDS = 100
 
 
 class WireIn(BaseModel):
     """A body. Unknown fields are refused, so that a misspelt one is noticed."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_fields(cls, body: Any) -> Any:
+        """Each unknown field becomes an error, and thousands of errors keep the event loop busy."""
+        if isinstance(body, dict) and len(body) > MOST_FIELDS:
+            raise ValueError("has too many fields")
+        return body
 
 
 class WireOut(BaseModel):

@@ -6,7 +6,9 @@ and no schema: each refuses for itself what it cannot use, and what crosses betw
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from shared.schemas import WireIn
 
 # Each in order of quality, worst first.
 Cut = Literal["Fair", "Good", "Very Good", "Premium", "Ideal"]
@@ -16,10 +18,10 @@ Clarity = Literal["I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"]
 MAX_CARAT = 20
 
 
-class DiamondFeatures(BaseModel):
+class DiamondFeatures(WireIn):
     """One round diamond. Strict, for `"0.5"` or `true` as a weight means that something else is wrong too."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, frozen=True)
 
     carat: Annotated[
         float, Field(gt=0, le=MAX_CARAT, description="Weight in carats (0.2 g)", examples=[0.71])

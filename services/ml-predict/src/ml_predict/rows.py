@@ -12,6 +12,7 @@ from ml_predict.card import Feature
 from ml_predict.exceptions import BodyInvalid, BodyMalformed
 
 MAX_INSTANCES: Final = 1000
+MOST_FAULTS: Final = 100
 Float32s = NDArray[np.float32]
 
 
@@ -38,7 +39,7 @@ class RowParser:
             },
             extra_behavior="forbid",
         )
-        instances = core_schema.list_schema(row, min_length=1, max_length=MAX_INSTANCES)
+        instances = core_schema.list_schema(row, min_length=1, max_length=MAX_INSTANCES, fail_fast=True)
         self._validator = SchemaValidator(
             core_schema.typed_dict_schema(
                 {
@@ -100,6 +101,8 @@ def _flattened(row: tuple[Any, ...]) -> Any:
 
 
 def _refusal(error: ValidationError) -> BodyInvalid | BodyMalformed:
+    if error.error_count() > MOST_FAULTS:
+        return BodyInvalid.of([(("body",), "has too many faults to name them", "too_many_faults")])
     errors = error.errors(include_url=False, include_input=False, include_context=False)
     if any(item["type"] == "json_invalid" for item in errors):
         return BodyMalformed("The body is not valid JSON.")

@@ -75,11 +75,12 @@ async def _exchange(
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
-            await reader.readexactly(int(length))
+            content = await reader.readexactly(int(length))
     except (OSError, EOFError, TimeoutError, ValueError) as error:
         load.failures.append(f"no answer: {error!r}")
         return False
     if not head.startswith(b"http/1.1 2"):
-        load.failures.append(head.partition(b"\r\n")[0].decode())
+        status = head.partition(b"\r\n")[0].decode()
+        load.failures.append(f"{status}: {content[:500]!r}")
     load.answered += 1
     return b"connection: close" not in head

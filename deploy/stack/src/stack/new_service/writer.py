@@ -71,7 +71,7 @@ def _format(root: Path, service: Service) -> None:
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
     if ruff is None:
         return
-    for words in (["check", "--fix"], ["format"]):
+    for words in (["check", "--select", "I", "--fix"], ["format"]):
         command = [ruff, *words, "--quiet", service.folder, "gateway/src/gateway/settings.py"]
         subprocess.run(command, cwd=root, check=False)  # noqa: S603 - our own tool
 

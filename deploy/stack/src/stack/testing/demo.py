@@ -15,6 +15,14 @@ from stack.settings import metrics_variable
 
 TIMEOUT = 60.0  # seconds
 PORTS = range(12_000, 32_000)
+# As `python -m stack`. Coverage measures the stack itself and not the services in it, which have tests of
+# their own: measured, each of them takes twice the CPU time.
+PROGRAM = """
+import os, runpy
+for name in [name for name in os.environ if name.startswith("COV")]:
+    del os.environ[name]
+runpy.run_module("stack", run_name="__main__", alter_sys=True)
+"""
 
 
 class Demo:
@@ -30,13 +38,14 @@ class Demo:
     ) -> None:
         """`changed` are variables of its environment; `root` is the checkout that is run."""
         self.folder = folder
+        self._masters: dict[str, int] = {}
         self.ports = ports or free_ports(root)
         self.gateway = f"http://127.0.0.1:{self.ports['GATEWAY_PORT']}"
         self.environment = {**os.environ, **self.ports, "FACET_FOLDER": str(folder)}
         handle, name = tempfile.mkstemp(prefix="facet-demo-")
         self._output = Path(name)
         self.process = subprocess.Popen(  # noqa: S603 - the command is ours
-            [sys.executable, "-m", "stack", "--folder", str(folder), *options],
+            [sys.executable, "-c", PROGRAM, "--folder", str(folder), *options],
             cwd=root,
             env={**self.environment, **changed},
             stdin=subprocess.DEVNULL,
@@ -82,9 +91,15 @@ class Demo:
         return min(number for number, found in self.processes().items() if command in found)
 
     def workers(self, package: str) -> set[int]:
-        """The worker processes of a service at this moment."""
-        master = self.process_of(f"-m {package}")
-        return {int(word) for word in Path(f"/proc/{master}/task/{master}/children").read_text().split()}
+        """The worker processes of a service at this moment. Cheap, so that it can be asked in a loop."""
+        children = Path(f"/proc/{self.master(package)}/task/{self.master(package)}/children")
+        return {int(word) for word in children.read_text().split()}
+
+    def master(self, package: str) -> int:
+        """gunicorn's process: it stays the same over reloads."""
+        if package not in self._masters:
+            self._masters[package] = self.process_of(f"-m {package}")
+        return self._masters[package]
 
 
 def port_variables(root: Path = ROOT) -> list[str]:
