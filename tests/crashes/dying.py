@@ -2,6 +2,7 @@
 
 import asyncio
 import asyncio.selector_events
+import gc
 import json
 import os
 import sys
@@ -55,6 +56,7 @@ def in_a_child(work: Callable[[], Awaitable[Any]], death: Death) -> Ending:
 
 def _live(work: Callable[[], Awaitable[Any]], death: Death, writer: int) -> None:
     """Does not return."""
+    gc.disable()  # a collection would copy the parent's memory, page by page
     try:
         sent = _count(death)
         answer = asyncio.run(_awaited(work))
