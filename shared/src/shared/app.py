@@ -12,6 +12,7 @@ from shared.logging import configure_logging
 from shared.metrics import MetricsMiddleware
 from shared.middleware.access_log import GATHERED, AccessLogMiddleware, gathers
 from shared.middleware.body_limit import BodyLimitMiddleware
+from shared.middleware.direct import DirectMiddleware
 from shared.middleware.errors import ErrorsMiddleware
 from shared.middleware.head import HeadMiddleware
 from shared.middleware.request_context import RequestContextMiddleware
@@ -47,6 +48,7 @@ def build_app(
     GATHERED.configure(settings.service if gathers(settings) else None)
     body_limit = [Middleware(BodyLimitMiddleware, limit=settings.body_limit)] if limit_body else []
     docs = settings.docs and own_docs
+    all_routers = [health_router(settings.service, settings.version), *routers]
     app = DocumentedApp(
         title=title,
         version=settings.version,
@@ -66,10 +68,10 @@ def build_app(
             *inner,
             *body_limit,
             Middleware(HeadMiddleware),
+            Middleware(DirectMiddleware, routes=[route for one in all_routers for route in one.routes]),
         ],
     )
     install_problem_handlers(app)
-    app.include_router(health_router(settings.service, settings.version))
-    for router in routers:
+    for router in all_routers:
         app.include_router(router)
     return app

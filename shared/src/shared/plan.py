@@ -1,0 +1,205 @@
+"""What a route's signature asks for, planned once: FastAPI looks at all of it again for each request."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin
+
+from fastapi.datastructures import DefaultPlaceholder
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import ResponseValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+SCALARS: Final = frozenset({str, int, float, bool})
+
+
+class Unplanned(Exception):
+    """The signature has something that only FastAPI can do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A value of the path or the query; a model takes the whole query."""
+
+    name: str
+    source: str
+    alias: str
+    model: bool
+    field: Any
+
+    def parse(self, given: Mapping[str, Any]) -> Any:
+        """Raises LookupError or ValueError where FastAPI has to say what is wrong."""
+        value = dict(given) if self.model else given.get(self.alias)
+        if value is None:
+            if self.field.field_info.is_required():
+                raise LookupError(self.alias)
+            return deepcopy(self.field.default)
+        value, errors = self.field.validate(value, {}, loc=())
+        if errors:
+            raise ValueError(self.alias)
+        return value
+
+
+@dataclass(slots=True)
+class Step:
+    """One call: a dependency, or the endpoint as the last. `inputs` name the steps whose results it gets."""
+
+    call: Callable[..., Any]
+    inputs: dict[str, int] = field(default_factory=dict)
+    parameters: list[Parameter] = field(default_factory=list)
+    request: list[str] = field(default_factory=list)
+    response: str | None = None
+
+
+class Plan:
+    """All steps in the order in which FastAPI would take them, each dependency once."""
+
+    def __init__(self, route: APIRoute) -> None:
+        self.route = route
+        self._steps: list[Step] = []
+        self._places: dict[Any, int] = {}
+        self._add(route.dependant)
+        self._needs_response = any(step.response for step in self._steps)
+        self._status = route.status_code or 200
+        self._model: Any = route.response_field
+
+    def _add(self, dependant: Dependant) -> int:
+        if dependant.use_cache and dependant.call in self._places:
+            return self._places[dependant.call]
+        step = Step(_planned(dependant), response=dependant.response_param_name)
+        for one in dependant.dependencies:
+            place = self._add(one)
+            if one.name is not None:
+                step.inputs[one.name] = place
+        for source, fields in (("path", dependant.path_params), ("query", dependant.query_params)):
+            step.parameters += [_parameter(source, one) for one in fields]
+        names = (dependant.request_param_name, dependant.http_connection_param_name)
+        step.request = [name for name in names if name]
+        self._steps.append(step)
+        self._places[dependant.call] = len(self._steps) - 1
+        return len(self._steps) - 1
+
+    def parse(self, request: Request) -> list[dict[str, Any]] | None:
+        """The parameters of each step; None if one of them is wrong."""
+        query = request.query_params if request.scope["query_string"] else {}
+        given = {"path": request.path_params, "query": query}
+        try:
+            return [
+                {one.name: one.parse(given[one.source]) for one in step.parameters} for step in self._steps
+            ]
+        except (LookupError, ValueError):
+            return None
+
+    async def run(self, request: Request, given: list[dict[str, Any]]) -> Response | Answer:
+        """Calls the dependencies and the endpoint. Raises what they raise."""
+        response = _empty_response() if self._needs_response else None
+        results: list[Any] = []
+        for step, values in zip(self._steps, given, strict=True):
+            for name, place in step.inputs.items():
+                values[name] = results[place]
+            for name in step.request:
+                values[name] = request
+            if step.response:
+                values[step.response] = response
+            results.append(await step.call(**values))
+        if isinstance(results[-1], Response):
+            return results[-1]
+        body = self._serialise(results[-1])
+        headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+        if response is None:
+            return self._status, headers, body
+        return response.status_code or self._status, headers + response.raw_headers, body
+
+    def _serialise(self, result: Any) -> bytes:
+        value, errors = self._model.validate(result, {}, loc=("response",))
+        if errors:
+            raise ResponseValidationError(errors, body=result)
+        route = self.route
+        body: bytes = self._model.serialize_json(value, exclude_none=route.response_model_exclude_none)
+        return body
+
+
+def plan_of(route: BaseRoute) -> Plan | None:
+    """None if it has to be FastAPI who calls it."""
+    try:
+        return Plan(route) if isinstance(route, APIRoute) and _answers_with_a_model(route) else None
+    except Unplanned:
+        return None
+
+
+def _answers_with_a_model(route: APIRoute) -> bool:
+    unusual = (
+        route.response_model_include,
+        route.response_model_exclude,
+        route.response_model_exclude_unset,
+        route.response_model_exclude_defaults,
+        not route.response_model_by_alias,
+        route.stream_item_field,
+        route.body_field,
+        route.max_body_size,
+        not isinstance(route.response_class, DefaultPlaceholder),
+    )
+    return route.response_field is not None and not any(unusual)
+
+
+def _planned(dependant: Dependant) -> Callable[..., Any]:
+    call = dependant.call
+    unusual = (
+        dependant.header_params,
+        dependant.cookie_params,
+        dependant.body_params,
+        dependant.websocket_param_name,
+        dependant.background_tasks_param_name,
+        dependant.security_scopes_param_name,
+        dependant.concurrency,
+    )
+    asynchronous = inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(
+        getattr(call, "__call__", None)  # noqa: B004 - of an instance, such as OAuth2PasswordBearer
+    )
+    if call is None or not asynchronous or any(unusual):
+        raise Unplanned
+    return call
+
+
+def _parameter(source: str, given: Any) -> Parameter:
+    info = given.field_info
+    model = isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+    if not (_plain_model(info.annotation) if model else _scalar(info)):
+        raise Unplanned
+    return Parameter(given.name, source, given.alias, model, given)
+
+
+def _scalar(info: Any) -> bool:
+    """A `str`, `int` and the like, or none of it; lists and aliases have rules of their own."""
+    optional = get_origin(info.annotation) in {Union, UnionType}
+    kinds = set(get_args(info.annotation) if optional else [info.annotation]) - {type(None)}
+    return len(kinds) == 1 and kinds <= SCALARS and info.validation_alias in {None, info.alias}
+
+
+def _plain_model(model: type[BaseModel]) -> bool:
+    """True if each field takes one value of its own name, and other names are ignored or refused."""
+    return model.model_config.get("extra") != "allow" and not any(
+        one.alias or one.validation_alias or _is_list(one.annotation) for one in model.model_fields.values()
+    )
+
+
+def _is_list(annotation: Any) -> bool:
+    kinds = [annotation, *get_args(annotation)]
+    return any((get_origin(kind) or kind) in {list, set, tuple, frozenset} for kind in kinds)
+
+
+def _empty_response() -> Response:
+    """Where endpoints set headers, and a status if they must."""
+    response = Response()
+    del response.headers["content-length"]
+    response.status_code = 0
+    return response
