@@ -17,6 +17,7 @@ LIBRARIES = {"database": {"alembic", "asyncpg", "sqlalchemy"}, "redis": {"redis"
 LAYERS = {
     "database": {"shared.database", "shared.migrations", "shared.provision"},
     "redis": {
+        "shared.read_cache",
         "shared.redis",
         "shared.identity.ended_sessions",
         "shared.identity.remote",

@@ -8,12 +8,17 @@ import httpx2
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
+from redis.asyncio import Redis
 
 import items
+from items.domain import Item
+from items.factory import CHANGED
 from items.main import create_app
 from items.settings import ItemsSettings
 from items.tables import items as table
 from shared.database import Database
+from shared.read_cache import Changes, ReadCache
+from shared.redis import request_client
 from shared.testing import LiveApp, TestIdentity, served
 
 MIGRATIONS = Path(items.__file__).parent / "migrations"
@@ -36,6 +41,18 @@ async def database(settings: ItemsSettings) -> AsyncIterator[Database]:
     opened = Database(settings, "items-tests")
     yield opened
     await opened.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def redis(settings: ItemsSettings) -> AsyncIterator[Redis]:
+    async with request_client(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def cache(redis: Redis) -> ReadCache[Item]:
+    """It does not listen, so it keeps nothing."""
+    return ReadCache(Changes(redis, CHANGED), redis, size=1, seconds=1)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

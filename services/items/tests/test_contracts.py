@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from redis.asyncio import Redis
 
 from items import consumer, events
 from items.appraiser import Appraiser
@@ -58,7 +59,7 @@ async def test_what_stands_in_the_outbox_is_as_the_examples_say(
 
 @pytest.mark.parametrize("name", HEARD)
 async def test_every_event_of_users_that_is_heard_has_its_effect(
-    contracts: Contracts, database: Database, name: str
+    contracts: Contracts, database: Database, redis: Redis, name: str
 ) -> None:
     example = contracts.events("user.")[name]
     factory = Factory(database)
@@ -68,7 +69,7 @@ async def test_every_event_of_users_that_is_heard_has_its_effect(
         listing = {"name": "n", "description": "", "price": 1, "currency": "USD", "owner_id": owner_id}
         hidden = example.kind == "user.reactivated"
         await connection.execute(sa.insert(items).values(**listing, hidden=hidden))
-    handle = consumer.handlers(factory.owners()).of(example)
+    handle = consumer.handlers(factory.owners(redis)).of(example)
     assert handle is not None
     await handle()
     visible = {"user.deleted": [], "user.deactivated": [True], "user.reactivated": [False]}

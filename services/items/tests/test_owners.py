@@ -9,7 +9,9 @@ import httpx2
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
+from redis.asyncio import Redis
 
+from items.domain import Item
 from items.exceptions import OwnerGone
 from items.factory import Factory
 from items.owners import OwnerService
@@ -17,6 +19,7 @@ from items.schemas import NewItem
 from items.tables import outbox, owners
 from shared.database import Database
 from shared.identity import Caller
+from shared.read_cache import ReadCache
 from shared.testing import LiveApp, TestIdentity
 
 Visible = Callable[[], Awaitable[int]]
@@ -29,8 +32,8 @@ def owner_id() -> int:
 
 
 @pytest.fixture
-def service(database: Database) -> OwnerService:
-    return Factory(database).owners()
+def service(database: Database, redis: Redis) -> OwnerService:
+    return Factory(database).owners(redis)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -130,16 +133,18 @@ async def test_a_token_that_outlives_its_account_lists_nothing(
     assert await visible() == (2 if change == "hide" else 0)
 
 
-async def test_no_listing_slips_through_while_its_owner_is_deleted(database: Database) -> None:
+async def test_no_listing_slips_through_while_its_owner_is_deleted(
+    database: Database, redis: Redis, cache: ReadCache[Item]
+) -> None:
     """Creations and the deletion at the same time: what was created before is deleted, the rest refused."""
     factory = Factory(database)
-    items = factory.items(factory.idempotency(24))
+    items = factory.items(factory.idempotency(24), cache)
     for _ in range(20):
         someone = next(_ids)
         caller = Caller(id=someone, session_id="s", scopes=frozenset({"read", "write"}), expires_at=0)
         creations = [items.create(NewItem(name="n", price="1"), caller) for _ in range(3)]
         await asyncio.gather(
-            creations[0], *creations[1:], factory.owners().end(someone, 1), return_exceptions=True
+            creations[0], *creations[1:], factory.owners(redis).end(someone, 1), return_exceptions=True
         )
         with pytest.raises(OwnerGone):
             await items.create(NewItem(name="n", price="1"), caller)

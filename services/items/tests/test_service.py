@@ -13,6 +13,7 @@ from items.schemas import ItemChange, NewItem
 from items.service import ItemService
 from shared.database import Database
 from shared.identity import Caller
+from shared.read_cache import ReadCache
 
 OWNER = Caller(id=1, session_id="s", scopes=frozenset(), expires_at=0)
 OTHER = Caller(id=2, session_id="t", scopes=frozenset(), expires_at=0)
@@ -30,9 +31,9 @@ async def made(items: ItemService) -> Item:
 
 @pytest.mark.parametrize("write", ["change", "remove"])
 async def test_a_write_waits_for_a_deletion_and_then_finds_nothing(
-    factory: Factory, database: Database, eventually: Eventually, write: str
+    factory: Factory, cache: ReadCache[Item], database: Database, eventually: Eventually, write: str
 ) -> None:
-    items = factory.items(factory.idempotency(24))
+    items = factory.items(factory.idempotency(24), cache)
     item = await made(items)
 
     async def waiting() -> int:
@@ -52,8 +53,8 @@ async def test_a_write_waits_for_a_deletion_and_then_finds_nothing(
         await writing
 
 
-async def test_two_changes_at_once_both_stay(factory: Factory) -> None:
-    items = factory.items(factory.idempotency(24))
+async def test_two_changes_at_once_both_stay(factory: Factory, cache: ReadCache[Item]) -> None:
+    items = factory.items(factory.idempotency(24), cache)
     item = await made(items)
     changes = [ItemChange(name="renamed"), ItemChange.model_validate({"price": "7.50"})]
     await asyncio.gather(*(items.change(item.id, change, OWNER) for change in changes))
@@ -61,8 +62,8 @@ async def test_two_changes_at_once_both_stay(factory: Factory) -> None:
     assert (changed.name, str(changed.price)) == ("renamed", "7.50")
 
 
-async def test_a_refused_write_changes_nothing(factory: Factory) -> None:
-    items = factory.items(factory.idempotency(24))
+async def test_a_refused_write_changes_nothing(factory: Factory, cache: ReadCache[Item]) -> None:
+    items = factory.items(factory.idempotency(24), cache)
     item = await made(items)
     with pytest.raises(NotYourItem):
         await items.change(item.id, ItemChange(name="m"), OTHER)
@@ -71,7 +72,7 @@ async def test_a_refused_write_changes_nothing(factory: Factory) -> None:
     assert await items.read(item.id) == item
 
 
-async def test_what_an_error_ends_is_taken_back(factory: Factory) -> None:
+async def test_what_an_error_ends_is_taken_back(factory: Factory, cache: ReadCache[Item]) -> None:
     values = {"name": "n", "description": "", "price": 1, "currency": "USD", "features": None, "owner_id": 1}
     made: list[Item] = []
 
@@ -83,4 +84,4 @@ async def test_what_an_error_ends_is_taken_back(factory: Factory) -> None:
     with pytest.raises(NotYourItem):
         await rule()
     with pytest.raises(ItemNotFound):
-        await factory.items(factory.idempotency(24)).read(made[0].id)
+        await factory.items(factory.idempotency(24), cache).read(made[0].id)

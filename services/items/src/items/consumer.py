@@ -58,7 +58,7 @@ async def opened(settings: EventSettings) -> AsyncIterator[tuple[Redis, Handlers
         database = Database(settings, settings.service)
         stack.push_async_callback(database.close)
         redis = await stack.enter_async_context(stream_client(settings))
-        yield redis, handlers(Factory(database).owners())
+        yield redis, handlers(Factory(database).owners(redis))
 
 
 @asynccontextmanager

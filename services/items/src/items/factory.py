@@ -1,25 +1,31 @@
 """Builds the services from their resources: one place for the web, the commands and the tests."""
 
+from redis.asyncio import Redis
+
 from items.appraiser import Appraiser
+from items.domain import Item
 from items.idempotency import Idempotency
 from items.owners import OwnerService
 from items.service import AppraisalService, ItemService
 from items.store import Store
 from shared.database import Database
+from shared.read_cache import Changes, ReadCache
+
+CHANGED = "items:changed"  # the channel for listings that have changed
 
 
 class Factory:
     def __init__(self, database: Database) -> None:
         self.store = Store(database)
 
-    def items(self, idempotency: Idempotency) -> ItemService:
-        return ItemService(self.store, idempotency)
+    def items(self, idempotency: Idempotency, cache: ReadCache[Item]) -> ItemService:
+        return ItemService(self.store, idempotency, cache)
 
     def idempotency(self, hours: int) -> Idempotency:
         return Idempotency(self.store, hours)
 
-    def owners(self) -> OwnerService:
-        return OwnerService(self.store)
+    def owners(self, redis: Redis) -> OwnerService:
+        return OwnerService(self.store, Changes(redis, CHANGED))
 
     def appraisals(self, appraiser: Appraiser) -> AppraisalService:
         return AppraisalService(self.store, appraiser)

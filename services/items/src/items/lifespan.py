@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypedDict
 
 from items.appraiser import Appraiser
-from items.factory import Factory
+from items.domain import Item
+from items.factory import CHANGED, Factory
 from items.service import AppraisalService, ItemService
 from items.settings import ItemsSettings
 from shared.database import Database
@@ -14,6 +15,8 @@ from shared.http import service_client
 from shared.identity import TokenVerifier
 from shared.identity.remote import remote_identity
 from shared.identity.revocations import Revocations
+from shared.read_cache import Changes, ReadCache
+from shared.redis import request_client, subscriber_client
 
 
 class Resources(TypedDict):
@@ -38,9 +41,21 @@ async def resources(settings: ItemsSettings) -> AsyncIterator[Resources]:
         idempotency = factory.idempotency(settings.idempotency_hours)
         await stack.enter_async_context(idempotency.forgetting())
         yield Resources(
-            items=factory.items(idempotency),
+            items=factory.items(idempotency, await stack.enter_async_context(_read_cache(settings))),
             appraisals=factory.appraisals(Appraiser(ml_predict, settings.appraisal_timeout)),
             verifier=identity.verifier,
             revocations=identity.revocations,
             checks=[Check("postgres", database.ping), *identity.checks],
         )
+
+
+@asynccontextmanager
+async def _read_cache(settings: ItemsSettings) -> AsyncIterator[ReadCache[Item]]:
+    """Redis need not be there: without it every read asks the database."""
+    size, seconds = settings.read_cache_size, settings.read_cache_seconds
+    async with request_client(settings) as publisher, subscriber_client(settings) as subscriber:
+        cache: ReadCache[Item] = ReadCache(
+            Changes(publisher, CHANGED), subscriber, size=size, seconds=seconds
+        )
+        async with cache.listening():
+            yield cache

@@ -6,6 +6,7 @@ from items.domain import OwnerState
 from items.events import ItemDeleted
 from items.store import Store
 from shared.logging import get_logger
+from shared.read_cache import Changes
 
 BATCH: Final = 1000  # listings in one transaction
 log = get_logger()
@@ -15,8 +16,9 @@ class OwnerService:
     """`sequence` is the event's: what is older than the newest known one changes nothing, so events may be
     repeated and come out of order."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, changes: Changes) -> None:
         self._store = store
+        self._changes = changes
 
     async def hide(self, owner_id: int, sequence: int) -> None:
         await self._become(owner_id, "deactivated", sequence)
@@ -35,6 +37,7 @@ class OwnerService:
         changed = 0
         while batch := await self._settle_some(owner_id):
             changed += batch
+        await self._changes.tell()
         log.info("owner_changed", owner_id=owner_id, state=state, listings=changed)
 
     async def _settle_some(self, owner_id: int) -> int:

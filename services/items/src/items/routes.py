@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response, status
 from items.dependencies import Appraisals, IdempotencyKey, ItemId, Items, ItemSearch, Token
 from items.schemas import AppraisalOut, ItemChange, ItemOut, NewItem
 from shared.identity import ActiveCaller
+from shared.identity.dependencies import Reader
 from shared.pagination import TOTAL_COUNT, PageQuery
 
 router = APIRouter(prefix="/items", tags=["items"])
@@ -28,8 +29,8 @@ async def list_items(query: ItemSearch, page: PageQuery, items: Items, response:
 
 
 @router.get("/{item_id}")
-async def read_item(item_id: ItemId, items: Items) -> ItemOut:
-    return ItemOut.model_validate(await items.read(item_id))
+async def read_item(item_id: ItemId, reader: Reader, items: Items) -> ItemOut:
+    return ItemOut.model_validate(await items.read(item_id, reader))
 
 
 @router.patch("/{item_id}")

@@ -1,6 +1,7 @@
 """The rules: anyone may read and appraise a listing; its owner and administrators may change it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from items.appraiser import Appraiser
 from items.domain import Appraisal, Item, Search
@@ -13,14 +14,16 @@ from shared.exceptions import require_found
 from shared.identity import Caller
 from shared.logging import get_logger
 from shared.pagination import Page
+from shared.read_cache import ReadCache
 
 log = get_logger()
 
 
 class ItemService:
-    def __init__(self, store: Store, idempotency: Idempotency) -> None:
+    def __init__(self, store: Store, idempotency: Idempotency, cache: ReadCache[Item]) -> None:
         self._store = store
         self._idempotency = idempotency
+        self._cache = cache
 
     async def create(self, new: NewItem, caller: Caller, key: str | None = None) -> Item:
         """With a key, a repetition gets the first answer. Raises OwnerGone or IdempotencyKeyReused."""
@@ -46,8 +49,17 @@ class ItemService:
         async with self._store.transaction() as tx:
             return await tx.items.search(query, page)
 
-    async def read(self, item_id: int) -> Item:
-        """Raises ItemNotFound."""
+    async def read(self, item_id: int, caller: Caller | None = None) -> Item:
+        """From the cache; for those who may change it from the database, so that they see what they did.
+
+        Raises ItemNotFound.
+        """
+        item = await self._cache.read(str(item_id), partial(self._load, item_id))
+        if caller is not None and _may_change(item, caller):
+            return await self._load(item_id)
+        return item
+
+    async def _load(self, item_id: int) -> Item:
         return require_found(await self._store.autocommit.items.by_id(item_id), ItemNotFound(item_id))
 
     async def change(self, item_id: int, change: ItemChange, caller: Caller) -> Item:
@@ -56,6 +68,7 @@ class ItemService:
             await _require_owner(tx, item_id, caller)
             item = await tx.items.update(item_id, change.model_dump(exclude_unset=True))
             await tx.outbox.add(ItemChanged.of(item))
+        await self._cache.changed(str(item_id))
         log.info("item_changed", item_id=item_id, caller_id=caller.id)
         return item
 
@@ -65,15 +78,20 @@ class ItemService:
             item = await _require_owner(tx, item_id, caller)
             await tx.items.remove(item_id)
             await tx.outbox.add(ItemDeleted(item_id=item_id, owner_id=item.owner_id))
+        await self._cache.changed(str(item_id))
         log.info("item_deleted", item_id=item_id, caller_id=caller.id)
 
 
 async def _require_owner(tx: Transaction, item_id: int, caller: Caller) -> Item:
     """Locks the listing. Raises ItemNotFound or NotYourItem."""
     item = require_found(await tx.items.lock(item_id), ItemNotFound(item_id))
-    if item.owner_id != caller.id and not caller.is_admin:
+    if not _may_change(item, caller):
         raise NotYourItem(item_id)
     return item
+
+
+def _may_change(item: Item, caller: Caller) -> bool:
+    return item.owner_id == caller.id or caller.is_admin
 
 
 class AppraisalService:

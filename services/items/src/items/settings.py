@@ -37,6 +37,13 @@ class ItemsSettings(EventSettings, RemoteIdentitySettings):
         default=2.0, gt=0, le=60, description="Seconds for a whole answer of ml-predict, connecting included."
     )
 
+    read_cache_size: int = Field(
+        default=10_000, ge=0, description="Listings that each worker keeps in memory; 0 keeps none."
+    )
+    read_cache_seconds: float = Field(
+        default=30.0, gt=0, description="Longest time for which a listing is kept."
+    )
+
     @field_validator("ml_predict_url")
     @classmethod
     def _origin_only(cls, url: str) -> str:

@@ -6,7 +6,13 @@ from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from shared.identity.caller import Caller
-from shared.identity.exceptions import AdminOnly, InsufficientScope, TokenInvalid, TokenMissing
+from shared.identity.exceptions import (
+    AdminOnly,
+    InsufficientScope,
+    KeysUnavailable,
+    TokenInvalid,
+    TokenMissing,
+)
 
 oauth2 = OAuth2PasswordBearer(tokenUrl="/auth/token", refreshUrl="/auth/refresh", auto_error=False)
 
@@ -35,6 +41,21 @@ async def active_caller(request: Request, caller: CurrentCaller) -> Caller:
 
 
 ActiveCaller = Annotated[Caller, Depends(active_caller)]
+
+
+async def reader(request: Request) -> Caller | None:
+    """Who reads what everybody may read; nobody if there is no token, or one that is not valid."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    try:
+        caller: Caller = await request.state.verifier.verify(token)
+    except (TokenInvalid, KeysUnavailable):
+        return None
+    return caller
+
+
+Reader = Annotated[Caller | None, Depends(reader)]
 
 
 async def admin_caller(caller: ActiveCaller) -> Caller:
