@@ -129,9 +129,9 @@ class Plan:
 
 
 def plan_of(route: BaseRoute) -> Plan | None:
-    """None if it has to be FastAPI who calls it."""
+    """None if it has to be FastAPI who calls it, or a class of routes with a handler of its own."""
     try:
-        return Plan(route) if isinstance(route, APIRoute) and _answers_with_a_model(route) else None
+        return Plan(route) if type(route) is APIRoute and _answers_with_a_model(route) else None
     except Unplanned:
         return None
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import httpx2
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.exceptions import NotFound
@@ -188,6 +189,14 @@ async def test_answers_and_calls_are_fastapis(both: list[FastAPI], path: str) ->
 def test_usual_reads_have_a_plan_and_unusual_ones_have_none() -> None:
     planned = {route.endpoint.__name__ for route in router.routes if plan_of(route)}  # type: ignore[attr-defined]
     assert planned == {"none_yet", "read", "after_a_template", "hidden", "search", "strict", "raw", "broken"}
+
+
+def test_a_class_of_routes_with_its_own_handler_keeps_it() -> None:
+    class Guarded(APIRoute):
+        pass
+
+    assert plan_of(APIRoute("/rings", none_yet)) is not None
+    assert plan_of(Guarded("/rings", none_yet)) is None
 
 
 async def test_a_dependency_is_called_once(both: list[FastAPI]) -> None:
