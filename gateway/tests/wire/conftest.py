@@ -237,6 +237,7 @@ class Asking(Call):
     async def _send(self, body: AsyncIterator[bytes]) -> None:
         async with contextlib.aclosing(body):  # type: ignore[type-var]  # tests give generators
             async for chunk in body:
+                await asyncio.sleep(0)  # a body without an end must not keep the loop from hearing of a reset
                 await self._writable()
                 if not chunk:
                     continue
