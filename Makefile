@@ -90,6 +90,9 @@ tune: .venv/.services loadtests/.venv/.installed ## find Facet's worker counts; 
 bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside others, one core each; writes docs/figures
 	$(LOADTESTS)/python -m loadtests.bench.gateway $(ARGS)
 
+bench-services: .venv/.services loadtests/.venv/.installed ## our data services beside the usual design and the limit; writes docs/figures
+	$(LOADTESTS)/python -m loadtests.bench.services $(ARGS)
+
 bench-ml: .venv/.services loadtests/.venv/.installed ## our model server beside others, one core each; writes docs/figures
 	$(LOADTESTS)/python -m loadtests.bench.ml $(ARGS)
 
@@ -114,13 +117,14 @@ lock: $(UV) ## pin all versions anew
 	$(COMPILE) --upgrade --group loadtests/pyproject.toml:dev loadtests/pyproject.toml -o loadtests/requirements.lock
 	$(COMPILE) --upgrade --group loadtests/pyproject.toml:peers -o loadtests/peers.lock
 	$(COMPILE) --upgrade --group loadtests/pyproject.toml:traefik -o loadtests/traefik.lock
+	$(COMPILE) --upgrade --group loadtests/pyproject.toml:data -o loadtests/data.lock
 	for peer in by-hand litserve bentoml mlserver; do \
 	  $(COMPILE) --upgrade --group loadtests/pyproject.toml:ml-$$peer -o loadtests/ml-$$peer.lock; done
 
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo dev logs admin migration new-service up test slowest check e2e soak load tune bench-gateway bench-ml train oip-check format settings events lock clean
+.PHONY: help install demo dev logs admin migration new-service up test slowest check e2e soak load tune bench-gateway bench-services bench-ml train oip-check format settings events lock clean
 
 $(UV):
 	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }

@@ -1,7 +1,11 @@
 """What wrk prints, read; captured from wrk 4.1.0."""
 
+from unittest.mock import patch
+
 import pytest
 
+from loadtests.bench import wrk
+from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.wrk import parse
 
 GOOD = """\
@@ -52,3 +56,12 @@ def test_seconds_and_minutes_are_milliseconds_too() -> None:
 def test_anything_else_is_refused(output: str) -> None:
     with pytest.raises(ValueError, match="not the output"):
         parse(output)
+
+
+def test_a_server_that_answers_nothing_has_no_rate() -> None:
+    silent = GOOD.replace("220171 requests", "0 requests").replace("73381.65", "0.00").format(errors="")
+    with (
+        patch.object(wrk, "_output", return_value=silent),
+        pytest.raises(BenchFailed, match=r"no request to .* was answered"),
+    ):
+        wrk.run("http://127.0.0.1:1/", seconds=1, connections=1, core=0)

@@ -26,6 +26,11 @@ def peers_python() -> Path:
     return _installed("peers") / "python"
 
 
+def data_python() -> Path:
+    """The interpreter with what `data.lock` pins."""
+    return _installed("data") / "python"
+
+
 def model_server(name: str) -> Path:
     """The folder of programs of the model server that `ml-<name>.lock` pins."""
     return _installed(f"ml-{name}")

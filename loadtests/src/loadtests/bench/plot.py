@@ -44,6 +44,8 @@ def _panel(case: Mapping[str, Any], top: int) -> list[str]:
 
 
 def _title(case: Mapping[str, Any]) -> str:
+    if "title" in case:
+        return f"{case['title']}: requests a second"
     load = f"{case['share']:.0%} of capacity" if case["share"] else f"{case['connections']} connections"
     rows = "1 row" if case["rows"] == 1 else f"{case['rows']} rows"
     return f"{case['model']}, {rows} a request, {load}: requests a second"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from loadtests.bench.wrk import IN_TURN
+
 
 def write_posts(script: Path, bodies: Sequence[bytes], headers: Mapping[str, str]) -> None:
     listed = ",\n".join(f'"{_escaped(body)}"' for body in bodies)
@@ -14,11 +16,7 @@ def write_posts(script: Path, bodies: Sequence[bytes], headers: Mapping[str, str
         "  for place, body in ipairs(bodies) do\n"
         '    requests[place] = wrk.format("POST", nil, headers, body)\n'
         "  end\n"
-        "end\n"
-        "function request()\n"
-        "  turn = turn % #requests + 1\n"
-        "  return requests[turn]\n"
-        "end\n"
+        "end\n" + IN_TURN
     )
 
 

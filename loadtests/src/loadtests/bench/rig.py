@@ -101,8 +101,12 @@ class Rig:
         core: int,
         ready: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
+        patience: float = START_TIMEOUT,
     ) -> None:
-        """Start and wait until `ready()`. Raises BenchFailed with the end of its log when it never is."""
+        """Start and wait until `ready()`, for `patience` seconds.
+
+        Raises BenchFailed with the end of its log when it never is.
+        """
         with self.log(name).open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - the commands are the bench's own
                 ["taskset", "--cpu-list", str(core), *command],  # noqa: S607 - require() has looked for it
@@ -114,7 +118,7 @@ class Rig:
                 start_new_session=True,  # a Ctrl-C is for the bench, which then stops these in order
             )
         self._running.append((name, process))
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + patience
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise BenchFailed(f"{name} did not start: {self._last_words(name)}")

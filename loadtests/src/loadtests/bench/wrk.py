@@ -8,6 +8,12 @@ from pathlib import Path
 
 from loadtests.bench.exceptions import BenchFailed
 
+IN_TURN = """\
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
+end
+"""  # the end of a script that has made `requests`, and `turn` 0
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "h": 3_600_000.0}
 _RATE = re.compile(r"^Requests/sec:\s+([\d.]+)", re.MULTILINE)
 _COUNT = re.compile(r"^\s*(\d+) requests in", re.MULTILINE)
@@ -45,7 +51,7 @@ def _numbers(pattern: re.Pattern[str], output: str) -> tuple[str, ...]:
 
 
 def run(url: str, *, seconds: float, connections: int, core: int, script: Path | None = None) -> Sample:
-    """One thread on `core`. Raises BenchFailed when wrk fails or an answer was not good."""
+    """One thread on `core`. Raises BenchFailed when wrk fails, or an answer was not good or none came."""
     command = ["taskset", "--cpu-list", str(core), "wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s"]
     # A slow answer is a slow answer: wrk's own patience of 2 s would make it an error.
     command += ["--latency", "--timeout", "15s", *(("-s", str(script)) if script else ()), url]
@@ -54,6 +60,8 @@ def run(url: str, *, seconds: float, connections: int, core: int, script: Path |
         sample = parse(done)
     except ValueError as error:
         raise BenchFailed(f"{error}: {done.strip()[-300:]!r}") from None
+    if not sample.requests:
+        raise BenchFailed(f"no request to {url} was answered within {seconds} s")
     if sample.failed:
         raise BenchFailed(f"{sample.failed} of {sample.requests} requests to {url} under load failed")
     return sample
@@ -79,9 +87,5 @@ def write_callers(script: Path, tokens: Sequence[str]) -> None:
         "  for place, token in ipairs(tokens) do\n"
         '    requests[place] = wrk.format("GET", nil, { ["Authorization"] = "Bearer " .. token })\n'
         "  end\n"
-        "end\n"
-        "function request()\n"
-        "  turn = turn % #requests + 1\n"
-        "  return requests[turn]\n"
-        "end\n"
+        "end\n" + IN_TURN
     )

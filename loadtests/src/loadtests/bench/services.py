@@ -1,0 +1,150 @@
+"""`make bench-services`: our data services beside the usual template's design and the limit, in one run.
+
+The server under test has a core to itself, as one worker; Postgres, Valkey, the keys and the load share the
+other. All servers stay up and are measured in turns, so that each ratio is between neighbours in time.
+"""
+
+import argparse
+import json
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from loadtests.bench import environment, machine, nginx, report, valkey, wrk
+from loadtests.bench.data_servers import CASES, SERVERS, Data, Server
+from loadtests.bench.exceptions import BenchFailed
+from loadtests.bench.identity import Issuer
+from loadtests.bench.plot import bars
+from loadtests.bench.rig import Rig, choose_cores, free_port, require
+from loadtests.bench.rounds import Plan, interleaved
+
+FIGURES = environment.ROOT / "docs/figures/services.json"
+METHOD = {
+    "load": "wrk -t1 --latency, closed loop; latencies are those at full load",
+    "cores": "one worker on one; wrk, Postgres and Valkey on the other",
+    "identity": "100 callers in turn: ES256 tokens for Facet, HS256 for the template, none for the limit",
+    "log": "one line a request, to a file, for Facet and the template; the limit writes none",
+    "check": "before it is measured, each server's first answer must be good and its listings complete",
+    "interval": "95 %, Student's t on the logarithms of the rounds' ratios",
+}
+LIBRARIES = ("fastapi", "uvicorn", "asyncpg", "sqlalchemy", "pydantic")
+FULL = Plan(rounds=5, seconds=2, warm_up=1)
+QUICK = Plan(rounds=2, seconds=1, warm_up=1)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = _parser().parse_args(arguments)
+    plan = QUICK if given.quick else FULL
+    try:
+        require("nginx", "wrk", "taskset")
+        facts = machine.facts() | {"software": _software()}
+        cases: list[dict[str, Any]] = []
+        for rows in given.rows:
+            with Rig(choose_cores()) as rig:
+                bench = Bench(rig, rows)
+                cases += [bench.run(case, count, plan) for case in given.cases for count in given.connections]
+    except BenchFailed as failure:
+        raise SystemExit(f"bench-services: {failure}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("bench-services: interrupted; everything it started is stopped") from None
+    found = {**machine.moment(), "machine": facts, "method": METHOD | asdict(plan), "cases": cases}
+    if out := given.out or (None if given.quick else FIGURES):
+        report.write(out, found)
+        bars(out.with_suffix(".svg"), found)
+
+
+def _software() -> dict[str, dict[str, str]]:
+    peers = environment.versions(environment.data_python(), *LIBRARIES, "sqlmodel", "psycopg", "orjson")
+    return {"ours": environment.versions(environment.our_python(), *LIBRARIES), "peers": peers}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m loadtests.bench.services", description=__doc__)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="two rounds of a second, to see that it works")
+    add("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    add("--connections", nargs="+", type=int, default=[32], help="such as 1 32 256 (default: 32)")
+    add("--rows", nargs="+", type=int, default=[100_000], help="listings, such as 1000 100000 1000000")
+    add("--out", type=Path, help="JSON file (default: docs/figures/services.json; quick: none)")
+    return parser
+
+
+class Bench:
+    """One run with one number of listings. A server is started when the first case needs it, and stays."""
+
+    def __init__(self, rig: Rig, rows: int) -> None:
+        self._rig = rig
+        self._rows = rows
+        self._data = self._surroundings()
+        self._ports: dict[str, int] = {}
+
+    def run(self, name: str, connections: int, plan: Plan) -> dict[str, Any]:
+        """Measures one case, prints its table, and returns what is worth keeping. Raises BenchFailed."""
+        case = CASES[name]
+        servers = {server: SERVERS[server] for server in case.servers}
+        for one, server in servers.items():
+            self._start(one, server)
+            script = self._script(name, one)
+            case.script(server, self._data, script)
+            case.check(server, self._ports[one], self._data)
+        title = f"{case.title}; {self._rows:,} listings, {connections} connections"
+        _say(title)
+        measure = partial(self._measure, name, connections)
+        for one in servers:
+            measure(one, plan.warm_up)
+        samples = interleaved(list(servers), plan.rounds, partial(measure, seconds=plan.seconds))
+        titles = {one: server.title for one, server in servers.items()}
+        ratios = report.compare(samples, case.servers[0])
+        print(f"\n{title}")  # noqa: T201 - the command's result
+        print(report.table(titles, samples, ratios))  # noqa: T201 - the command's result
+        facts = {"case": name, "title": title, "rows": self._rows, "connections": connections}
+        return report.document(titles, samples, ratios, **facts)
+
+    def _surroundings(self) -> Data:
+        folder, core = self._rig.folder, self._rig.cores.load
+        (folder / "data").mkdir()
+        (folder / "data").chmod(0o755)
+        program = str(Path(__file__).parent / "peers" / "data_stage.py")
+        command = [str(environment.our_python()), program, str(folder / "data"), str(self._rows)]
+        written = folder / "data" / "data.json"
+        self._rig.start("data", command, core=core, ready=written.exists, patience=900.0)
+        password, port, issuer = secrets.token_urlsafe(), free_port(), Issuer()
+        redis = valkey.command(folder, password)
+        self._rig.start("redis", redis, core=core, ready=lambda: valkey.answers(folder))
+        valkey.complete_list(folder, password)
+        keys = nginx.upstream_command(folder, port, "{}", issuer.jwks)
+        data = Data(json.loads(written.read_text()), issuer, folder, password, port)
+        self._rig.start("keys", keys, core=core, ready=lambda: data.answers(port, nginx.JWKS_PATH))
+        return data
+
+    def _start(self, name: str, server: Server) -> None:
+        if name in self._ports:
+            return
+        port = self._ports[name] = free_port()
+        given: Mapping[str, str] = server.environment(self._data, port)
+        ready = partial(self._data.answers, port, server.ready)
+        core = self._rig.cores.server
+        self._rig.start(name, server.command(port), core=core, ready=ready, environment=given)
+
+    def _script(self, case: str, server: str) -> Path:
+        return self._rig.folder / f"{case}-{server}.lua"
+
+    def _measure(self, case: str, connections: int, server: str, seconds: float) -> wrk.Sample:
+        url = f"http://127.0.0.1:{self._ports[server]}/"
+        script, core = self._script(case, server), self._rig.cores.load
+        sample = wrk.run(url, seconds=seconds, connections=connections, core=core, script=script)
+        self._rig.check_alive()
+        _say(f"  {server:<16}{sample.rate:>9,.0f} req/s")
+        return sample
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - progress
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The parts of the data services' bench that need no server."""
+
+import json
+from http import HTTPStatus
+from pathlib import Path
+from unittest.mock import patch
+from xml.etree import ElementTree
+
+import pytest
+
+from loadtests.bench import data_servers
+from loadtests.bench.data_servers import CALLERS, CASES, FIELDS, SERVERS, Data, Server, has_fields
+from loadtests.bench.exceptions import BenchFailed
+from loadtests.bench.identity import Issuer
+from loadtests.bench.plot import bars
+from loadtests.bench.request import Request, write_requests
+from loadtests.bench.services import main
+
+LISTING = dict.fromkeys(FIELDS, 1)
+SERVER = Server(
+    "a peer", lambda _: [], lambda *_: {}, lambda _, subject: {"Authorization": f"Bearer {subject}"}
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Data:
+    return Data({"rows": 1000}, Issuer(), tmp_path, "", 0)
+
+
+@pytest.mark.parametrize("found", [LISTING, [LISTING, LISTING], {"data": [LISTING], "count": 1}])
+def test_a_listing_and_both_forms_of_a_page_are_complete(found: object) -> None:
+    assert has_fields(json.dumps(found).encode())
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [],
+        {"data": [], "count": 0},
+        {"detail": "Not found"},
+        LISTING | {"more": 1},
+        [LISTING, {"id": 1}],
+        ["id"],
+        None,
+    ],
+)
+def test_whoever_sends_less_or_more_or_nothing_is_not_complete(found: object) -> None:
+    assert not has_fields(json.dumps(found).encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (HTTPStatus.SERVICE_UNAVAILABLE, json.dumps(LISTING).encode()),
+        (HTTPStatus.OK, b'{"id": 1}'),
+        (HTTPStatus.OK, b"<html>"),
+    ],
+)
+def test_a_server_whose_first_answer_is_not_good_is_not_measured(
+    data: Data, status: int, body: bytes
+) -> None:
+    with (
+        patch.object(data_servers, "ask", return_value=(status, body)),
+        pytest.raises(BenchFailed, match="a peer"),
+    ):
+        CASES["read"].check(SERVER, 0, data)
+
+
+def test_all_callers_ask_and_every_server_is_asked_the_same(data: Data, tmp_path: Path) -> None:
+    scripts = [tmp_path / "first.lua", tmp_path / "second.lua"]
+    for script in scripts:
+        CASES["read"].script(SERVER, data, script)
+    first, second = (script.read_text() for script in scripts)
+    assert first == second
+    assert all(f'"Bearer {subject}"' in first for subject in range(1, CALLERS + 1))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_begins_with_ours_and_knows_its_servers(name: str) -> None:
+    titles = [SERVERS[server].title for server in CASES[name].servers]
+    assert titles[0].startswith("Facet")
+    assert not any(title.startswith("Facet") for title in titles[1:])
+
+
+def test_quotes_and_lines_in_a_body_stay_inside_its_string(tmp_path: Path) -> None:
+    write_requests(tmp_path / "one.lua", [Request("POST", "/items", '{"a": "b\\n"}\n')])
+    assert r'"{\"a\": \"b\\n\"}\n"' in (tmp_path / "one.lua").read_text()
+
+
+def test_the_picture_names_the_case(tmp_path: Path) -> None:
+    results = [{"title": "Facet", "requests_per_second": 1.0}]
+    bars(tmp_path / "bench.svg", {"cases": [{"title": "a page; 1,000 listings", "results": results}]})
+    drawn = ElementTree.fromstring((tmp_path / "bench.svg").read_text())  # noqa: S314 - ours
+    assert "a page; 1,000 listings: requests a second" in [text.text for text in drawn.iter()]
+
+
+def test_an_unknown_case_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--cases", "delete"])
+    assert "invalid choice: 'delete'" in capsys.readouterr().err
