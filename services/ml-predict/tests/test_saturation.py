@@ -23,7 +23,7 @@ from shared.testing import TestIdentity
 from shared.testing.waiting import becomes
 
 ROWS = 64
-PATIENCE = 0.5  # seconds until a caller leaves; the queue is longer
+PATIENCE = 0.5  # seconds until a caller leaves; the queue is shorter
 
 
 @dataclass

@@ -168,6 +168,37 @@ async def test_a_full_queue_refuses_and_says_when_to_come_back(ask: Ask, held: H
     await first
 
 
+async def test_a_queue_that_stands_is_served_newest_first(
+    ask: Ask, held: Held, eventually: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held.use(PAYS_NOT)
+    now = [1000.0]
+    monkeypatch.setattr("ml_predict.scheduler.monotonic", lambda: now[0])
+    first = await busy(ask, held, eventually)
+    waiting = []
+    for size in (2, 3, 4):
+        waiting.append(ask(size, size))
+        await asyncio.sleep(0)
+        now[0] += 0.02
+    held.go.set()
+    await asyncio.gather(first, *waiting)
+    assert held.calls == [1, 4, 3, 2]
+
+
+async def test_whoever_leaves_makes_room_at_once(ask: Ask, held: Held, eventually: Ask) -> None:
+    held.use(Costs(one=1.2, many=32 * 1.2))
+    first = await busy(ask, held, eventually)
+    leaving = ask(1)
+    await asyncio.sleep(0)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    staying = ask(2)
+    held.go.set()
+    await asyncio.gather(first, staying)
+    assert held.calls == [1, 1]
+
+
 async def test_an_error_reaches_everybody_who_waited_for_it_and_nobody_else(
     ask: Ask, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:

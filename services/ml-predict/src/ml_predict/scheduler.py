@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from ml_predict.batches import Job, compute, split
 from ml_predict.exceptions import DeadlinePassed, QueueFull
 from ml_predict.metrics import MODEL_METRICS
 from ml_predict.model import Model
+from ml_predict.pace import Pace
+from ml_predict.waiting import Waiting
 
 Gone = Callable[[], Awaitable[None]]
 """Returns when nobody waits for the answer any longer."""
@@ -26,7 +27,7 @@ LONGEST_RETRY: Final = 60
 class Limits:
     """`queue` and `deadline` are seconds: of estimated work in the queue, and of waiting for one request."""
 
-    queue: float = 1.0
+    queue: float = 0.25
     deadline: float = 2.0
     batch_rows: int = 64
     threads: int = 1
@@ -37,15 +38,16 @@ class Scheduler:
 
     While a call is computed, requests gather for the next one, so that batches grow with the load. A free
     thread waits for more only while that is expected to cost those who wait less than a call of their own.
+    Who is served first, `Waiting` says.
     """
 
     def __init__(self, pool: Executor, limits: Limits) -> None:
         self._pool = pool
         self._limits = limits
-        self._queue: deque[Job] = deque()
-        self._work = 0.0  # estimated seconds of what is in the queue
+        self._queue = Waiting(limits.queue)
         self._running = 0
         self._arrivals = Arrivals()
+        self._pace = Pace()
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(
@@ -69,6 +71,17 @@ class Scheduler:
             return await _unless(gone, job.result)
         finally:
             job.result.cancel()  # without effect when it is done
+            if job in self._queue:
+                self._queue.remove(job)
+                MODEL_METRICS.dropped(model, "caller_gone")
+
+    def admit(self, model: Model, rows: int = 1) -> float:
+        """The estimated seconds of work of a request, by what calls took lately. Raises QueueFull."""
+        cost = self._share(model, rows) * self._pace.of(model)
+        if self._queue.full(cost):
+            MODEL_METRICS.refused(model)
+            raise QueueFull(retry_after=min(math.ceil(self._queue.work), LONGEST_RETRY))
+        return cost
 
     def _accept(
         self,
@@ -78,18 +91,14 @@ class Scheduler:
         rows: int,
         within: float | None,
     ) -> Job:
-        cost = self._share(model, rows)
-        if self._queue and self._work + cost > self._limits.queue:
-            MODEL_METRICS.refused(model)
-            raise QueueFull(retry_after=min(math.ceil(self._work), LONGEST_RETRY))
+        cost = self.admit(model, rows)
         loop = asyncio.get_running_loop()
         now = monotonic()
         allowed = self._limits.deadline if within is None else min(within, self._limits.deadline)
         job = Job(model, feeds, outputs, rows, cost, now, now + allowed, loop.create_future())
         self._arrivals.note(model, now)
         MODEL_METRICS.queued(model, len(self._queue))
-        self._queue.append(job)
-        self._work += cost
+        self._queue.add(job)
         self._begin()
         return job
 
@@ -102,8 +111,6 @@ class Scheduler:
         """Start calls while there are both work and threads; or wait a moment, if that is worth it."""
         self._stop_timer()
         while self._queue and self._running < self._limits.threads:
-            if not self._drop_dead():
-                return
             wait = self._worth_waiting()
             if wait > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._begin_now)
@@ -113,7 +120,7 @@ class Scheduler:
     def _begin_now(self) -> None:
         """The wait is over, whatever has come."""
         self._timer = None
-        if self._drop_dead() and self._running < self._limits.threads:
+        if self._queue and self._running < self._limits.threads:
             self._start(self._take())
         self._begin()
 
@@ -128,23 +135,18 @@ class Scheduler:
         All who wait are delayed; the one who comes saves the others nothing, but a call of its own. Never
         longer than the first can afford.
         """
-        first = self._queue[0]
-        if not first.model.batches:
-            return 0.0
         now = monotonic()
-        mine = [job for job in self._queue if job.model is first.model]
+        queue = self._queue.in_turn(now)
+        first = queue[0]
+        if not first.model.batches or self._queue.stands(now):
+            return 0.0
+        mine = [job for job in queue if job.model is first.model]
         rows = sum(job.rows for job in mine)
         gap = self._arrivals.gap(first.model)
         latest = min(first.arrived + first.model.costs.per_call, first.deadline - first.model.costs.of(rows))
         if rows >= self._limits.batch_rows or (len(mine) + 1) * gap > first.model.costs.per_call:
             return 0.0
         return max(min(2 * gap, latest - now), 0.0)
-
-    def _drop_dead(self) -> bool:
-        """Remove whoever must not be computed from the head of the queue; True if something is left."""
-        while self._queue and not self._alive(self._queue[0]):
-            self._remove(self._queue.popleft())
-        return bool(self._queue)
 
     def _alive(self, job: Job) -> bool:
         if job.result.done():
@@ -156,40 +158,37 @@ class Scheduler:
             return False
         return True
 
-    def _remove(self, job: Job) -> None:
-        self._work = max(self._work - job.cost, 0.0) if self._queue else 0.0
-
     def _take(self) -> list[Job]:
-        """The first request, and those of the same model that fit into its call."""
-        first = self._queue.popleft()
-        self._remove(first)
-        taken, rows = [first], first.rows
-        if not first.model.batches:
-            return taken
-        kept: deque[Job] = deque()
-        while self._queue:
-            job = self._queue.popleft()
-            if job.model is not first.model or rows + job.rows > self._limits.batch_rows:
-                kept.append(job)
+        """Whose turn it is, and those of the same model that fit into the call; empty if all are late."""
+        taken: list[Job] = []
+        rows = 0
+        for job in self._queue.in_turn(monotonic()):
+            if taken and (job.model is not taken[0].model or rows + job.rows > self._limits.batch_rows):
                 continue
-            self._remove(job)
+            self._queue.remove(job)
             if self._alive(job):
                 taken.append(job)
                 rows += job.rows
-        self._queue = kept
-        self._work = sum(job.cost for job in kept)
+                if not job.model.batches:
+                    break
         return taken
 
     def _start(self, jobs: list[Job]) -> None:
+        if not jobs:
+            return
         self._running += 1
         now = monotonic()
         for job in jobs:
             MODEL_METRICS.waited(job.model, now - job.arrived)
         future = asyncio.get_running_loop().run_in_executor(self._pool, compute, jobs)
-        future.add_done_callback(lambda done: self._finish(jobs, done))
+        future.add_done_callback(lambda done: self._finish(jobs, now, done))
 
-    def _finish(self, jobs: list[Job], done: asyncio.Future[tuple[list[Array], float]]) -> None:
+    def _finish(
+        self, jobs: list[Job], started: float, done: asyncio.Future[tuple[list[Array], float]]
+    ) -> None:
         self._running -= 1
+        rows = sum(job.rows for job in jobs)
+        self._pace.note(jobs[0].model, rows, monotonic() - started)
         error = None if done.cancelled() else done.exception()
         if done.cancelled() or error is not None:
             for job in jobs:
@@ -197,7 +196,7 @@ class Scheduler:
                     job.result.set_exception(error or asyncio.CancelledError())
         else:
             computed, seconds = done.result()
-            MODEL_METRICS.computed(jobs[0].model, sum(job.rows for job in jobs), seconds)
+            MODEL_METRICS.computed(jobs[0].model, rows, seconds)
             for job, arrays in zip(jobs, split(jobs, computed), strict=True):
                 if not job.result.done():
                     job.result.set_result(arrays)

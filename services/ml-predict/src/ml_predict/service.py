@@ -43,6 +43,7 @@ class PredictionService:
         parser = model.rows
         if parser is None:
             raise ModelNotFound(f"The model {model.ref.name} takes tensors only.")
+        self._check_room(model)
         rows, explain = await self._reader.read(lambda: parser.parse(body), len(body))
         DRIFT.note(model, rows)
         feeds = {model.input: rows}
@@ -81,6 +82,7 @@ class PredictionService:
         started = perf_counter()
         serving = self.repository.serving(name)
         model = serving.choose() if version is None else self.repository.find(name, version)
+        self._check_room(model)
         size = len(body) if json_length is None else min(json_length, len(body))
         asked = await self._reader.read(lambda: parse(model, body, json_length), size)
         rows = rows_of(asked.feeds)
@@ -92,6 +94,11 @@ class PredictionService:
         answer = render(model, asked, computed)
         MODEL_METRICS.answered(model, perf_counter() - started)
         return answer
+
+    def _check_room(self, model: Model) -> None:
+        """Raises QueueFull before the body is read: what is refused must cost little."""
+        if not model.inline_rows:
+            self._scheduler.admit(model)
 
     async def _computed(
         self,

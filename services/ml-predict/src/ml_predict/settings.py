@@ -48,7 +48,10 @@ class MlPredictSettings(ServiceSettings, RemoteIdentitySettings):
         "pays: CPUs are shared out by the number of workers.",
     )
     queue_seconds: float = Field(
-        default=1.0, gt=0, le=60, description="Estimated work that may wait; more is refused with 503."
+        default=0.25,
+        gt=0,
+        le=60,
+        description="Estimated work that may wait; more is refused with 503. Less than callers' patience.",
     )
     queue_deadline: float = Field(
         default=2.0, gt=0, le=60, description="Seconds for which a request may wait; then it is 503."
