@@ -238,7 +238,7 @@ def test_metrics_of_all_workers_add_up_and_a_dead_workers_gauge_goes(
     name = 'http_requests_total{method="GET",route="/greeting",status="200"}'
     for _ in range(30):
         service.get("/greeting")
-    assert {service.metric(name) for _ in range(8)} == {30.0}
+    until(lambda: {service.metric(name) for _ in range(8)} == {30.0})  # workers write theirs a moment later
     stuck = background.submit(service.get, "/slow")
     (worker,) = until(lambda: service.marks("waiting"))
     until(lambda: service.metric("http_requests_in_flight") == 1)

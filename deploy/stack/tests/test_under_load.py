@@ -50,7 +50,7 @@ def demo(folder: Path) -> Iterator[Demo]:
         started.end()
 
 
-@pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=SOAK)])
+@pytest.mark.parametrize("seconds", [pytest.param(60, marks=SOAK)])
 async def test_abuse_costs_no_memory_and_hurts_nobody_else(demo: Demo, seconds: int) -> None:
     """Each kind of abuse at once, at the gateway and at the services behind it."""
     workers = all_workers(demo)
@@ -101,7 +101,7 @@ async def test_reloads_of_every_service_lose_no_request(demo: Demo, times: int) 
 @pytest.mark.parametrize(
     "faults",
     [
-        pytest.param(SHORT, id="each in turn"),
+        pytest.param(SHORT, marks=SOAK, id="each in turn"),
         *(pytest.param([fault], marks=SOAK, id=name) for name, fault in LONG.items()),
     ],
 )

@@ -46,11 +46,9 @@ async def client(
         "database_command_timeout": 3.0,
         "redis_url": f"redis://127.0.0.1:{redis.port}/0",
     }
-    async with (
-        served(create_app(settings.model_copy(update=changed))) as live,
-        httpx2.AsyncClient(base_url=live.url, headers=identity.headers(1), trust_env=False) as opened,
-    ):
-        yield opened
+    async with served(create_app(settings.model_copy(update=changed))) as live:
+        live.client.headers.update(identity.headers(1))
+        yield live.client
 
 
 @pytest.mark.parametrize("fault", FAULTS)

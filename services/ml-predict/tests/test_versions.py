@@ -111,7 +111,7 @@ async def asked_all_the_time(fleet: Fleet, callers: int = 4) -> AsyncIterator[No
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.soak), 3])
 async def test_swap_damage_canary_shadow_and_rollback_lose_no_request(
     settings: MlPredictSettings,
     identity: TestIdentity,

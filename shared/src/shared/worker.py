@@ -19,22 +19,26 @@ MARGIN = 3  # seconds between uvicorn's limit and gunicorn's SIGKILL, for the li
 
 
 class DrainingServer(Server):
-    """Tells all connections that the worker stops, also those that are accepted at this moment.
-
-    Gathers for as long as it serves: `serve` around it ends the process by the signal that stopped it.
-    """
+    """Tells all connections that the worker stops, also those that are accepted at this moment."""
 
     def __init__(self, config: Any, peers: Connections) -> None:
         super().__init__(config)
         self._peers = peers
 
-    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
-        with GATHERING.on(asyncio.get_running_loop()):
-            await super()._serve(sockets)
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._peers.drain()
         await super().shutdown(sockets)
+
+
+class GatheringServer(DrainingServer):
+    """Gathers what is logged and counted for as long as it serves.
+
+    Inside `serve`, because that ends with the signal that stopped it, which ends the process.
+    """
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        with GATHERING.on(asyncio.get_running_loop()):
+            await super()._serve(sockets)
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no types
@@ -59,7 +63,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no type
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        server = DrainingServer(self.config, self.peers)
+        server = GatheringServer(self.config, self.peers)
         self._install_sigquit_handler()
         await server.serve(sockets=self.sockets)
         if not server.started:

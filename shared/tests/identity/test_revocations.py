@@ -92,7 +92,7 @@ async def test_redis_forgets_what_is_over(redis_settings: dict[str, Any]) -> Non
 async def test_a_service_forgets_what_is_over(
     redis_settings: dict[str, Any], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SILENCE", 0.05)
+    monkeypatch.setattr(module, "SILENCE", 0.3)
     short, long = name(), name()
     async with listening(RedisSettings(**redis_settings)) as (revocations, client):
         await publish_end(client, [long], 900)
@@ -119,7 +119,7 @@ async def test_silence_is_no_loss(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Redis is asked now and then whether it is there; its answer keeps the one connection alive."""
-    monkeypatch.setattr(module, "SILENCE", 0.05)
+    monkeypatch.setattr(module, "SILENCE", 0.3)
     session = name()
     async with listening(RedisSettings(**redis_settings)) as (revocations, client):
         before, asked = await subscribers(client), await pings(client)
@@ -179,7 +179,7 @@ async def test_a_frozen_redis_is_noticed(
     make_app: Callable[..., Any],
 ) -> None:
     make_app()  # configures logging
-    monkeypatch.setattr(module, "SILENCE", 0.05)
+    monkeypatch.setattr(module, "SILENCE", 0.3)
     session = name()
     async with listening(settings(own_valkey)) as (revocations, client):
         assert own_valkey.process

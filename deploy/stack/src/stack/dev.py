@@ -79,6 +79,7 @@ def main() -> int:
     parser.add_argument("service", help="for example items")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
     try:
         run(load_stack_settings(), given.service, Terminal())
     except StackFailed as error:
