@@ -8,6 +8,7 @@ import argparse
 import json
 import secrets
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -22,6 +23,7 @@ from loadtests.bench.rig import Rig, choose_cores, free_port, require
 from loadtests.bench.rounds import Plan, interleaved
 
 FIGURES = environment.ROOT / "docs/figures/gateway.json"
+LOG_TIMEOUT = 5.0  # seconds: lines are gathered for a moment before they are written
 CONNECTIONS = 32
 CALLERS = 100  # tokens in turn: the same one again and again would flatter whoever remembers it
 BODY = json.dumps({"id": 1, "name": "x" * 179}).encode()  # 200 bytes
@@ -145,12 +147,16 @@ class Bench:
         for contestant in self._contestants:
             name = contestant.access_log
             log = stage.folder / name if name else self._rig.log(contestant.name)
-            with log.open("rb") as file:
-                lines = sum(1 for _ in file)
-            if lines < self._answered[contestant.name]:
-                raise BenchFailed(
-                    f"{contestant.name} logged {lines} of {self._answered[contestant.name]} requests"
-                )
+            answered, deadline = self._answered[contestant.name], time.monotonic() + LOG_TIMEOUT
+            while (lines := _lines(log)) < answered:
+                if time.monotonic() > deadline:
+                    raise BenchFailed(f"{contestant.name} logged {lines} of {answered} requests")
+                time.sleep(0.05)
+
+
+def _lines(log: Path) -> int:
+    with log.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 def _say(text: str) -> None:
