@@ -15,7 +15,7 @@ SHARED = ROOT / "shared"
 LIBRARIES = {"database": {"alembic", "asyncpg", "sqlalchemy"}, "redis": {"redis"}}
 # Modules that need an extra; all others are the core. `embedded` and `testing` have extras of their own.
 LAYERS = {
-    "database": {"shared.database", "shared.migrations", "shared.provision"},
+    "database": {"shared.database", "shared.keyset", "shared.migrations", "shared.provision"},
     "redis": {
         "shared.read_cache",
         "shared.redis",

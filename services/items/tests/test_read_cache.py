@@ -69,6 +69,32 @@ async def test_everybody_sees_a_change_soon_and_its_author_at_once_in_every_work
     await eventually(lambda: seen(second), expected)
 
 
+async def test_a_tag_is_the_same_from_memory_and_a_condition_is_about_what_is_stored(
+    live: LiveApp,
+    alice: httpx2.AsyncClient,
+    create: Create,
+    database: Database,
+    eventually: Eventually,
+) -> None:
+    path = f"/items/{(await create())['id']}"
+    stored = await alice.get(path)  # past the cache, for she may change it
+    remembered = await live.client.get(path)
+    assert remembered.headers["ETag"] == stored.headers["ETag"]
+    await kept(live, path, database, eventually)
+    remembered, stored = await live.client.get(path), await alice.get(path)
+    old, new = {"If-None-Match": remembered.headers["ETag"]}, {"If-None-Match": stored.headers["ETag"]}
+    assert old != new
+    known = await live.client.get(path, headers=old)
+    assert (known.status_code, known.json()) == (200, stored.json())
+    assert (await live.client.get(path, headers=new)).status_code == 304
+    changes = {"json": {"name": "after"}}
+    lost = await alice.patch(path, **changes, headers={"If-Match": old["If-None-Match"]})
+    assert lost.status_code == 412
+    won = await alice.patch(path, **changes, headers={"If-Match": new["If-None-Match"]})
+    assert won.status_code == 200
+    assert (await live.client.get(path)).headers["ETag"] == won.headers["ETag"]
+
+
 async def test_a_wrong_token_reads_as_nobody(live: LiveApp, create: Create) -> None:
     path = f"/items/{(await create())['id']}"
     for header in ("Bearer x.y.z", "Bearer", "Basic x"):

@@ -39,9 +39,11 @@ class Person:
     email: str
     tokens: dict[str, Any] = field(default_factory=dict)
 
-    async def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        headers = {"Authorization": f"Bearer {self.tokens['access_token']}"}
-        return await self.client.request(method, path, headers=headers, **options)
+    async def ask(
+        self, method: str, path: str, headers: dict[str, str] | None = None, **options: Any
+    ) -> httpx2.Response:
+        known = {"Authorization": f"Bearer {self.tokens['access_token']}", **(headers or {})}
+        return await self.client.request(method, path, headers=known, **options)
 
     async def sign_in(self, password: str = PASSWORD) -> httpx2.Response:
         return await self.client.post("/auth/token", data={"username": self.email, "password": password})

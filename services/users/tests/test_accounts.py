@@ -151,3 +151,16 @@ async def test_closing_my_account_ends_everything(person, refused):
 async def test_the_email_of_a_closed_account_is_free(person, people):
     await person.ask("DELETE", "/users/me")
     assert (await people.sign_up(email=person.email)).id != person.id
+
+
+async def test_my_account_is_not_sent_again_and_not_overwritten(person):
+    """`If-None-Match` and `If-Match`; a shared cache must not keep it."""
+    seen = await person.ask("GET", "/users/me")
+    tag = {"If-Match": seen.headers["ETag"]}
+    assert seen.headers["Cache-Control"] == "private, no-cache"
+    known = await person.ask("GET", "/users/me", headers={"If-None-Match": seen.headers["ETag"]})
+    assert (known.status_code, known.content) == (304, b"")
+    assert (await person.ask("PATCH", "/users/me", json={"name": "Grace"}, headers=tag)).status_code == 200
+    lost = await person.ask("PATCH", "/users/me", json={"name": "Edsger"}, headers=tag)
+    assert (lost.status_code, lost.json()["code"]) == (412, "precondition_failed")
+    assert (await person.ask("GET", "/users/me")).json()["name"] == "Grace"

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from shared.embedded import EmbeddedValkey
+from shared.pagination import Page
 from users.admin import set_admin
 
 
@@ -74,7 +75,7 @@ async def test_without_redis_it_can_grant_but_not_revoke(settings, people, admin
 
 async def test_the_last_administrator_stays(settings, admins, store, admin):
     async with store.transaction() as tx:
-        everyone, _ = await tx.users.page(type("All", (), {"skip": 0, "limit": 1_000_000}))
+        everyone = (await tx.users.page(Page(limit=1_000_000))).rows
     others = [user for user in everyone if user.is_admin and user.is_active and user.id != admin.id]
     for user in others:
         await set_admin(settings, user.email, admin=False)

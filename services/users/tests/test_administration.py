@@ -1,9 +1,12 @@
 """What administrators may do."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
+from shared.pagination import Page
+from shared.testing.pages import pages
 from users.exceptions import LastAdmin
 from users.schemas import UserChange
 from users.tables import users
@@ -56,8 +59,32 @@ async def test_accounts_are_listed_by_id_with_their_total(admin, people):
     assert "password" not in everyone.text
 
 
+async def test_accounts_that_come_meanwhile_are_on_a_later_page_and_none_is_twice(admin, people):
+    seen = []
+    async for page in pages(partial(admin.ask, "GET"), "/users?limit=5"):
+        if not seen:
+            late = await people.sign_up()
+        seen += [user["id"] for user in page.json()]
+    assert seen == sorted(set(seen))
+    assert {admin.id, late.id} <= set(seen)
+
+
 @pytest.mark.parametrize(
-    "query", ["skip=-1", "limit=0", "limit=101", "skip=x", f"skip={2**70}", "skip=1.5", "limit=", "skip=%00"]
+    "query",
+    [
+        "cursor=",
+        "cursor=x",
+        "cursor=a%00",
+        "cursor=" + "A" * 301,
+        "skip=-1",
+        "limit=0",
+        "limit=101",
+        "skip=x",
+        f"skip={2**70}",
+        "skip=1.5",
+        "limit=",
+        "skip=%00",
+    ],
 )
 async def test_a_page_that_cannot_be_is_422(admin, query):
     assert (await admin.ask("GET", f"/users?{query}")).status_code == 422
@@ -162,8 +189,8 @@ async def only_admins(store, people, admins):
     async def make(number):
         made = [await people.admin() for _ in range(number)]
         async with store.transaction() as tx:
-            everyone, _ = await tx.users.page(type("All", (), {"skip": 0, "limit": 1_000_000}))
-        for user in everyone:
+            everyone = await tx.users.page(Page(limit=1_000_000))
+        for user in everyone.rows:
             if user.is_admin and user.id not in {one.id for one in made}:
                 await admins.change(user.id, UserChange(is_admin=False))
         return made

@@ -2,9 +2,11 @@
 
 import contextlib
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
+from shared.testing.pages import pages
 from users.audit import AuditService
 from users.clock import utc_now
 from users.exceptions import LastAdmin
@@ -78,20 +80,26 @@ async def test_no_secret_is_written_down(person, admin):
 async def test_pages_go_back_in_time(person, admin):
     for _ in range(5):
         await person.sign_in("wrong password")
-    seen, before = [], {}
-    while True:
-        query = {"user_id": person.id, "limit": 3, **before}
-        page = (await admin.ask("GET", "/audit-events", params=query)).json()
-        if not page:
-            break
-        seen += [event["id"] for event in page]
-        before = {"before": seen[-1]}
+    first = await admin.ask("GET", "/audit-events", params={"user_id": person.id, "limit": 3})
+    assert first.headers["X-Total-Count"] == "7"
+    await person.sign_in("wrong password")  # comes before all pages but the first
+    rest = pages(partial(admin.ask, "GET"), first.links["next"]["url"])
+    seen = [event["id"] for event in first.json()]
+    seen += [event["id"] async for page in rest for event in page.json()]
     assert seen == sorted(seen, reverse=True)
     assert len(seen) == 7
 
 
+async def test_a_cursor_of_another_filter_is_422(admin, person):
+    await person.sign_in("wrong password")
+    page = await admin.ask("GET", "/audit-events", params={"user_id": person.id, "limit": 1})
+    query = page.links["next"]["url"].partition("?")[2].replace(f"user_id={person.id}", "user_id=1")
+    answer = await admin.ask("GET", f"/audit-events?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "cursor_invalid")
+
+
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "before=0", "user_id=x", "kind=nonsense", f"before={2**70}"]
+    "query", ["limit=0", "limit=101", "cursor=é", "user_id=x", "kind=nonsense", f"user_id={2**70}"]
 )
 async def test_a_query_that_cannot_be_is_422(admin, query):
     assert (await admin.ask("GET", f"/audit-events?{query}")).status_code == 422

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from types import UnionType
-from typing import Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from fastapi.datastructures import DefaultPlaceholder
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import ResponseValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -28,7 +29,7 @@ class Unplanned(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A value of the path or the query; a model takes the whole query."""
+    """A value of the path or the query, or all lines of a header; a model takes the whole query."""
 
     name: str
     source: str
@@ -38,7 +39,10 @@ class Parameter:
 
     def parse(self, given: Mapping[str, Any]) -> Any:
         """Raises LookupError or ValueError where FastAPI has to say what is wrong."""
-        value = dict(given) if self.model else given.get(self.alias)
+        if isinstance(given, Headers):
+            value: Any = given.getlist(self.alias) or None
+        else:
+            value = dict(given) if self.model else given.get(self.alias)
         if value is None:
             if self.field.field_info.is_required():
                 raise LookupError(self.alias)
@@ -80,7 +84,12 @@ class Plan:
             place = self._add(one)
             if one.name is not None:
                 step.inputs[one.name] = place
-        for source, fields in (("path", dependant.path_params), ("query", dependant.query_params)):
+        sources = {
+            "path": dependant.path_params,
+            "query": dependant.query_params,
+            "header": dependant.header_params,
+        }
+        for source, fields in sources.items():
             step.parameters += [_parameter(source, one) for one in fields]
         names = (dependant.request_param_name, dependant.http_connection_param_name)
         step.request = [name for name in names if name]
@@ -91,7 +100,7 @@ class Plan:
     def parse(self, request: Request) -> list[dict[str, Any]] | None:
         """The parameters of each step; None if one of them is wrong."""
         query = request.query_params if request.scope["query_string"] else {}
-        given = {"path": request.path_params, "query": query}
+        given = {"path": request.path_params, "query": query, "header": request.headers}
         try:
             return [
                 {one.name: one.parse(given[one.source]) for one in step.parameters} for step in self._steps
@@ -154,7 +163,6 @@ def _answers_with_a_model(route: APIRoute) -> bool:
 def _planned(dependant: Dependant) -> Callable[..., Any]:
     call = dependant.call
     unusual = (
-        dependant.header_params,
         dependant.cookie_params,
         dependant.body_params,
         dependant.websocket_param_name,
@@ -173,7 +181,11 @@ def _planned(dependant: Dependant) -> Callable[..., Any]:
 def _parameter(source: str, given: Any) -> Parameter:
     info = given.field_info
     model = isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
-    if not (_plain_model(info.annotation) if model else _scalar(info)):
+    if source == "header":
+        usual = not model and _strings(info)
+    else:
+        usual = _plain_model(info.annotation) if model else _scalar(info)
+    if not usual:
         raise Unplanned
     return Parameter(given.name, source, given.alias, model, given)
 
@@ -183,6 +195,18 @@ def _scalar(info: Any) -> bool:
     optional = get_origin(info.annotation) in {Union, UnionType}
     kinds = set(get_args(info.annotation) if optional else [info.annotation]) - {type(None)}
     return len(kinds) == 1 and kinds <= SCALARS and info.validation_alias in {None, info.alias}
+
+
+def _strings(info: Any) -> bool:
+    """All lines of a header as they came, or none of it: `list[str] | None`."""
+    kinds = set(get_args(info.annotation)) - {type(None)}
+    return len(kinds) == 1 and all(
+        get_origin(kind) is list and _unannotated(get_args(kind)[0]) is str for kind in kinds
+    )
+
+
+def _unannotated(kind: Any) -> Any:
+    return kind.__origin__ if get_origin(kind) is Annotated else kind
 
 
 def _plain_model(model: type[BaseModel]) -> bool:

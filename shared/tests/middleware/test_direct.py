@@ -108,6 +108,11 @@ async def listed(tag: Annotated[list[str], Query()], x_name: Annotated[str, Head
     return [*tag, x_name]
 
 
+@router.get("/{ring_id}/lines")
+async def lines(x_name: Annotated[list[str] | None, Header()] = None) -> list[str]:
+    return x_name or ["none"]
+
+
 PATHS = [
     "/rings/7",
     "/rings/none",
@@ -132,6 +137,7 @@ PATHS = [
     "/rings/1/broken",
     "/rings/1/list?tag=a&tag=b",
     "/rings/1/list",
+    "/rings/1/lines",
     "/rings/",
     "/rings//",
     "/rings/tags?tag=a&tag=b",
@@ -188,7 +194,8 @@ async def test_answers_and_calls_are_fastapis(both: list[FastAPI], path: str) ->
 
 def test_usual_reads_have_a_plan_and_unusual_ones_have_none() -> None:
     planned = {route.endpoint.__name__ for route in router.routes if plan_of(route)}  # type: ignore[attr-defined]
-    assert planned == {"none_yet", "read", "after_a_template", "hidden", "search", "strict", "raw", "broken"}
+    usual = {"none_yet", "read", "after_a_template", "hidden", "search", "strict", "raw", "broken", "lines"}
+    assert planned == usual
 
 
 def test_a_class_of_routes_with_its_own_handler_keeps_it() -> None:

@@ -5,9 +5,14 @@ from starlette.middleware.cors import CORSMiddleware
 
 from gateway.exchange import Exchange
 
-EXPOSED = ["X-Total-Count", "X-Request-ID", "Location", "Retry-After"]
+EXPOSED = [
+    *("X-Total-Count", "X-Total-Count-Accuracy", "Link", "ETag", "X-Request-ID", "Location", "Retry-After")
+]
 METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
-ALLOWED = ["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID", "traceparent"]
+ALLOWED = [
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-API-Key"),
+    *("X-Request-ID", "traceparent"),
+]
 _PERMISSIONS = [
     b"access-control-allow-credentials: true",
     b"access-control-expose-headers: " + ", ".join(EXPOSED).encode(),

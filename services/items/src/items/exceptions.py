@@ -35,6 +35,10 @@ class IdempotencyKeyReused(Unprocessable):
     code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request"
 
 
+class SearchTimeout(Unavailable):
+    code, title = "search_timeout", "The search took too long"
+
+
 class AppraisalUnavailable(Unavailable):
     """ml-predict cannot be reached, or says that it is busy. `retry_after` is what it asked for."""
 

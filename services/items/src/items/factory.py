@@ -15,8 +15,8 @@ CHANGED = "items:changed"  # the channel for listings that have changed
 
 
 class Factory:
-    def __init__(self, database: Database) -> None:
-        self.store = Store(database)
+    def __init__(self, database: Database, searches: Database | None = None) -> None:
+        self.store = Store(database, searches or database)
 
     def items(self, idempotency: Idempotency, cache: ReadCache[Item]) -> ItemService:
         return ItemService(self.store, idempotency, cache)

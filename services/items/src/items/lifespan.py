@@ -31,13 +31,15 @@ class Resources(TypedDict):
 async def resources(settings: ItemsSettings) -> AsyncIterator[Resources]:
     """Readiness does not depend on ml-predict: without it listings work, and only appraisals answer 503."""
     async with AsyncExitStack() as stack:
-        database = Database(settings, settings.service)
+        database = Database(settings.for_the_rest, settings.service)
         stack.push_async_callback(database.close)
+        searches = Database(settings.for_searches, f"{settings.service} searches")
+        stack.push_async_callback(searches.close)
         identity = await stack.enter_async_context(remote_identity(settings))
         ml_predict = await stack.enter_async_context(
             service_client(settings.ml_predict_url, timeout=settings.appraisal_timeout)
         )
-        factory = Factory(database)
+        factory = Factory(database, searches)
         idempotency = factory.idempotency(settings.idempotency_hours)
         await stack.enter_async_context(idempotency.forgetting())
         yield Resources(

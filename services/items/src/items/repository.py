@@ -1,29 +1,19 @@
 """Listings in Postgres. Permissions are checked by the services."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    bindparam,
-    collate,
-    delete,
-    exists,
-    func,
-    insert,
-    literal,
-    select,
-    update,
-)
+from asyncpg import QueryCanceledError
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 
-from items.domain import Item, Search, Sort
+from items.domain import Item, Search
+from items.exceptions import SearchTimeout
+from items.searching import SHOWN, VISIBLE, listing
 from items.tables import items, owners
 from shared.database import Connection, Statement
-from shared.pagination import Page
+from shared.exceptions import DatabaseUnavailable
+from shared.pagination import Page, Slice
 
-SHOWN: Final = tuple(items.c[field.name] for field in fields(Item))
-VISIBLE: Final = items.c.hidden.is_(False)
 _BY_ID: Final = select(*SHOWN).where(items.c.id == bindparam("item_id"), VISIBLE)
 BY_ID: Final = Statement(_BY_ID)
 LOCK: Final = Statement(_BY_ID.with_for_update())
@@ -31,40 +21,6 @@ GIVEN: Final = ("name", "description", "price", "currency", "features", "owner_i
 _GIVEN: Final = [bindparam(name, type_=items.c[name].type) for name in GIVEN]
 _INACTIVE: Final = exists().where(owners.c.id == bindparam("owner_id"), owners.c.state != "active")
 ADD: Final = Statement(insert(items).from_select(GIVEN, select(*_GIVEN).where(~_INACTIVE)).returning(*SHOWN))
-
-# The id makes each order total, so that no listing is on two pages and none is on no page.
-ORDERS: Final[Mapping[Sort, Sequence[ColumnElement[Any]]]] = {
-    "price": (items.c.price, items.c.id),
-    "-price": (items.c.price.desc(), items.c.id.desc()),
-    "created_at": (items.c.created_at, items.c.id),
-    "-created_at": (items.c.created_at.desc(), items.c.id.desc()),
-    "carat": (items.c.carat, items.c.id),
-    "-carat": (items.c.carat.desc().nulls_last(), items.c.id.desc()),
-}
-
-
-def _name_contains(part: str) -> ColumnElement[bool]:
-    """Without an index: a trigram one needs an extension that not every Postgres has.
-
-    pg_c_utf8 knows upper and lower case of every script, whatever the database's own locale knows.
-    """
-    escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    lowered = func.lower(collate(literal(f"%{escaped}%"), "pg_c_utf8"))
-    return func.lower(collate(items.c.name, "pg_c_utf8")).like(lowered, escape="\\")
-
-
-FILTERS: Final[Mapping[str, Callable[[Any], ColumnElement[bool]]]] = {
-    "min_price": lambda bound: items.c.price >= bound,
-    "max_price": lambda bound: items.c.price <= bound,
-    "currency": lambda currency: items.c.currency == currency,
-    "min_carat": lambda bound: items.c.carat >= bound,
-    "max_carat": lambda bound: items.c.carat <= bound,
-    "cut": lambda grade: items.c.features.contains({"cut": grade}),
-    "color": lambda grade: items.c.features.contains({"color": grade}),
-    "clarity": lambda grade: items.c.features.contains({"clarity": grade}),
-    "owner_id": lambda owner_id: items.c.owner_id == owner_id,
-    "q": _name_contains,
-}
 
 
 class ItemRepository:
@@ -85,17 +41,14 @@ class ItemRepository:
         row = (await self._connection.execute(LOCK, {"item_id": item_id})).one_or_none()
         return None if row is None else Item(**row)
 
-    async def search(self, query: Search, page: Page) -> tuple[Sequence[Item], int]:
-        """One page of the matches, and the number of all matches."""
-        fits = [VISIBLE] + [
-            condition(value)
-            for name, condition in FILTERS.items()
-            if (value := getattr(query, name)) is not None
-        ]
-        found = select(*SHOWN).where(*fits).order_by(*ORDERS[query.sort])
-        rows = await self._connection.execute(found.offset(page.skip).limit(page.limit))
-        total = await self._connection.scalar(select(func.count()).select_from(items).where(*fits))
-        return [Item(**row) for row in rows], total or 0
+    async def search(self, query: Search, page: Page) -> Slice[Item]:
+        """One page of the matches. Raises CursorInvalid or SearchTimeout."""
+        try:
+            return await listing(query).page(self._connection, page)
+        except DatabaseUnavailable as error:
+            if isinstance(error.__cause__, QueryCanceledError):
+                raise SearchTimeout from error
+            raise
 
     async def update(self, item_id: int, changes: Mapping[str, Any]) -> Item:
         """Sets only what changes. The row must be locked.

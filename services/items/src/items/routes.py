@@ -4,9 +4,10 @@ from fastapi import APIRouter, Response, status
 
 from items.dependencies import Appraisals, IdempotencyKey, ItemId, Items, ItemSearch, Token
 from items.schemas import AppraisalOut, ItemChange, ItemOut, NewItem
+from shared.conditional import PUBLIC, READ, WRITE, Conditional
 from shared.identity import ActiveCaller
 from shared.identity.dependencies import Reader
-from shared.pagination import TOTAL_COUNT, PageQuery
+from shared.pagination import PAGE, Paged
 
 router = APIRouter(prefix="/items", tags=["items"])
 
@@ -20,29 +21,32 @@ async def create_item(
     return ItemOut.model_validate(item)
 
 
-@router.get("")
-async def list_items(query: ItemSearch, page: PageQuery, items: Items, response: Response) -> list[ItemOut]:
-    """One page; the total stands in `X-Total-Count`."""
-    found, total = await items.search(query.wanted, page)
-    response.headers[TOTAL_COUNT] = str(total)
-    return [ItemOut.model_validate(item) for item in found]
+@router.get("", responses=PAGE)
+async def list_items(query: ItemSearch, pager: Paged, items: Items) -> list[ItemOut]:
+    """One page, by `skip` or by the cursor in the `Link` of the page before."""
+    found = await items.search(query.wanted, pager.page)
+    return [ItemOut.model_validate(item) for item in pager.rows(found, query)]
 
 
-@router.get("/{item_id}")
-async def read_item(item_id: ItemId, reader: Reader, items: Items) -> ItemOut:
-    return ItemOut.model_validate(await items.read(item_id, reader))
+@router.get("/{item_id}", responses=READ)
+async def read_item(item_id: ItemId, reader: Reader, items: Items, conditions: Conditional) -> ItemOut:
+    item = await items.read(item_id, reader, fresh=conditions.given)
+    return conditions.shown(ItemOut.model_validate(item), PUBLIC)
 
 
-@router.patch("/{item_id}")
-async def change_item(item_id: ItemId, change: ItemChange, caller: ActiveCaller, items: Items) -> ItemOut:
+@router.patch("/{item_id}", responses=WRITE)
+async def change_item(
+    item_id: ItemId, change: ItemChange, caller: ActiveCaller, items: Items, conditions: Conditional
+) -> ItemOut:
     """By its owner or an administrator."""
-    return ItemOut.model_validate(await items.change(item_id, change, caller))
+    changed = await items.change(item_id, change, caller, conditions.on(ItemOut))
+    return conditions.changed(ItemOut.model_validate(changed))
 
 
 @router.delete("/{item_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def delete_item(item_id: ItemId, caller: ActiveCaller, items: Items) -> None:
+async def delete_item(item_id: ItemId, caller: ActiveCaller, items: Items, conditions: Conditional) -> None:
     """By its owner or an administrator."""
-    await items.remove(item_id, caller)
+    await items.remove(item_id, caller, conditions.on(ItemOut))
 
 
 @router.post("/{item_id}/appraisal")

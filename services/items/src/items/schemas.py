@@ -65,7 +65,12 @@ class ItemQuery(BaseModel):
     max_carat: CaratBound | None = None
     owner_id: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
     q: Annotated[
-        Annotated[Text, Field(max_length=200), at_most(200)] | None, Field(description="Part of the name.")
+        Annotated[Text, Field(max_length=200), at_most(200)] | None,
+        Field(
+            description='Words of the name or the description, in any order and case. "A phrase" in quotes, '
+            "`or` between words, `-` before a word that must be missing.",
+            examples=["round -heart"],
+        ),
     ] = None
     sort: Annotated[
         Sort, Field(description="A minus turns the order round. Listings without a carat come last.")
@@ -81,7 +86,7 @@ class ItemQuery(BaseModel):
 
     @property
     def wanted(self) -> Search:
-        return Search(**dict(self))
+        return Search(**{**dict(self), "q": self.q or None})
 
 
 class ModelOut(WireOut):

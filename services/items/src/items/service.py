@@ -1,6 +1,6 @@
 """The rules: anyone may read and appraise a listing; its owner and administrators may change it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import partial
 
 from items.appraiser import Appraiser
@@ -10,12 +10,14 @@ from items.exceptions import ItemNotFound, NotAppraisable, NotYourItem, OwnerGon
 from items.idempotency import Idempotency
 from items.schemas import ItemChange, NewItem
 from items.store import Store, Transaction
+from shared.conditional import unconditional
 from shared.exceptions import require_found
 from shared.identity import Caller
 from shared.logging import get_logger
-from shared.pagination import Page
+from shared.pagination import Page, Slice
 from shared.read_cache import ReadCache
 
+Condition = Callable[[Item], None]
 log = get_logger()
 
 
@@ -44,16 +46,17 @@ class ItemService:
         await tx.outbox.add(ItemCreated.of(item))
         return item
 
-    async def search(self, query: Search, page: Page) -> tuple[Sequence[Item], int]:
-        """One page, and the number of listings on all pages."""
-        async with self._store.transaction() as tx:
-            return await tx.items.search(query, page)
+    async def search(self, query: Search, page: Page) -> Slice[Item]:
+        """One page. Raises CursorInvalid or SearchTimeout."""
+        return await self._store.searches.items.search(query, page)
 
-    async def read(self, item_id: int, caller: Caller | None = None) -> Item:
+    async def read(self, item_id: int, caller: Caller | None = None, *, fresh: bool = False) -> Item:
         """From the cache; for those who may change it from the database, so that they see what they did.
 
-        Raises ItemNotFound.
+        A `fresh` one is from the database too. Raises ItemNotFound.
         """
+        if fresh:
+            return await self._load(item_id)
         item = await self._cache.read(str(item_id), partial(self._load, item_id))
         if caller is not None and _may_change(item, caller):
             return await self._load(item_id)
@@ -62,28 +65,31 @@ class ItemService:
     async def _load(self, item_id: int) -> Item:
         return require_found(await self._store.autocommit.items.by_id(item_id), ItemNotFound(item_id))
 
-    async def change(self, item_id: int, change: ItemChange, caller: Caller) -> Item:
-        """Raises ItemNotFound or NotYourItem."""
+    async def change(
+        self, item_id: int, change: ItemChange, caller: Caller, require: Condition = unconditional
+    ) -> Item:
+        """Raises ItemNotFound, NotYourItem, and what `require` raises of the locked listing."""
         async with self._store.transaction() as tx:
-            await _require_owner(tx, item_id, caller)
+            require(await _own(tx, item_id, caller))
             item = await tx.items.update(item_id, change.model_dump(exclude_unset=True))
             await tx.outbox.add(ItemChanged.of(item))
         await self._cache.changed(str(item_id))
         log.info("item_changed", item_id=item_id, caller_id=caller.id)
         return item
 
-    async def remove(self, item_id: int, caller: Caller) -> None:
-        """Raises ItemNotFound or NotYourItem."""
+    async def remove(self, item_id: int, caller: Caller, require: Condition = unconditional) -> None:
+        """Raises ItemNotFound, NotYourItem, and what `require` raises of the locked listing."""
         async with self._store.transaction() as tx:
-            item = await _require_owner(tx, item_id, caller)
+            item = await _own(tx, item_id, caller)
+            require(item)
             await tx.items.remove(item_id)
             await tx.outbox.add(ItemDeleted(item_id=item_id, owner_id=item.owner_id))
         await self._cache.changed(str(item_id))
         log.info("item_deleted", item_id=item_id, caller_id=caller.id)
 
 
-async def _require_owner(tx: Transaction, item_id: int, caller: Caller) -> Item:
-    """Locks the listing. Raises ItemNotFound or NotYourItem."""
+async def _own(tx: Transaction, item_id: int, caller: Caller) -> Item:
+    """Locks the listing, which the caller may change. Raises ItemNotFound or NotYourItem."""
     item = require_found(await tx.items.lock(item_id), ItemNotFound(item_id))
     if not _may_change(item, caller):
         raise NotYourItem(item_id)

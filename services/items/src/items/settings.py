@@ -33,16 +33,34 @@ class ItemsSettings(EventSettings, RemoteIdentitySettings):
     )
     body_limit: int = Field(default=65_536, ge=1, description="Largest request body, bytes.")
     ml_predict_url: str = Field(default="http://127.0.0.1:8003", description="Where diamonds are priced.")
+    database_pool_size: int = Field(
+        default=5, ge=2, description="Connections of each worker; half of them are for searches."
+    )
+    search_timeout: float = Field(default=1.0, ge=0.05, le=30, description="Seconds for one search.")
     appraisal_timeout: float = Field(
         default=2.0, gt=0, le=60, description="Seconds for a whole answer of ml-predict, connecting included."
     )
-
     read_cache_size: int = Field(
         default=10_000, ge=0, description="Listings that each worker keeps in memory; 0 keeps none."
     )
     read_cache_seconds: float = Field(
         default=30.0, gt=0, description="Longest time for which a listing is kept."
     )
+
+    @property
+    def for_searches(self) -> DatabaseSettings:
+        """Postgres ends what takes too long: asyncpg sends it what it does not know itself."""
+        mark = "&" if "?" in self.database_url else "?"
+        url = f"{self.database_url}{mark}statement_timeout={self.search_timeout * 1000:.0f}"
+        return self.model_copy(update={"database_url": url, "database_pool_size": self._searches})
+
+    @property
+    def for_the_rest(self) -> DatabaseSettings:
+        return self.model_copy(update={"database_pool_size": self.database_pool_size - self._searches})
+
+    @property
+    def _searches(self) -> int:
+        return self.database_pool_size // 2
 
     @field_validator("ml_predict_url")
     @classmethod

@@ -38,11 +38,15 @@ class Transaction(Repositories):
 
 
 class Store:
-    """`autocommit` executes each statement by itself: for a rule that needs one."""
+    """`autocommit` executes each statement by itself: for a rule that needs one.
 
-    def __init__(self, database: Database) -> None:
+    `searches` does so on connections of their own, so that slow searches hold up nothing else.
+    """
+
+    def __init__(self, database: Database, searches: Database) -> None:
         self._database = database
         self.autocommit = Repositories.on(database.autocommit)
+        self.searches = Repositories.on(searches.autocommit)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

@@ -1,10 +1,13 @@
 """What Postgres keeps of a listing. `migrations` makes it, and a test holds the two together."""
 
+from typing import Any, Final
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Computed,
     DateTime,
     Double,
@@ -18,6 +21,7 @@ from sqlalchemy import (
     Text,
     false,
     func,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -31,6 +35,12 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
+)
+
+# The words of a listing, in any language: nothing is stemmed, nothing is left out. pg_c_utf8 knows upper and
+# lower case of every script, whatever the database's own locale knows.
+SEARCHED: Final[ColumnElement[Any]] = literal_column(
+    "to_tsvector('simple'::regconfig, lower(((name || ' '::text) || (description COLLATE pg_c_utf8))))"
 )
 
 items = Table(
@@ -55,11 +65,14 @@ items = Table(
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
     CheckConstraint("jsonb_typeof(features) = 'object'", name="features_object"),
     CheckConstraint("updated_at >= created_at", name="updated_after_created"),
+    # On the expression: a column of its own would rewrite the table when it is added, and block it.
+    Index("ix_items_words", SEARCHED, postgresql_using="gin"),
 )
 
 # Each order ends with the id, so that it has no ties and an index can be read from either end.
 Index("ix_items_price", items.c.price, items.c.id)
 Index("ix_items_created_at", items.c.created_at, items.c.id)
+Index("ix_items_currency", items.c.currency, items.c.created_at, items.c.id)
 Index("ix_items_owner_id", items.c.owner_id, items.c.created_at, items.c.id)
 # Two, because listings without a carat come last in both directions.
 Index("ix_items_carat", items.c.carat, items.c.id)
@@ -71,7 +84,6 @@ Index(
     postgresql_using="gin",
     postgresql_ops={"features": "jsonb_path_ops"},
 )
-
 # What events have said of accounts. An owner of whom there was no event is not in it, and active.
 owners = Table(
     "owners",

@@ -1,10 +1,8 @@
 """The rules of administration: what may be done to somebody else's account."""
 
-from collections.abc import Sequence
-
 from shared.exceptions import require_found
 from shared.logging import get_logger
-from shared.pagination import Page
+from shared.pagination import Page, Slice
 from users.domain import User
 from users.events import UserDeactivated, UserReactivated
 from users.exceptions import UserNotFound
@@ -23,8 +21,8 @@ class AdminService:
         self._store = store
         self._revoker = revoker
 
-    async def page(self, page: Page) -> tuple[Sequence[User], int]:
-        """Accounts by id, and how many there are in all."""
+    async def page(self, page: Page) -> Slice[User]:
+        """Accounts by id. Raises CursorInvalid."""
         async with self._store.transaction() as tx:
             return await tx.users.page(page)
 

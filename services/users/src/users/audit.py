@@ -1,10 +1,11 @@
 """The audit log: what happened to accounts, for administrators."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from shared.background import repeated
+from shared.pagination import Page, Slice
 from users.clock import utc_now
 from users.domain import AuditEvent, AuditQuery
 from users.store import Store
@@ -17,9 +18,9 @@ class AuditService:
         self._store = store
         self._keep = timedelta(days=keep_days)
 
-    async def page(self, query: AuditQuery) -> Sequence[AuditEvent]:
-        """The newest first."""
-        return await self._store.autocommit.audit.page(query)
+    async def page(self, query: AuditQuery, page: Page) -> Slice[AuditEvent]:
+        """The newest first. Raises CursorInvalid."""
+        return await self._store.autocommit.audit.page(query, page)
 
     @contextlib.asynccontextmanager
     async def forgetting(self) -> AsyncIterator[None]:

@@ -1,14 +1,20 @@
 """The audit log in Postgres. Events are written in the transaction of the change that they record."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import delete, insert, select
 
 from shared.context import CURRENT
 from shared.database import Connection
+from shared.keyset import ID, List, Order
+from shared.pagination import Page, Slice
 from users.domain import AuditEvent, AuditKind, AuditQuery
 from users.tables import audit_events
+
+NEWEST_FIRST: Final[Order[AuditEvent]] = Order(
+    (audit_events.c.id,), lambda event: (event.id,), ID, descending=True
+)
 
 
 class AuditRepository:
@@ -29,17 +35,16 @@ class AuditRepository:
         }
         await self._connection.execute(insert(audit_events).values(values))
 
-    async def page(self, query: AuditQuery) -> list[AuditEvent]:
-        """The newest first."""
+    async def page(self, query: AuditQuery, page: Page) -> Slice[AuditEvent]:
+        """The newest first. Raises CursorInvalid."""
         fits = []
-        if query.before is not None:
-            fits.append(audit_events.c.id < query.before)
         if query.user_id is not None:
             fits.append(audit_events.c.user_id == query.user_id)
         if query.kind is not None:
             fits.append(audit_events.c.kind == query.kind)
-        found = select(audit_events).where(*fits).order_by(audit_events.c.id.desc()).limit(query.limit)
-        return [AuditEvent(**row) for row in await self._connection.execute(found)]
+        found = select(audit_events).where(*fits)
+        events = List(found, NEWEST_FIRST, lambda row: AuditEvent(**row), f"audit {query!r}")
+        return await events.page(self._connection, page)
 
     async def forget(self, before: datetime) -> None:
         await self._connection.execute(delete(audit_events).where(audit_events.c.at < before))

@@ -146,9 +146,7 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """The `limit` newest events, older than `before` where that is given."""
+    """All filters that are given must hold."""
 
-    limit: int = 50
-    before: int | None = None
     user_id: int | None = None
     kind: AuditKind | None = None

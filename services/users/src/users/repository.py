@@ -1,13 +1,14 @@
 """Accounts in Postgres. Permissions are checked by the services."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from shared.database import Connection, Statement
-from shared.pagination import Page
+from shared.keyset import ID, List, Order
+from shared.pagination import Page, Slice
 from users.domain import User
 from users.exceptions import EmailTaken
 from users.tables import users
@@ -17,6 +18,8 @@ BY_ID: Final = Statement(_BY_ID)
 LOCK: Final = Statement(_BY_ID.with_for_update())
 BY_EMAIL: Final = Statement(select(users).where(users.c.email == bindparam("email")))
 ADMINS_LOCK = 7_266_201  # any number that nothing else locks in this database
+_IN_ORDER: Final[Order[User]] = Order((users.c.id,), lambda user: (user.id,), ID)
+ALL: Final = List(select(users), _IN_ORDER, lambda row: User(**row), "users")
 
 
 class UserRepository:
@@ -56,12 +59,9 @@ class UserRepository:
         row = (await self._connection.execute(LOCK, {"user_id": user_id})).one_or_none()
         return None if row is None else User(**row)
 
-    async def page(self, page: Page) -> tuple[Sequence[User], int]:
-        """By id, and how many there are in all."""
-        found = select(users).order_by(users.c.id).offset(page.skip).limit(page.limit)
-        rows = await self._connection.execute(found)
-        total = await self._connection.scalar(select(func.count()).select_from(users))
-        return [User(**row) for row in rows], total or 0
+    async def page(self, page: Page) -> Slice[User]:
+        """By id. Raises CursorInvalid."""
+        return await ALL.page(self._connection, page)
 
     async def other_admins(self, user_id: int) -> int:
         """The number of other active administrators. Only one transaction can count at a time.

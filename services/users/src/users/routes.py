@@ -1,10 +1,11 @@
 """HTTP in, HTTP out."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
+from shared.conditional import PRIVATE, READ, WRITE, Conditional
 from shared.fields import PathId
 from shared.identity import ActiveCaller
-from shared.pagination import TOTAL_COUNT, PageQuery
+from shared.pagination import PAGE, Paged
 from users.auth_routes import auth, internal
 from users.dependencies import (
     ADMIN,
@@ -50,15 +51,18 @@ async def register(wanted: Registration, accounts: Accounts, tokens: EmailTokens
     return UserOut.model_validate(user)
 
 
-@users.get("/me")
-async def read_me(me: Me) -> UserOut:
-    return UserOut.model_validate(me)
+@users.get("/me", responses=READ)
+async def read_me(me: Me, conditions: Conditional) -> UserOut:
+    return conditions.shown(UserOut.model_validate(me), PRIVATE)
 
 
-@users.patch("/me", dependencies=[SIGNED_IN])
-async def change_me(wanted: AccountChange, me: Me, caller: ActiveCaller, accounts: Accounts) -> UserOut:
+@users.patch("/me", dependencies=[SIGNED_IN], responses=WRITE)
+async def change_me(
+    wanted: AccountChange, me: Me, caller: ActiveCaller, accounts: Accounts, conditions: Conditional
+) -> UserOut:
     """A new password ends all other sessions."""
-    return UserOut.model_validate(await accounts.change(me, caller.session_id, wanted))
+    changed = await accounts.change(me, caller.session_id, wanted, conditions.on(UserOut))
+    return conditions.changed(UserOut.model_validate(changed))
 
 
 @users.post("/me/email", status_code=202, dependencies=[SIGNED_IN])
@@ -91,12 +95,11 @@ async def end_session(session_id: SessionId, me: Me, sessions: Sessions) -> None
     await sessions.end(session_id, me.id)
 
 
-@users.get("", dependencies=[ADMIN])
-async def list_users(page: PageQuery, administration: Administration, response: Response) -> list[UserOut]:
-    """By id; the total stands in `X-Total-Count`."""
-    found, total = await administration.page(page)
-    response.headers[TOTAL_COUNT] = str(total)
-    return [UserOut.model_validate(user) for user in found]
+@users.get("", dependencies=[ADMIN], responses=PAGE)
+async def list_users(pager: Paged, administration: Administration) -> list[UserOut]:
+    """By id. One page, by `skip` or by the cursor in the `Link` of the page before."""
+    found = await administration.page(pager.page)
+    return [UserOut.model_validate(user) for user in pager.rows(found)]
 
 
 @users.get("/{user_id}", dependencies=[ADMIN])
@@ -117,10 +120,11 @@ async def remove_user(user_id: PathId, admin: Admin, administration: Administrat
     await administration.remove(user_id, admin.id)
 
 
-@audit_events.get("", dependencies=[ADMIN])
-async def list_audit_events(query: AuditFilter, audit: Audit) -> list[AuditEventOut]:
-    """The newest first; `before` the last one's id gives the next page."""
-    return [AuditEventOut.model_validate(event) for event in await audit.page(query.wanted)]
+@audit_events.get("", dependencies=[ADMIN], responses=PAGE)
+async def list_audit_events(query: AuditFilter, pager: Paged, audit: Audit) -> list[AuditEventOut]:
+    """The newest first. One page, by `skip` or by the cursor in the `Link` of the page before."""
+    found = await audit.page(query.wanted, pager.page)
+    return [AuditEventOut.model_validate(event) for event in pager.rows(found, query)]
 
 
 @keys.post("", status_code=201, dependencies=[SIGNED_IN, NO_STORE])

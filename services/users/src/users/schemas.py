@@ -8,7 +8,6 @@ from pydantic import MISSING, BaseModel, ConfigDict, Field, JsonValue, StrictBoo
 
 from shared.fields import LARGEST_ID
 from shared.identity.caller import READ_SCOPE, WRITE_SCOPE
-from shared.pagination import LARGEST_PAGE
 from shared.schemas import WireChange, WireIn, WireOut
 from users.domain import AuditKind, AuditQuery, Session
 from users.fields import Email, GivenSecret, Name, Password
@@ -158,14 +157,12 @@ class AuditEventOut(WireOut):
 class AuditSearch(BaseModel):
     """Filters; all of them must match. Unknown parameters are ignored."""
 
-    limit: Annotated[int, Field(ge=1, le=LARGEST_PAGE)] = 50
-    before: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
     user_id: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
     kind: AuditKind | None = None
 
     @property
     def wanted(self) -> AuditQuery:
-        return AuditQuery(self.limit, self.before, self.user_id, self.kind)
+        return AuditQuery(self.user_id, self.kind)
 
 
 class Jwk(BaseModel):

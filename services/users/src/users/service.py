@@ -1,7 +1,10 @@
 """The rules of accounts: who may have one, and what its owner may change."""
 
+from collections.abc import Callable
+
 from pydantic import MISSING
 
+from shared.conditional import unconditional
 from shared.identity.caller import Caller
 from shared.logging import get_logger
 from users.domain import User
@@ -13,6 +16,7 @@ from users.revoker import Ended, Revoker
 from users.schemas import AccountChange, Registration
 from users.store import Store, Transaction
 
+Condition = Callable[[User], None]
 log = get_logger()
 
 
@@ -37,14 +41,17 @@ class AccountService:
         """The caller's account. Raises AccountGone."""
         return require_active(await self._store.autocommit.users.by_id(caller.id))
 
-    async def change(self, me: User, session_id: str, wanted: AccountChange) -> User:
+    async def change(
+        self, me: User, session_id: str, wanted: AccountChange, require: Condition = unconditional
+    ) -> User:
         """A new password ends all other sessions. API keys stay valid.
 
-        Raises WrongPassword, PasswordTooCommon, or Busy.
+        Raises WrongPassword, PasswordTooCommon, Busy, and what `require` raises of the locked account.
         """
         new_hash = await self._authorise(me, wanted)
         async with self._store.transaction() as tx:
             user = require_active(await tx.users.lock(me.id))
+            require(user)
             if wanted.current_password is not MISSING and user.password_hash != me.password_hash:
                 raise WrongPassword  # it was changed while we verified the old one
             changes = wanted.model_dump(include={"name"}, exclude_unset=True)

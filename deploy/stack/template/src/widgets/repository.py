@@ -1,13 +1,18 @@
 """Widgets in Postgres. Permissions are checked by the rules."""
 
-from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 
+from shared import keyset
 from shared.database import Connection
-from shared.pagination import Page
+from shared.pagination import Page, Slice
 from widgets.domain import Widget
 from widgets.tables import widgets
+
+NEWEST_FIRST: Final = keyset.Order[Widget](
+    (widgets.c.id,), lambda widget: (widget.id,), keyset.ID, descending=True
+)
 
 
 class WidgetRepository:
@@ -24,10 +29,8 @@ class WidgetRepository:
         row = (await self._connection.execute(found)).one_or_none()
         return None if row is None else Widget(**row)
 
-    async def page_of(self, owner_id: int, page: Page) -> tuple[Sequence[Widget], int]:
-        """The newest first, and how many there are in all."""
-        owned = select(widgets).where(widgets.c.owner_id == owner_id)
-        paged = owned.order_by(widgets.c.id.desc()).offset(page.skip).limit(page.limit)
-        rows = await self._connection.execute(paged)
-        total = await self._connection.scalar(select(func.count()).select_from(owned.subquery()))
-        return [Widget(**row) for row in rows], total or 0
+    async def page_of(self, owner_id: int, page: Page) -> Slice[Widget]:
+        """The newest first. Raises CursorInvalid."""
+        found = select(widgets).where(widgets.c.owner_id == owner_id)
+        owned = keyset.List(found, NEWEST_FIRST, lambda row: Widget(**row), f"widgets of {owner_id}")
+        return await owned.page(self._connection, page)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from shared.identity import ActiveCaller
-from shared.pagination import TOTAL_COUNT, PageQuery
+from shared.pagination import PAGE, Paged
 from widgets.dependencies import WidgetId, Widgets
 from widgets.schemas import NewWidget, WidgetOut
 
@@ -19,14 +19,11 @@ async def create_widget(
     return WidgetOut.model_validate(widget)
 
 
-@router.get("")
-async def list_widgets(
-    page: PageQuery, caller: ActiveCaller, widgets: Widgets, response: Response
-) -> list[WidgetOut]:
-    """The caller's own, the newest first; the total stands in `X-Total-Count`."""
-    found, total = await widgets.owned(page, caller)
-    response.headers[TOTAL_COUNT] = str(total)
-    return [WidgetOut.model_validate(widget) for widget in found]
+@router.get("", responses=PAGE)
+async def list_widgets(pager: Paged, caller: ActiveCaller, widgets: Widgets) -> list[WidgetOut]:
+    """The caller's own, the newest first."""
+    found = await widgets.owned(pager.page, caller)
+    return [WidgetOut.model_validate(widget) for widget in pager.rows(found)]
 
 
 @router.get("/{widget_id}")

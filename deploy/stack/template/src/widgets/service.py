@@ -1,10 +1,8 @@
 """The rules: everybody has widgets of their own, and sees no others."""
 
-from collections.abc import Sequence
-
 from shared.identity import Caller
 from shared.logging import get_logger
-from shared.pagination import Page
+from shared.pagination import Page, Slice
 from widgets.domain import Widget
 from widgets.exceptions import WidgetNotFound
 from widgets.store import Store
@@ -21,8 +19,8 @@ class WidgetService:
         log.info("widget_created", widget_id=widget.id, owner_id=caller.id)
         return widget
 
-    async def owned(self, page: Page, caller: Caller) -> tuple[Sequence[Widget], int]:
-        """One page, and how many there are in all."""
+    async def owned(self, page: Page, caller: Caller) -> Slice[Widget]:
+        """One page. Raises CursorInvalid."""
         async with self._store.transaction() as tx:
             return await tx.widgets.page_of(caller.id, page)
 

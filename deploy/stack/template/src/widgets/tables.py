@@ -1,6 +1,6 @@
 """Tables of the database `widgets`."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, Table, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, MetaData, Table, Text, func
 
 metadata = MetaData(
     naming_convention={
@@ -16,7 +16,8 @@ widgets = Table(
     "widgets",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("owner_id", BigInteger, nullable=False, index=True),
+    Column("owner_id", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("ix_widgets_owner_id", "owner_id", "id"),  # in the order in which they are listed
 )

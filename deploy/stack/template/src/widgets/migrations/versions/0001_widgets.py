@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
         sa.PrimaryKeyConstraint("id", name="pk_widgets"),
     )
-    op.create_index("ix_widgets_owner_id", "widgets", ["owner_id"])
+    op.create_index("ix_widgets_owner_id", "widgets", ["owner_id", "id"])
 
 
 def downgrade() -> None:
