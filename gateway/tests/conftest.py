@@ -16,11 +16,13 @@ from redis.asyncio import Redis
 
 from gateway.main import create_app
 from gateway.settings import GatewaySettings
+from gateway.tests.processes import start
 from gateway.wire.server import ClientConnection
 from shared.redis import request_client
 from shared.settings import RedisSettings
 from shared.testing import LiveApp, TestIdentity, served
 
+__all__ = ["start"]
 INTERNAL_SECRET = "known-to-users-and-gateway"
 TABLE = """
 [defaults]

@@ -220,7 +220,7 @@ async def test_a_dropped_key_that_was_revoked_meanwhile_is_refused(
     token = identity.token()
     exchange(token)
     pool = Upstream("users", [users.url])
-    keys = ApiKeys(pool, SecretStr("internal"), size=10)
+    keys = ApiKeys({"users": pool}, SecretStr("internal"), size=10)
     assert await keys.token_for(key) == token
     users.answer = answer(b"{}", PROBLEM)
     assert keys.drop(key, token)
@@ -343,7 +343,7 @@ async def test_a_first_waiter_that_leaves_takes_no_other_along(
 
     users.script = script
     pool = Upstream("users", [users.url])
-    keys = ApiKeys(pool, SecretStr("internal"), size=10)
+    keys = ApiKeys({"users": pool}, SecretStr("internal"), size=10)
     first = asyncio.create_task(keys.token_for(key))
     await eventually(lambda: users.requests)
     others = [asyncio.create_task(keys.token_for(key)) for _ in range(5)]

@@ -6,6 +6,7 @@ The phantom-token pattern: the key itself never travels further than to `users`.
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -53,8 +54,8 @@ class ApiKeys:
     push out good keys.
     """
 
-    def __init__(self, users: Upstream, secret: SecretStr, *, size: int) -> None:
-        self._users = users
+    def __init__(self, upstreams: Mapping[str, Upstream], secret: SecretStr, *, size: int) -> None:
+        self._upstreams = upstreams
         self._secret = secret
         self._kept: _Recent[_Kept] = _Recent(size)
         self._refused: _Recent[float] = _Recent(size)  # until when
@@ -123,7 +124,7 @@ class ApiKeys:
             fields.append(b"x-request-id: " + context.request_id.encode())
             fields.append(b"traceparent: " + context.traceparent.encode())
         try:
-            return await fetch(self._users, b"POST", EXCHANGE, fields, within=TIMEOUT)
+            return await fetch(self._upstreams["users"], b"POST", EXCHANGE, fields, within=TIMEOUT)
         except UpstreamError as error:
             raise KeyExchangeUnavailable from error
 

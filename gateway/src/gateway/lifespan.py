@@ -1,20 +1,21 @@
 """What the gateway holds while it runs, made in this order and given up in the reverse."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TypedDict
 
 from gateway.api_keys import ApiKeys
 from gateway.data_plane import DataPlane
 from gateway.exchange import Stage
 from gateway.openapi import Documentation
-from gateway.readiness import upstream_checks
 from gateway.settings import GatewaySettings
 from gateway.stages.authenticate import Authenticate
 from gateway.stages.cors import Cors
 from gateway.stages.forward import Forward
 from gateway.stages.match import Match
 from gateway.stages.size import check_size
+from gateway.tables import CONTROL_TIMEOUT, Tables
 from gateway.trusted_proxies import TrustedProxies
 from gateway.upstream_table import UpstreamConfig
 from gateway.upstreams import Upstream
@@ -22,13 +23,12 @@ from shared.health import Check
 from shared.http import service_client
 from shared.identity.remote import remote_identity
 
-CONTROL_TIMEOUT = 2.0  # seconds, for readiness and documentation: never on the way of a request
-
 
 class Resources(TypedDict):
     plane: DataPlane
     documentation: Documentation
     checks: list[Check]
+    reload: Callable[[], None]
 
 
 @asynccontextmanager
@@ -36,30 +36,28 @@ async def resources(settings: GatewaySettings) -> AsyncIterator[Resources]:
     async with AsyncExitStack() as stack:
         identity = await stack.enter_async_context(remote_identity(settings))
         client = await stack.enter_async_context(service_client("", timeout=CONTROL_TIMEOUT))
-        configs = settings.upstream_configs
-        upstreams = {name: _upstream(settings, config) for name, config in configs.items()}
-        for upstream in upstreams.values():
-            stack.push_async_callback(upstream.close)
-        api_keys = ApiKeys(upstreams["users"], settings.internal_secret, size=settings.key_cache_size)
         match = Match(settings.routes, cors=bool(settings.allowed_origins))
+        tables = Tables(match, partial(_upstream, settings))
+        documentation = tables.documentation = Documentation(client)
+        await tables.put_in_force(settings, identity.checks)
+        stack.push_async_callback(tables.close)
+        api_keys = ApiKeys(tables.upstreams, settings.internal_secret, size=settings.key_cache_size)
         stages: list[Stage] = [
             *([Cors(settings.allowed_origins)] if settings.allowed_origins else []),
             match,
             check_size,
             Authenticate(identity.verifier, identity.revocations, api_keys),
-            Forward(upstreams),
+            Forward(tables.upstreams),
         ]
         plane = DataPlane(
             match, stages, TrustedProxies(settings.trusted_proxies), private_port=settings.metrics_port
         )
-        checks = [*identity.checks]
-        for config in configs.values():
-            control = service_client("", timeout=CONTROL_TIMEOUT, tls=config.tls())
-            checks += upstream_checks(config, await stack.enter_async_context(control))
-        documentation = Documentation(
-            {name: config.replicas[0] for name, config in configs.items()}, settings.routes, client
-        )
-        yield {"plane": plane, "documentation": documentation, "checks": checks}
+        yield {
+            "plane": plane,
+            "documentation": documentation,
+            "checks": tables.checks,
+            "reload": partial(tables.reload, settings),
+        }
 
 
 def _upstream(settings: GatewaySettings, config: UpstreamConfig) -> Upstream:

@@ -24,13 +24,18 @@ log = get_logger()
 class Documentation:
     """The merged document. Upstreams are asked at most once a second, however often it is read."""
 
-    def __init__(self, upstreams: Mapping[str, str], routes: RouteTable, client: httpx2.AsyncClient) -> None:
-        self._upstreams = upstreams
-        self._routes = routes
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self._upstreams: Mapping[str, str] = {}
+        self._routes = RouteTable(routes=())
         self._client = client
         self._fetched = AtMostEvery(PAUSE, self._fetch_all)
         self._merged_from: Documents | None = None
         self._merged = b""
+
+    def describe(self, upstreams: Mapping[str, str], routes: RouteTable) -> None:
+        """Of these upstreams, by name, the document has what `routes` lets through."""
+        self._upstreams, self._routes = upstreams, routes
+        self._merged_from = None
 
     async def read(self, own: Document) -> bytes:
         """As JSON."""

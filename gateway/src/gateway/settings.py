@@ -106,3 +106,7 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
     @cached_property
     def routes(self) -> RouteTable:
         return load_routes(self.routes_file, set(self.upstreams))
+
+    def reread(self) -> "GatewaySettings":
+        """The same settings with the route table as its file is now. Raises ValueError."""
+        return type(self)(**{name: getattr(self, name) for name in self.model_fields_set})

@@ -33,6 +33,10 @@ class UpstreamConfig(BaseModel):
     connections: Annotated[int, Field(ge=1)] | None = None
     ca_file: Path | None = None
 
+    def certificates(self) -> bytes:
+        """What `ca_file` holds now. Raises OSError."""
+        return self.ca_file.read_bytes() if self.ca_file is not None else b""
+
     def tls(self) -> ssl.SSLContext | None:
         """For https: certificates are always verified. Raises OSError if `ca_file` cannot be read."""
         if not any(replica.startswith("https:") for replica in self.replicas):

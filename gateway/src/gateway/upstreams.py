@@ -93,6 +93,11 @@ class Upstream:
             chosen.ejected_until = now + self._connect_timeout
         return chosen
 
+    def retire(self) -> None:
+        """Another has taken its place: what is under way goes on, and no connection is kept after it."""
+        for replica in self.replicas:
+            replica.pool.retire()
+
     async def close(self, grace: float = 5.0) -> None:
         await asyncio.gather(*(replica.pool.close(grace) for replica in self.replicas))
 

@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from typing import Any
 
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from shared.descriptors import raise_descriptor_limit
@@ -25,12 +27,19 @@ METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 log = get_logger()
 
 
-def serve(application: str, settings_class: str, protocol: str = "shared.wire:Protocol") -> None:
+def serve(
+    application: str,
+    settings_class: str,
+    protocol: str = "shared.wire:Protocol",
+    *,
+    reloads_in_place: bool = False,
+) -> None:
     """Serve `package.module:create_app` with the settings class at `package.module:Class`.
 
     `protocol` names the class of client connections, a subclass of `shared.wire.Protocol`.
 
-    SIGHUP reads the settings again and replaces the workers; settings that are wrong change nothing.
+    SIGHUP reads the settings again and replaces the workers, or tells them to take what is new where they
+    are (`reloads_in_place`, see `shared.worker`); settings that are wrong change nothing.
     Raises SystemExit with one line when the service must not start.
     """
     # prometheus_client looks at this when it is imported, so it comes before the application.
@@ -44,7 +53,9 @@ def serve(application: str, settings_class: str, protocol: str = "shared.wire:Pr
         _check_database(settings, settings.worker_count)
         _check_ports(settings)
         raise_descriptor_limit(settings.max_connections)
-        Server(_resolve(application), settings, _resolve(protocol)).run()
+        server = Server(_resolve(application), settings, _resolve(protocol))
+        server.reloads_in_place = reloads_in_place
+        server.run()
     except HaltServer as halted:  # gunicorn lets it out when a second worker fails to boot while it halts
         raise SystemExit(halted.exit_status) from None
     finally:
@@ -94,7 +105,11 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self._create_app = create_app
         self.settings = settings
         self.protocol = protocol
+        self.reloads_in_place = False
         super().__init__()
+
+    def run(self) -> None:
+        Master(self).run()
 
     def load_config(self) -> None:
         for name, value in gunicorn_options(self.settings).items():
@@ -107,14 +122,37 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         return self._create_app(self.settings)
 
     def reload(self) -> None:
-        """SIGHUP: new settings if they are right, the old ones if not."""
+        self.read_settings()
+        super().reload()
+
+    def read_settings(self) -> bool:
+        """On SIGHUP: new settings if they are right, the old ones if not. False if they were not."""
         try:
             settings = load_settings(type(self.settings))
             _check_database(settings, settings.worker_count)
-            self.settings = settings
         except SystemExit as error:
             log.error("reload_refused", reason=str(error))  # noqa: TRY400 - the reason is the whole story
-        super().reload()
+            return False
+        self.settings = settings
+        return True
+
+
+class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's master, which can also leave a reload to its workers."""
+
+    def handle_hup(self) -> None:
+        if not self.app.reloads_in_place:
+            super().handle_hup()
+        elif self.app.read_settings():
+            self.kill_workers(signal.SIGHUP)
+
+    def spawn_worker(self) -> Any:
+        """The worker lets SIGHUP in once it can handle it: at first it would end by it."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 def gunicorn_options(settings: ServiceSettings) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,9 +22,16 @@ MARGIN = 3  # seconds between uvicorn's limit and gunicorn's SIGKILL, for the li
 class DrainingServer(Server):
     """Tells all connections that the worker stops, also those that are accepted at this moment."""
 
-    def __init__(self, config: Any, peers: Connections) -> None:
+    def __init__(
+        self, config: Any, peers: Connections, *, started: Callable[[Server], None] = lambda _: None
+    ) -> None:
         super().__init__(config)
         self._peers = peers
+        self._on_start = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_start(self)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._peers.drain()
@@ -42,7 +50,10 @@ class GatheringServer(DrainingServer):
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no types
-    """Stops within gunicorn's graceful timeout: requests in flight finish, then the lifespan ends."""
+    """Stops within gunicorn's graceful timeout: requests in flight finish, then the lifespan ends.
+
+    On SIGHUP it calls `reload`, if the lifespan has yielded one.
+    """
 
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 - the base class declares it so
         "loop": "uvloop",
@@ -61,13 +72,33 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no type
         self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - MARGIN)
         logging.getLogger("uvicorn.error").propagate = True  # the base class keeps it from our handler
 
+    def init_signals(self) -> None:
+        super().init_signals()
+        self._reload_wanted = False
+        signal.signal(signal.SIGHUP, self._want_reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # see `shared.serve.Master`
+
+    def _want_reload(self, *_: Any) -> None:
+        self._reload_wanted = True
+
+    def _reload(self, server: Server) -> None:
+        if not server.started:
+            self._want_reload()
+        elif (reload := server.lifespan.state.get("reload")) is not None:
+            reload()
+
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        server = GatheringServer(self.config, self.peers)
+        server = GatheringServer(self.config, self.peers, started=self._started)
         self._install_sigquit_handler()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload, server)
         await server.serve(sockets=self.sockets)
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+    def _started(self, server: Server) -> None:
+        if self._reload_wanted:
+            self._reload(server)
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - the signature is gunicorn's
         """SIGQUIT, which gunicorn's master sends when it gets SIGINT: stop as on SIGTERM.

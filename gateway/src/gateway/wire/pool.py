@@ -82,7 +82,7 @@ class Pool:
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []
         self._waiting: deque[Ticket] = deque()
-        self._closing = False
+        self._closing = self._retired = False
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -195,10 +195,12 @@ class Pool:
             connection.discard()
             return
         ticket = self._next_waiting() if self._waiting else None
-        if ticket is None:
-            self._idle.append(connection)
-        else:
+        if ticket is not None:
             ticket.give(connection)
+        elif self._retired:
+            connection.discard()
+        else:
+            self._idle.append(connection)
 
     def lost(self, connection: Connection) -> None:
         if connection not in self._connections:
@@ -207,6 +209,12 @@ class Pool:
         if connection in self._idle:
             self._idle.remove(connection)
         self._free_slot()
+
+    def retire(self) -> None:
+        """Keeps no idle connection from now on. Requests that wait or are repeated still get one."""
+        self._retired = True
+        for connection in list(self._idle):
+            connection.discard()
 
     async def close(self, grace: float = 5.0) -> None:
         """Closes idle connections and refuses new ones; after `grace` seconds closes those in flight."""
