@@ -6,10 +6,12 @@ from functools import lru_cache
 
 from gateway.exceptions import HostInvalid, LengthAmbiguous
 from gateway.exchange import Exchange, Stage
+from gateway.headers import request_fields
 from gateway.paths import origin_form
 from gateway.route_table import Route, RouteTable
 from gateway.stages.match import Match
 from gateway.trusted_proxies import TrustedProxies
+from gateway.wire.known import KnownFields, KnownHeads
 from gateway.wire.server import ClientConnection
 from gateway.wire.stream import Request, framing
 from shared.exceptions import ServiceError
@@ -30,21 +32,22 @@ class DataPlane:
         self._stages = tuple(stages)
         self.proxies = proxies
         self.private_port = private_port or None
+        self.heads = KnownHeads(request_fields)
 
     @property
     def routes(self) -> RouteTable:
         return self._match.routes
 
-    def open(self, connection: ClientConnection) -> Exchange | None:
-        """An exchange for the request whose head `connection` has just read, or None if it is FastAPI's."""
+    def open(self, connection: ClientConnection, whole: bytes | None) -> Exchange | None:
+        """An exchange for the request whose head `connection` has just read, or None if it is FastAPI's.
+
+        `whole` is all that has come, where that may be this head alone.
+        """
         headers, parser = connection.headers, connection.parser
-        request = Request(
-            method=parser.get_method(),
-            target=origin_form(connection.url),
-            http_1_0=parser.get_http_version() == "1.0",
-            headers=headers,
-            fields=dict(headers),
-        )
+        fields = dict(headers)
+        http_1_0 = parser.get_http_version() == "1.0"
+        target = origin_form(connection.url)
+        request = Request(parser.get_method(), target, headers, fields, http_1_0=http_1_0)
         found: Route | ServiceError | None
         try:
             _check_host(request)
@@ -53,6 +56,19 @@ class DataPlane:
             found = self._match.find(request)
         except (HostInvalid, LengthAmbiguous) as refused:
             found = refused
+        if found is None:
+            return None
+        if whole is not None and isinstance(found, Route):
+            self.heads.keep(whole, headers, fields)
+        return Exchange(connection, request, found, self._stages)
+
+    def open_known(
+        self, connection: ClientConnection, method: bytes, target: bytes, known: KnownFields
+    ) -> Exchange | None:
+        """The same where the fields are those of an earlier request that was opened."""
+        request = Request(method, target, known.headers, known.fields, http_1_0=False)
+        request.known = known
+        found = self._match.find(request)
         return None if found is None else Exchange(connection, request, found, self._stages)
 
 

@@ -42,26 +42,17 @@ class Exchange(ServerStream):
     (`name: value`). `deadline` is in the loop's time.
     """
 
-    __slots__ = (
-        "_postponed",
-        "_task",
-        "_timer",
-        "answer_fields",
-        "authorization",
-        "began_at",
-        "caller",
-        "client",
-        "context",
-        "deadline",
-        "fields",
-        "forwarded",
-        "refusal",
-        "route",
-        "stages",
-        "started",
-        "transfer",
-        "upstream_took",
-    )
+    route: Route | None = None
+    refusal: ServiceError | None = None
+    caller: Caller | None = None
+    authorization: bytes | None = None
+    transfer: Transfer | None = None
+    upstream_took = 0.0  # seconds until the upstream's answer began
+    deadline = 0.0
+    started = False
+    _postponed = False
+    _task: asyncio.Task[None] | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -76,26 +67,15 @@ class Exchange(ServerStream):
         self.fields = fields = request.fields
         self.client: str | None = connection.client[0] if connection.client else None
         self.forwarded: list[bytes] = connection.forwarded
-        self.route: Route | None
-        self.refusal: ServiceError | None
         if isinstance(found, Route):
-            self.route, self.refusal = found, None
+            self.route = found
             self.limit = found.body_limit
-            self.deadline: float = connection.loop.time() + found.timeout
+            self.deadline = connection.loop.time() + found.timeout
         else:
-            self.route, self.refusal = None, found
-            self.deadline = 0.0
+            self.refusal = found
         self.stages = stages
         self.context = RequestContext.start(fields.get(b"x-request-id"), fields.get(b"traceparent"))
-        self.caller: Caller | None = None
-        self.authorization: bytes | None = None
         self.answer_fields: list[bytes] = []
-        self.transfer: Transfer | None = None
-        self.upstream_took = 0.0  # seconds until the upstream's answer began
-        self.started = False
-        self._postponed = False
-        self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     # Its way through the stages.
 

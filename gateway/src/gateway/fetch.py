@@ -26,8 +26,6 @@ async def fetch(
 
 
 class _Fetch(Call):
-    __slots__ = ("_body", "_head", "result")
-
     def __init__(self, upstream: Upstream, method: bytes, target: bytes) -> None:
         super().__init__(upstream, method, target)
         self.result: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

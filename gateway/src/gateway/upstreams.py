@@ -110,37 +110,17 @@ class Call(ABC):
     just as it was used again (RFC 9112, section 9.3.1), or on another replica when its own one broke.
     """
 
-    __slots__ = (
-        "_connection",
-        "_first_byte_timeout",
-        "_repeated",
-        "_replica",
-        "_reused",
-        "_ticket",
-        "_total_by",
-        "_tried",
-        "_whole",
-        "answered_head",
-        "body",
-        "fields",
-        "length",
-        "method",
-        "sent",
-        "target",
-        "upstream",
-    )
+    answered_head = False
+    _repeated = _reused = False
+    _connection: Connection | None = None
+    _replica: Replica | None = None
+    _ticket: Ticket | None = None
+    _tried: Sequence[Replica] = ()
 
     def __init__(self, upstream: Upstream, method: bytes, target: bytes) -> None:
         self.upstream = upstream
         self.method = method
         self.target = target
-        self.answered_head = False
-        self._repeated = False
-        self._reused = False
-        self._connection: Connection | None = None
-        self._replica: Replica | None = None
-        self._ticket: Ticket | None = None
-        self._tried: list[Replica] = []
 
     def begin(
         self,
@@ -151,13 +131,16 @@ class Call(ABC):
         sent: bool,
         first_byte_timeout: float,
         total_by: float,
+        checked: bytes = b"",
     ) -> None:
         """Sends the head and `body`, framed as `length` says; `sent` if that is all of it.
 
-        `first_byte_timeout` is in seconds, `total_by` in the loop's time.
+        `first_byte_timeout` is in seconds, `total_by` in the loop's time. `checked` are more fields: lines
+        that `request_head` need not check again.
         """
         self.fields, self.body, self.length, self.sent = fields, body, length, sent
         self._whole = sent
+        self._checked = checked
         self._first_byte_timeout, self._total_by = first_byte_timeout, total_by
         self._dispatch()
 
@@ -235,7 +218,7 @@ class Call(ABC):
             self.gave_up(error)
 
     def _note_failure(self, replica: Replica, error: UpstreamError, *, reused: bool) -> None:
-        self._tried.append(replica)
+        self._tried = [*self._tried, replica]
         if isinstance(error, UpstreamUnreachable):
             blamed = not error.crowded
         else:
@@ -272,7 +255,9 @@ class Call(ABC):
         assert replica is not None  # noqa: S101 - set by _dispatch()
         self._connection = connection
         self._reused = connection.used
-        head = request_head(self.method, self.target, replica.authority, self.fields, self.length)
+        head = request_head(
+            self.method, self.target, replica.authority, self.fields, self.length, self._checked
+        )
         connection.begin(
             self,
             head + self.body if self.body else head,

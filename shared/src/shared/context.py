@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 from contextvars import ContextVar
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -27,8 +27,7 @@ class _Digits:
 _DIGITS = _Digits()
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(NamedTuple):
     """Ids of one request: ours (`X-Request-ID`) and W3C Trace Context's (hexadecimal)."""
 
     request_id: str
@@ -45,6 +44,8 @@ class RequestContext:
     def start(cls, request_id: bytes | None = None, traceparent: bytes | None = None) -> "RequestContext":
         """Go on with the ids that came in where they are well-formed, and make new ones where not."""
         fresh = _DIGITS.take()
+        if request_id is None and traceparent is None:
+            return cls(fresh[:32], fresh[32:64], fresh[64:])
         known = request_id is not None and _REQUEST_ID.fullmatch(request_id)
         trace_id, flags = _parent(traceparent) if traceparent is not None else (None, "00")
         return cls(

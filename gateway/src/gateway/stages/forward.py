@@ -32,14 +32,13 @@ class Forward:
 class _Transfer(Call):
     """One exchange with its upstream, both ways with back-pressure."""
 
-    __slots__ = ("_began_at", "_begun", "_exchange", "_route")
+    _begun = False
+    _began_at = 0.0
 
     def __init__(self, exchange: Exchange, route: Route, upstream: Upstream) -> None:
         super().__init__(upstream, exchange.method, exchange.request.target)
         self._exchange = exchange
         self._route = route
-        self._begun = False
-        self._began_at = 0.0
 
     # The request.
 
@@ -70,6 +69,7 @@ class _Transfer(Call):
             sent=complete,
             first_byte_timeout=self._route.timeout,
             total_by=exchange.deadline,
+            checked=b"" if exchange.request.known is None else exchange.request.known.passing,
         )
         if not complete and not self.writable:
             exchange.pause_reading()
@@ -126,7 +126,7 @@ class _Transfer(Call):
 
 def _fields(exchange: Exchange) -> list[bytes]:
     """What the upstream gets: what may pass, then who is calling, from where, under which ids."""
-    fields = request_fields(exchange.request.headers)
+    fields = [] if exchange.request.known is not None else request_fields(exchange.request.headers)
     context = exchange.context
     fields += (
         b"x-request-id: " + context.request_id.encode(),

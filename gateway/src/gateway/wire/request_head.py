@@ -15,9 +15,16 @@ _BODILESS_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"DELETE"})
 
 
 def request_head(
-    method: bytes, target: bytes, host: bytes, fields: Sequence[bytes], length: int | None
+    method: bytes,
+    target: bytes,
+    host: bytes,
+    fields: Sequence[bytes],
+    length: int | None,
+    checked: bytes = b"",
 ) -> bytes:
     """The head, its final empty line included. `fields` are `name: value`, without those of the framing.
+
+    `checked` are fields too, as lines with their ends, that came out of a parser and need no check.
 
     `length` is the body's in octets, None for chunks. Raises ValueError for anything that would let one
     request become two: CR, LF or NUL anywhere, whitespace in the request line (RFC 9112, section 11.2).
@@ -36,11 +43,8 @@ def request_head(
     text = b"".join(fields)
     if b"\r" in text or b"\n" in text or b"\0" in text or host.translate(None, _TARGET_CHARS):
         raise ValueError("CR, LF or NUL in a request head")
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (method, target, host), *fields]
-    if framing:
-        lines.append(framing)
-    lines.append(b"\r\n")
-    return b"\r\n".join(lines)
+    start = b"%b %b HTTP/1.1\r\nhost: %b\r\n%b" % (method, target, host, checked)
+    return start + b"\r\n".join([*fields, framing, b"\r\n"] if framing else [*fields, b"\r\n"])
 
 
 def _check_method(method: bytes) -> None:

@@ -4,14 +4,15 @@ from typing import Any
 
 from gateway.wire.stream import ServerStream
 from shared.wire import Cycle, Protocol
+from shared.wire.deadlines import Phase
 
 
 class ClientConnection(Protocol):
     """One client connection. `plane` in the lifespan's state says which requests are its own.
 
-    A plane has `open(connection)`, which gives a `ServerStream` or None, `private_port` and `proxies`.
-    `client`, `scheme` and `forwarded`, what upstreams are told of both, are those of the request that came
-    last, where a trusted proxy sent it.
+    A plane has `open` and `open_known`, which give a `ServerStream` or None, `heads`, `private_port` and
+    `proxies`. `client`, `scheme` and `forwarded`, what upstreams are told of both, are those of the request
+    that came last, where a trusted proxy sent it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -19,6 +20,7 @@ class ClientConnection(Protocol):
         self._plane = self.app_state.get("plane")
         self._proxy: str | None = None  # the peer's address, if it is a trusted proxy
         self._own_scheme = "http"
+        self._whole: bytes | None = None  # what is being parsed, if that began with a new request
         self.forwarded: list[bytes] = []
 
     def connection_made(self, transport: Any) -> None:
@@ -32,16 +34,35 @@ class ClientConnection(Protocol):
         self._note_origin()
 
     def make_cycle(self) -> Cycle:
-        if self._proxy is not None and self._plane is not None:
-            proxies = self._plane.proxies
-            self.client = (proxies.client(self._proxy, self.headers), 0)
-            self.scheme = proxies.scheme(self._own_scheme, self.headers)
-            self._note_origin()
         if self._plane is not None:
-            stream: ServerStream | None = self._plane.open(self)
+            if self._proxy is not None:
+                self._note_proxied(self._plane)
+            stream: ServerStream | None = self._plane.open(self, self._whole)
             if stream is not None:
                 return stream
         return super().make_cycle()
+
+    def _answer_known(self, plane: Any, data: bytes) -> bool:
+        """Begins the request that `data` is, if its fields came before; False leaves it to the parser."""
+        recognised = plane.heads.recognise(data)
+        if recognised is None or len(data) > self.limits.head_limit:
+            return False
+        method, target, known = recognised
+        self.url, self.headers, self.expect_100_continue = target, known.headers, False
+        if self._proxy is not None:
+            self._note_proxied(plane)
+        stream: ServerStream | None = plane.open_known(self, method, target, known)
+        if stream is None:
+            return False
+        self.cycle = self.current = stream
+        self.phase = Phase.ANSWER
+        stream.start()
+        return True
+
+    def _note_proxied(self, plane: Any) -> None:
+        self.client = (plane.proxies.client(self._proxy, self.headers), 0)
+        self.scheme = plane.proxies.scheme(self._own_scheme, self.headers)
+        self._note_origin()
 
     def _note_origin(self) -> None:
         self.forwarded = [b"x-forwarded-proto: " + str(self.scheme).encode()]
@@ -49,7 +70,12 @@ class ClientConnection(Protocol):
             self.forwarded.append(b"x-forwarded-for: " + self.client[0].encode())
 
     def data_received(self, data: bytes) -> None:
+        if self.phase <= Phase.IDLE and self.current is None and self._plane is not None and not self._excess:
+            if self._answer_known(self._plane, data):
+                return
+            self._whole = data  # it may turn out to be one whole head
         super().data_received(data)
+        self._whole = None
         if isinstance(self.current, ServerStream) and self.current.has_body:
             self.current.flush()  # once for all that came: a small body leaves together with its head
 
