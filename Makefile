@@ -118,6 +118,7 @@ lock: $(UV) ## pin all versions anew
 	$(COMPILE) --upgrade --group loadtests/pyproject.toml:peers -o loadtests/peers.lock
 	$(COMPILE) --upgrade --group loadtests/pyproject.toml:traefik -o loadtests/traefik.lock
 	$(COMPILE) --upgrade --group loadtests/pyproject.toml:data -o loadtests/data.lock
+	$(COMPILE) --upgrade --group loadtests/pyproject.toml:caddy -o loadtests/caddy.lock
 	for peer in by-hand litserve bentoml mlserver; do \
 	  $(COMPILE) --upgrade --group loadtests/pyproject.toml:ml-$$peer -o loadtests/ml-$$peer.lock; done
 

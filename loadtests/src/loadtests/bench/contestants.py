@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.bench import environment, nginx, traefik
+from loadtests.bench import caddy, environment, nginx, traefik
 
 PEERS = Path(__file__).parent / "peers"
 
@@ -28,20 +28,24 @@ class Stage:
         return self.upstream_url + nginx.JWKS_PATH
 
 
+Command = Callable[[Stage, int], list[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Contestant:
     """`command` and `environment` are asked with the stage and the port to listen on.
 
-    `access_log` is the file in the stage's folder where it logs requests; None when that is its output.
-    `helper` is what it cannot do without, on the same core.
+    `access_log` is the file in the stage's folder where it logs requests; None when that is its output, and
+    `logs` is false where it writes none. `helper` is what it cannot do without, on the same core.
     """
 
     name: str
     title: str
-    command: Callable[[Stage, int], list[str]]
+    command: Command
     environment: Callable[[Stage, int], Mapping[str, str]] = lambda *_: {}
     checks_tokens: bool = True
     access_log: str | None = None
+    logs: bool = True
     helper: "Contestant | None" = None
 
 
@@ -89,15 +93,41 @@ def _nginx(stage: Stage, port: int) -> list[str]:
     return nginx.proxy_command(stage.folder, port, stage.upstream)
 
 
-def _traefik(stage: Stage, port: int) -> list[str]:
-    return traefik.command(environment.traefik(), stage.folder, port, stage.upstream, stage.verifier_port)
+def _nginx_verifying(stage: Stage, port: int) -> list[str]:
+    return nginx.verifying_command(stage.folder, port, stage.upstream, stage.verifier_port)
+
+
+def _traefik(name: str, *, verified: bool = False, log: bool = True) -> Command:
+    def command(stage: Stage, port: int) -> list[str]:
+        verifier = stage.verifier_port if verified else None
+        program, folder = environment.traefik(), stage.folder
+        return traefik.command(
+            program, folder, port, stage.upstream, name=name, verifier_port=verifier, log=log
+        )
+
+    return command
+
+
+def _caddy(name: str, *, verified: bool = False) -> Command:
+    def command(stage: Stage, port: int) -> list[str]:
+        verifier = stage.verifier_port if verified else None
+        program, folder = environment.caddy(), stage.folder
+        return caddy.command(program, folder, port, stage.upstream, name=name, verifier_port=verifier)
+
+    return command
+
+
+def _one_core(_: Stage, __: int) -> Mapping[str, str]:
+    """Go starts a thread for each core of the machine, whichever it is pinned to."""
+    return {"GOMAXPROCS": "1"}
 
 
 def _verifier(stage: Stage, _: int) -> list[str]:
     return _uvicorn("verifier:app", stage.verifier_port)
 
 
-FACET, TRAEFIK = "facet", "traefik"
+FACET = "facet"
+VERIFIER = Contestant("verifier", "", _verifier, _usual_with("httpx"))
 CONTESTANTS = {
     contestant.name: contestant
     for contestant in (
@@ -110,11 +140,51 @@ CONTESTANTS = {
         ),
         Contestant(FACET, "Facet", _facet, _facet_environment),
         Contestant(
-            TRAEFIK,
-            "Traefik + forwardAuth to a FastAPI verifier on the same core",
-            _traefik,
-            access_log=traefik.ACCESS_LOG,
-            helper=Contestant("verifier", "", _verifier, _usual_with("httpx")),
+            "traefik-no-log",
+            "Traefik without access log, tokens not checked",
+            _traefik("traefik-no-log", log=False),
+            _one_core,
+            checks_tokens=False,
+            logs=False,
+        ),
+        Contestant(
+            "traefik",
+            "Traefik, tokens not checked",
+            _traefik("traefik"),
+            _one_core,
+            checks_tokens=False,
+            access_log=traefik.access_log("traefik"),
+        ),
+        Contestant(
+            "caddy",
+            "Caddy, tokens not checked",
+            _caddy("caddy"),
+            _one_core,
+            checks_tokens=False,
+            access_log=caddy.access_log("caddy"),
+        ),
+        Contestant(
+            "nginx-auth",
+            "nginx + auth_request to a FastAPI verifier",
+            _nginx_verifying,
+            access_log=nginx.VERIFYING_LOG,
+            helper=VERIFIER,
+        ),
+        Contestant(
+            "caddy-auth",
+            "Caddy + forward_auth to the same",
+            _caddy("caddy-auth", verified=True),
+            _one_core,
+            access_log=caddy.access_log("caddy-auth"),
+            helper=VERIFIER,
+        ),
+        Contestant(
+            "traefik-auth",
+            "Traefik + forwardAuth to the same",
+            _traefik("traefik-auth", verified=True),
+            _one_core,
+            access_log=traefik.access_log("traefik-auth"),
+            helper=VERIFIER,
         ),
         Contestant("usual-httpx2", "FastAPI + httpx2, the usual way", _usual, _usual_with("httpx2")),
         Contestant("usual", "FastAPI + httpx 0.28, the usual way", _usual, _usual_with("httpx")),

@@ -41,6 +41,11 @@ def traefik() -> Path:
     return _installed("traefik") / "traefik"
 
 
+def caddy() -> Path:
+    """The program that `caddy.lock` pins."""
+    return _installed("caddy") / "caddy"
+
+
 def _installed(name: str) -> Path:
     """The folder of programs of the environment that `<name>.lock` pins."""
     lock, folder = LOCKS / f"{name}.lock", FOLDER / name

@@ -6,6 +6,7 @@ from loadtests.bench.rig import find
 
 JWKS_PATH = "/.well-known/jwks.json"
 ACCESS_LOG = "nginx-access.log"
+VERIFYING_LOG = "nginx-verifying-access.log"
 
 _FRAME = """
 daemon off;
@@ -43,12 +44,27 @@ _PROXY = """
   server {{
     listen 127.0.0.1:{port};
     location / {{
+      {check}
       proxy_pass http://static;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
     }}
+    {verify}
   }}
 """
+_VERIFY = """
+    location = /_verify {{
+      internal;
+      proxy_pass http://verifier/verify;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_pass_request_body off;
+      proxy_set_header Content-Length "";
+    }}
+"""
+_VERIFIER = (
+    "  upstream verifier {{ server 127.0.0.1:{port}; keepalive 64; keepalive_requests 1000000000; }}\n"
+)
 
 
 def upstream_command(folder: Path, port: int, body: str, jwks: str) -> list[str]:
@@ -59,8 +75,16 @@ def upstream_command(folder: Path, port: int, body: str, jwks: str) -> list[str]
 
 def proxy_command(folder: Path, port: int, upstream: str) -> list[str]:
     """Passes everything on to `upstream` (host:port), and logs each request as production does."""
-    inside = _PROXY.format(port=port, upstream=upstream)
+    inside = _PROXY.format(port=port, upstream=upstream, check="", verify="")
     return _command(folder, "proxy", inside, access_log=f"{folder}/{ACCESS_LOG}")
+
+
+def verifying_command(folder: Path, port: int, upstream: str, verifier_port: int) -> list[str]:
+    """The same, and asks `/verify` about each request first (auth_request)."""
+    inside = _VERIFIER.format(port=verifier_port)
+    check = "auth_request /_verify;"
+    inside += _PROXY.format(port=port, upstream=upstream, check=check, verify=_VERIFY.format())
+    return _command(folder, "verifying", inside, access_log=f"{folder}/{VERIFYING_LOG}")
 
 
 def _command(folder: Path, name: str, inside: str, access_log: str) -> list[str]:

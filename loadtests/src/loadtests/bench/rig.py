@@ -124,6 +124,12 @@ class Rig:
                 raise BenchFailed(f"{name} did not start: {self._last_words(name)}")
             time.sleep(0.05)
 
+    def stop(self, name: str) -> None:
+        """What was started under this name, if anything was."""
+        for started in [it for it in self._running if it[0] == name]:
+            self._running.remove(started)
+            _stop(started[1])
+
     def log(self, name: str) -> Path:
         return self.folder / f"{name.replace(' ', '-')}.log"
 

@@ -1,37 +1,51 @@
-"""Traefik, which asks a verifier about every request (forwardAuth), as people set it up for tokens."""
+"""Traefik: plain, and asking a verifier about every request (forwardAuth), as people set it up for tokens."""
 
 from pathlib import Path
 
-ACCESS_LOG = "traefik-access.log"
-
-_RULES = """
+_PLAIN = """
 http:
   routers:
     all:
       rule: "PathPrefix(`/`)"
       service: upstream
-      middlewares: [verified]
-  middlewares:
-    verified:
-      forwardAuth:
-        address: "http://127.0.0.1:{verifier}/verify"
-  services:
+{middlewares}  services:
     upstream:
       loadBalancer:
         servers:
           - url: "http://{upstream}"
 """
+_VERIFIED = """      middlewares: [verified]
+  middlewares:
+    verified:
+      forwardAuth:
+        address: "http://127.0.0.1:{verifier}/verify"
+"""
 
 
-def command(program: Path, folder: Path, port: int, upstream: str, verifier_port: int) -> list[str]:
-    rules = folder / "traefik-rules.yaml"  # traefik.yaml would be taken for its static configuration
-    rules.write_text(_RULES.format(upstream=upstream, verifier=verifier_port))
+def access_log(name: str) -> str:
+    return f"{name}-access.log"
+
+
+def command(
+    program: Path,
+    folder: Path,
+    port: int,
+    upstream: str,
+    *,
+    name: str,
+    verifier_port: int | None = None,
+    log: bool = True,
+) -> list[str]:
+    """`name` keeps the files of several apart."""
+    rules = folder / f"{name}-rules.yaml"  # traefik.yaml would be taken for its static configuration
+    checked = "" if verifier_port is None else _VERIFIED.format(verifier=verifier_port)
+    rules.write_text(_PLAIN.format(upstream=upstream, middlewares=checked))
+    logging = ["--accessLog=true", f"--accessLog.filePath={folder / access_log(name)}"] if log else []
     return [
         str(program),
         f"--entryPoints.web.address=127.0.0.1:{port}",
         f"--providers.file.filename={rules}",
-        "--accessLog=true",
-        f"--accessLog.filePath={folder / ACCESS_LOG}",
+        *logging,
         "--log.level=ERROR",
         "--global.checkNewVersion=false",
         "--global.sendAnonymousUsage=false",
