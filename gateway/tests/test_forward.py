@@ -222,3 +222,12 @@ async def test_an_error_that_comes_before_the_upload_ends_is_the_answer(
     await wire.send(b"POST /items HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc")
     status, _, body = await wire.answer()
     assert (status, body) == (403, b"no")
+
+
+async def test_an_answer_says_how_long_the_gateway_and_the_upstream_took(door: LiveApp, items) -> None:
+    headers = (await door.client.get("/items")).headers
+    gateway, upstream = (float(part.partition("dur=")[2]) for part in headers["server-timing"].split(", "))
+    assert gateway >= 0
+    assert upstream > 0
+    assert gateway + upstream == pytest.approx(float(headers["x-process-time"]) * 1000, abs=0.01)
+    assert "server-timing" not in (await door.client.get("/mine")).headers, "nobody was asked"

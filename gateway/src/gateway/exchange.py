@@ -192,7 +192,11 @@ class Exchange(ServerStream):
     ) -> None:
         took = perf_counter() - self.began_at
         fields += self.answer_fields
-        fields.append(b"x-request-id: %b\r\nx-process-time: %.6f" % (self.context.request_id.encode(), took))
+        request_id = self.context.request_id.encode()
+        fields.append(b"x-request-id: %b\r\nx-process-time: %.6f" % (request_id, took))
+        if upstream := self.upstream_took:
+            own = (took - upstream) * 1000
+            fields.append(b"server-timing: gateway;dur=%.3f, upstream;dur=%.3f" % (own, upstream * 1000))
         super().answer(status, fields, length, body, complete=complete)
 
     def abandoned(self) -> None:

@@ -38,8 +38,8 @@ def serve(
 
     `protocol` names the class of client connections, a subclass of `shared.wire.Protocol`.
 
-    SIGHUP reads the settings again and replaces the workers, or tells them to take what is new where they
-    are (`reloads_in_place`, see `shared.worker`); settings that are wrong change nothing.
+    SIGHUP reads the settings again and replaces the workers; settings that are wrong change nothing. With
+    `reloads_in_place`, workers stay if only what settings refer to has changed (see `shared.worker`).
     Raises SystemExit with one line when the service must not start.
     """
     # prometheus_client looks at this when it is imported, so it comes before the application.
@@ -138,13 +138,17 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's master, which can also leave a reload to its workers."""
+    """gunicorn's master, which leaves a reload to its workers where no setting itself has changed."""
 
     def handle_hup(self) -> None:
+        before = self.app.settings
         if not self.app.reloads_in_place:
             super().handle_hup()
         elif self.app.read_settings():
-            self.kill_workers(signal.SIGHUP)
+            if self.app.settings == before:
+                self.kill_workers(signal.SIGHUP)
+            else:
+                super().handle_hup()
 
     def spawn_worker(self) -> Any:
         """The worker lets SIGHUP in once it can handle it: at first it would end by it."""
