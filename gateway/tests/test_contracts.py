@@ -19,7 +19,7 @@ async def test_a_key_is_exchanged_as_agreed(contracts: Contracts) -> None:
     played = Played(agreed)
     async with served(played) as users:
         pool = Upstream("users", [users.url])
-        token = await ApiKeys(pool, SecretStr("internal"), size=10).token_for("fk_key")
+        token = await ApiKeys({"users": pool}, SecretStr("internal"), size=10).token_for("fk_key")
         await pool.close()
     assert token == agreed.answer["access_token"]
     assert played.as_agreed
@@ -32,7 +32,7 @@ async def test_a_refused_key_is_understood(contracts: Contracts) -> None:
     async with served(played) as users:
         pool = Upstream("users", [users.url])
         with pytest.raises(ApiKeyInvalid):
-            await ApiKeys(pool, SecretStr("internal"), size=10).token_for("fk_key")
+            await ApiKeys({"users": pool}, SecretStr("internal"), size=10).token_for("fk_key")
         await pool.close()
     assert played.as_agreed
 

@@ -30,7 +30,7 @@ async def test_reloads_lose_no_request_and_no_connection(start, items, eventuall
     seen = 0
     async with steady_load(gateway.port, "/items", longest_pause=0.02) as load:
         for turn in range(1, times + 1):
-            changed = f"{UPSTREAM % f'{items.url!r}'}connect_timeout = {turn}.0\n"
+            changed = f"{UPSTREAM % f'{items.url!r}'}connect_timeout = {10 + turn}.0\n"
             gateway.table.write_text(table + changed + ROW % (f"/route-{turn}", "public"))
             gateway.process.send_signal(signal.SIGHUP)
             expected = 2 * turn
