@@ -17,7 +17,9 @@ import items.migrations
 import users.events
 import users.factory
 import users.migrations
+from items.domain import Item
 from items.exceptions import OwnerGone
+from items.factory import CHANGED
 from items.schemas import NewItem
 from items.settings import EventSettings
 from shared.database import Database
@@ -30,6 +32,7 @@ from shared.identity import Caller
 from shared.logging import configure_logging
 from shared.migrations import upgrade
 from shared.provision import provision
+from shared.read_cache import Changes, ReadCache
 from shared.redis import request_client, stream_client
 from users.domain import TokenPair
 from users.exceptions import InvalidRefreshToken, UserNotFound
@@ -91,7 +94,7 @@ class Actors:
         self.users.ring.update([])
         self.items = items.factory.Factory(self.items_database)
         self.relay = Relay(self.users_database, self.stream, users.events.STREAM, ["items"])
-        handlers = items.consumer.handlers(self.items.owners())
+        handlers = items.consumer.handlers(self.items.owners(self.redis))
         self.dead = DeadLetters(self.stream, items.consumer.GROUP)
         self.consumer = Consumer(
             self.stream, items.consumer.STREAM, items.consumer.GROUP, "1", handlers, abandoned=0
@@ -115,7 +118,8 @@ class Actors:
     async def list_once(self, owner_id: int, key: str) -> int | None:
         """An idempotent POST. None if it is refused."""
         caller = Caller(id=owner_id, session_id="s", scopes=frozenset({"write"}), expires_at=0)
-        service = self.items.items(self.items.idempotency(24))
+        cache: ReadCache[Item] = ReadCache(Changes(self.redis, CHANGED), self.stream, size=0, seconds=1)
+        service = self.items.items(self.items.idempotency(24), cache)
         try:
             item = await service.create(NewItem(name=key, price="1"), caller, key)
         except OwnerGone:

@@ -27,7 +27,7 @@ async def redis_link(settings):
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def faulty(settings, postgres_link, redis_link, people):
+async def faulty(settings, postgres_link, redis_link, people, eventually):
     """Somebody signed in to a service that reaches Postgres and Redis over links."""
     changed = {
         "service": "users-faults",
@@ -38,6 +38,11 @@ async def faulty(settings, postgres_link, redis_link, people):
         "redis_url": f"redis://127.0.0.1:{redis_link.port}/0",
     }
     async with served(create_app(settings.model_copy(update=changed))) as live:
+
+        async def ready() -> bool:
+            return (await live.client.get("/ready")).is_success
+
+        await eventually(ready, seconds=30)
         yield await type(people)(live.client, None).sign_up()
 
 

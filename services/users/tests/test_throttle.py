@@ -121,8 +121,8 @@ async def test_guesses_that_come_at_once_are_few(throttle):
                 await asyncio.sleep(0.05)
                 raise InvalidCredentials
 
-    for _ in range(3):
-        await asyncio.gather(*(guess() for _ in range(36)))
+    for _ in range(5):
+        await asyncio.gather(*(guess() for _ in range(100)))
     assert len(looked_at) == AT_ONCE
 
 
