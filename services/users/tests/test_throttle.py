@@ -110,8 +110,9 @@ async def test_right_passwords_may_come_at_once(throttle):
     await asyncio.gather(*(slow() for _ in range(16)))
 
 
-async def test_guesses_that_come_at_once_are_few(throttle):
+async def test_guesses_that_come_at_once_are_few(throttle, redis, monkeypatch):
     """All are admitted or refused before the first is found wrong, however slow the machine is."""
+    monkeypatch.setattr(redis.connection_pool, "timeout", 20)
     email, address = somebody(), somewhere()
     looked_at = []
 
