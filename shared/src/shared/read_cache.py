@@ -13,12 +13,12 @@ from typing import Any, Final, Generic, TypeVar
 
 from prometheus_client import Counter
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from shared.background import repeated
 from shared.logging import get_logger
 from shared.metrics import Counts
+from shared.redis import follow
 
 SILENCE: Final = 1.0  # seconds without a message until a PING; as long again without an answer: disconnected
 RECONNECT: Final = 0.25
@@ -127,17 +127,7 @@ class ReadCache(Generic[Value]):
         try:
             async with self._subscriber.pubsub() as pubsub:
                 await pubsub.subscribe(self._changes.channel)
-                asked = False
-                while True:
-                    message = await pubsub.get_message(timeout=SILENCE)
-                    if message is not None:
-                        asked = False
-                        self._hear(message)
-                    elif asked:
-                        raise RedisConnectionError("no answer to PING")
-                    else:
-                        asked = True
-                        await pubsub.ping()
+                await follow(pubsub, SILENCE, self._hear)
         except (RedisError, OSError) as error:
             if self._listening:
                 log.warning("changes_not_heard", channel=self._changes.channel, reason=repr(error))
@@ -146,7 +136,9 @@ class ReadCache(Generic[Value]):
             self._listening = False
             self._forget_all()
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _hear(self, message: dict[str, Any] | None) -> None:
+        if message is None:
+            return
         if message["type"] == "subscribe":  # also when redis has replaced the connection: messages are lost
             self._forget_all()
             self._listening = True

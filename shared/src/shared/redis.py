@@ -3,9 +3,13 @@
 Needs the extra `redis`.
 """
 
+from collections.abc import Callable
+from typing import Any, NoReturn
+
 import redis.exceptions
 from fastapi import Request, Response
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -35,6 +39,25 @@ def subscriber_client(settings: RedisSettings) -> Redis:
 def stream_client(settings: RedisSettings) -> Redis:
     """For events: fails fast like a request's client, and gives bytes, because an entry may be anything."""
     return _client(settings, settings.redis_timeout, Retry(NoBackoff(), 1), decode=False)
+
+
+async def follow(pubsub: PubSub, silence: float, hear: Callable[[dict[str, Any] | None], None]) -> NoReturn:
+    """Calls `hear` with each message, and with None after each `silence` seconds without one.
+
+    A connection can die silently, so silence is followed by a PING. Raises redis' ConnectionError if that is
+    not answered, and what `hear` raises.
+    """
+    asked = False
+    while True:
+        message = await pubsub.get_message(timeout=silence)
+        hear(message)
+        if message is not None:
+            asked = False
+        elif asked:
+            raise redis.exceptions.ConnectionError("no answer to PING")
+        else:
+            asked = True
+            await pubsub.ping()
 
 
 def _client(settings: RedisSettings, read_timeout: float | None, retry: Retry, *, decode: bool) -> Redis:

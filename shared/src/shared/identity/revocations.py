@@ -15,6 +15,7 @@ from shared.health import Check, CheckFailed
 from shared.identity.ended_sessions import CHANNEL, ENDED, publish_end, read, text
 from shared.identity.exceptions import RevocationsUnknown
 from shared.logging import get_logger
+from shared.redis import follow
 
 __all__ = ["CHANNEL", "ENDED", "Revocations", "publish_end"]
 
@@ -85,7 +86,7 @@ class Revocations:
             async with asyncio.timeout(SILENCE):
                 await _subscribe(pubsub)
                 await self._read()
-            await self._hear(pubsub)
+            await follow(pubsub, SILENCE, self._hear)
 
     async def _read(self) -> None:
         """Read the list until it is complete: after a loss, the service that ends sessions restores it."""
@@ -103,19 +104,10 @@ class Revocations:
         self._listening = True
         self._known.set()
 
-    async def _hear(self, pubsub: PubSub) -> None:
-        asked = False
-        while True:
-            message = await pubsub.get_message(timeout=SILENCE)
-            if message is not None:
-                asked = False
-                self._note(message)
-            elif asked:  # a connection can die silently
-                raise RedisConnectionError("no answer to PING")
-            else:
-                asked = True
-                await pubsub.ping()
-            self._purge()
+    def _hear(self, message: dict[str, Any] | None) -> None:
+        if message is not None:
+            self._note(message)
+        self._purge()
 
     def _note(self, message: dict[str, Any]) -> None:
         if message["type"] == "subscribe":  # the connection was replaced; messages in between are lost
