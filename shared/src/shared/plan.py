@@ -132,8 +132,8 @@ class Plan:
         value, errors = self._model.validate(result, {}, loc=("response",))
         if errors:
             raise ResponseValidationError(errors, body=result)
-        route = self.route
-        body: bytes = self._model.serialize_json(value, exclude_none=route.response_model_exclude_none)
+        exclude_none = self.route.response_model_exclude_none
+        body: bytes = self._model.serialize_json(value, exclude_none=exclude_none)
         return body
 
 

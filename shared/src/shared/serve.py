@@ -21,6 +21,7 @@ from gunicorn.errors import HaltServer
 
 from shared.descriptors import raise_descriptor_limit
 from shared.logging import configure_logging, get_logger
+from shared.ports import cannot_listen
 from shared.settings import DatabaseSettings, ServiceSettings, load_settings
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -84,8 +85,7 @@ def _check_ports(settings: ServiceSettings) -> None:
                 if port:
                     _listen(settings.host, port, opened)
             except OSError as error:
-                reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-                raise SystemExit(f"cannot listen on {settings.host}:{port}: {reason}") from None
+                raise cannot_listen(settings.host, port, error) from None
 
 
 def _listen(host: str, port: int, opened: contextlib.ExitStack) -> None:

@@ -119,6 +119,10 @@ class IdentitySettings(BaseModel):
     )
 
 
+class EventProcessSettings(DatabaseSettings, RedisSettings):
+    """For a relay or a consumer of events."""
+
+
 class RemoteIdentitySettings(IdentitySettings, RedisSettings):
     """For a service that verifies tokens but does not sign them; ended sessions are told through Redis."""
 

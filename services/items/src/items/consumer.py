@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import ClassVar, Final
 
 from redis.asyncio import Redis
@@ -10,11 +10,9 @@ from redis.asyncio import Redis
 from items.factory import Factory
 from items.owners import OwnerService
 from items.settings import EventSettings
-from shared.database import Database
 from shared.events import Event, Fact, Handlers
 from shared.events.consumer import Consumer
-from shared.events.process import run
-from shared.redis import stream_client
+from shared.events.process import connections, run
 from shared.settings import load_settings
 
 STREAM: Final = "events:users"
@@ -54,10 +52,7 @@ def handlers(owners: OwnerService) -> Handlers:
 
 @asynccontextmanager
 async def opened(settings: EventSettings) -> AsyncIterator[tuple[Redis, Handlers]]:
-    async with AsyncExitStack() as stack:
-        database = Database(settings, settings.service)
-        stack.push_async_callback(database.close)
-        redis = await stack.enter_async_context(stream_client(settings))
+    async with connections(settings, settings.service) as (database, redis):
         yield redis, handlers(Factory(database).owners(redis))
 
 

@@ -1,23 +1,18 @@
 """Sends facts about listings to the other services: `python -m items.relay`."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from items.events import STREAM
 from items.settings import EventSettings
-from shared.database import Database
-from shared.events.process import run
+from shared.events.process import connections, run
 from shared.events.relay import Relay
-from shared.redis import stream_client
 from shared.settings import load_settings
 
 
 @asynccontextmanager
 async def relay(settings: EventSettings) -> AsyncIterator[Relay]:
-    async with AsyncExitStack() as stack:
-        database = Database(settings, settings.service)
-        stack.push_async_callback(database.close)
-        redis = await stack.enter_async_context(stream_client(settings))
+    async with connections(settings, settings.service) as (database, redis):
         yield Relay(database, redis, STREAM, settings.event_consumers)
 
 

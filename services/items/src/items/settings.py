@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import DatabaseSettings, RedisSettings, RemoteIdentitySettings, ServiceSettings
+from shared.settings import DatabaseSettings, EventProcessSettings, RemoteIdentitySettings, ServiceSettings
 
 
 class MigrationSettings(ServiceSettings, DatabaseSettings):
@@ -17,7 +17,7 @@ class MigrationSettings(ServiceSettings, DatabaseSettings):
     port: int = Field(default=8002, ge=0, le=65535)
 
 
-class EventSettings(MigrationSettings, RedisSettings):
+class EventSettings(MigrationSettings, EventProcessSettings):
     """For the relay and the consumer."""
 
     event_consumers: tuple[str, ...] = Field(

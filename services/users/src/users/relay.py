@@ -1,12 +1,10 @@
 """Sends facts about accounts to the other services: `python -m users.relay`."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
-from shared.database import Database
-from shared.events.process import run
+from shared.events.process import connections, run
 from shared.events.relay import Relay
-from shared.redis import stream_client
 from shared.settings import load_settings
 from users.events import STREAM
 from users.settings import EventSettings
@@ -14,10 +12,7 @@ from users.settings import EventSettings
 
 @asynccontextmanager
 async def relay(settings: EventSettings) -> AsyncIterator[Relay]:
-    async with AsyncExitStack() as stack:
-        database = Database(settings, settings.service)
-        stack.push_async_callback(database.close)
-        redis = await stack.enter_async_context(stream_client(settings))
+    async with connections(settings, settings.service) as (database, redis):
         yield Relay(database, redis, STREAM, settings.event_consumers)
 
 

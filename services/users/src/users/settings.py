@@ -8,7 +8,7 @@ from pydantic_settings import SettingsConfigDict
 from shared.cpus import usable_cpus
 from shared.internal import InternalSettings
 from shared.memory import MIB, usable_memory
-from shared.settings import DatabaseSettings, IdentitySettings, RedisSettings, ServiceSettings
+from shared.settings import DatabaseSettings, EventProcessSettings, IdentitySettings, ServiceSettings
 from users.argon2 import HASH_MEMORY
 from users.keys import private_key, public_keys
 
@@ -33,7 +33,7 @@ class MigrationSettings(ServiceSettings, DatabaseSettings):
     port: int = 8001
 
 
-class EventSettings(MigrationSettings, RedisSettings):
+class EventSettings(MigrationSettings, EventProcessSettings):
     """For the relay, which gets no key that signs."""
 
     event_consumers: tuple[str, ...] = Field(

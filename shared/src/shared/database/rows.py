@@ -17,11 +17,6 @@ class Row(asyncpg.Record):
         except KeyError:
             raise AttributeError(name) from None
 
-    @property
-    def _mapping(self) -> "Row":
-        """As SQLAlchemy's rows have it."""
-        return self
-
 
 class Rows(Sequence[Row]):
     """All rows of one execution. `rowcount` also counts those that were changed without being returned."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -12,13 +11,17 @@ from typing import Any, Protocol, TypeVar
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis.asyncio import Redis
 from starlette.responses import Response
 
+from shared.database import Database
 from shared.events.progress import Progress
 from shared.health import health_router
 from shared.logging import configure_logging, get_logger
+from shared.ports import cannot_listen
 from shared.problems import install_problem_handlers
-from shared.settings import ServiceSettings
+from shared.redis import stream_client
+from shared.settings import EventProcessSettings, ServiceSettings
 
 log = get_logger()
 
@@ -48,12 +51,22 @@ def run(
         asyncio.run(_run(own, opened(own), listener))
 
 
+@contextlib.asynccontextmanager
+async def connections(
+    settings: EventProcessSettings, application_name: str
+) -> AsyncIterator[tuple[Database, Redis]]:
+    """What a relay or a consumer works with."""
+    async with contextlib.AsyncExitStack() as stack:
+        database = Database(settings, application_name)
+        stack.push_async_callback(database.close)
+        yield database, await stack.enter_async_context(stream_client(settings))
+
+
 def _listener(settings: ServiceSettings, stack: contextlib.ExitStack) -> socket.socket:
     try:
         listener = socket.create_server((settings.host, settings.metrics_port))
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise SystemExit(f"cannot listen on {settings.host}:{settings.metrics_port}: {reason}") from None
+        raise cannot_listen(settings.host, settings.metrics_port, error) from None
     return stack.enter_context(listener)
 
 
