@@ -42,6 +42,12 @@ logs: .venv/.services ## one request's way through all services: ID=<X-Request-I
 admin: .venv/.services ## make an account an administrator: EMAIL=ada@example.com
 	@$(BIN)/python -m stack.inside users users.admin grant $(EMAIL)
 
+import-items: .venv/.services ## list what FILE has, one listing a line (NDJSON), through the gateway at HOST; FACET_API_KEY in the environment
+	@$(BIN)/python -m items.transfer import $(FILE) $(if $(HOST),--url $(HOST))
+
+export-items: .venv/.services ## write all listings of FACET_API_KEY's owner to FILE; import-items takes it
+	@$(BIN)/python -m items.transfer export $(FILE) $(if $(HOST),--url $(HOST))
+
 migration: .venv/.development ## write a migration from what changed in tables.py: SERVICE=items MESSAGE="add a colour"
 	@$(BIN)/python -m stack.migration $(SERVICE) "$(MESSAGE)"
 
@@ -125,7 +131,7 @@ lock: $(UV) ## pin all versions anew
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo dev logs admin migration new-service up test slowest check e2e soak load tune bench-gateway bench-services bench-ml train oip-check format settings events lock clean
+.PHONY: help install demo dev logs admin import-items export-items migration new-service up test slowest check e2e soak load tune bench-gateway bench-services bench-ml train oip-check format settings events lock clean
 
 $(UV):
 	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }

@@ -69,6 +69,10 @@ ROWS = {
     "GET /items/{item_id}": "200 200 200 200 200 200 200",
     "PATCH /items/{item_id}": "401 403 200 200 401 200 403",
     "DELETE /items/{item_id}": "401 403 204 204 401 204 403",
+    "POST /items/imports/{import_id}": "401 200 200 200 401 200 403",
+    "GET /items/imports/{import_id}": "401 404 200 404 401 200 200",
+    "GET /items/imports/{import_id}/errors": "401 404 200 404 401 200 200",
+    "GET /items/exports/mine": "401 200 200 200 401 200 200",
     "POST /items/{item_id}/appraisal": "401 200 200 200 401 200 403",
     "POST /predict": "401 200 200 200 401 200 403",
     "POST /predict/{model}": "401 200 200 200 401 200 403",
@@ -103,7 +107,7 @@ ROW = [0.7, 4, 3, 3, 61.8, 57.0, 5.7, 5.7, 3.5]
 TENSOR = {"name": "features", "datatype": "FP32", "shape": [1, 9], "data": ROW}
 # Something that only needs a token that is good, and changes nothing.
 PROBES = {"users": ("GET", "/users/me"), "items": ("PATCH", f"/items/{2**40}"), "ml": ("POST", "/predict")}
-ROUTERS = {"users": users.routes.ROUTERS, "items": [items.routes.router], "ml": ml_predict.routes.ROUTERS}
+ROUTERS = {"users": users.routes.ROUTERS, "items": items.routes.ROUTERS, "ml": ml_predict.routes.ROUTERS}
 
 
 def table() -> dict[str, str]:
@@ -181,12 +185,14 @@ class World:
         key = await self.ask("users", "POST", "/users/me/api-keys", json={"name": "spare"}, **ask)
         wanted = {"name": "Round", "price": "2700.00", "features": DIAMOND}
         item = await self.ask("items", "POST", "/items", json=wanted, **ask)
+        await self.ask("items", "POST", "/items/imports/an-import", content=b"", **ask)
         [session] = (await self.ask("users", "GET", "/users/me/sessions", **ask)).json()
         made.path = {
             "user_id": made.id,
             "key_id": key.json()["id"],
             "item_id": item.json()["id"],
             "session_id": session["id"],
+            "import_id": "an-import",
         }
         return made
 

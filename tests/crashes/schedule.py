@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import text
 
 from tests.crashes.dying import Death, Ending, in_a_child
-from tests.crashes.world import Actors, World
+from tests.crashes.world import Actors, World, imported
 from users.credentials import RefreshToken, digest
 
 CONNECTED = 4  # messages that connecting to Postgres takes: little can go wrong in them
@@ -50,6 +50,7 @@ class Schedule:
         self._actors = actors
         self._lives = lives
         self._listings: dict[str, int | None] = {}  # by key; none until an answer came
+        self._imports: dict[str, bool] = {}  # by name; whether it was answered
         self._owner, _ = lives.here(actors.sign_up())
         self._visitor, token = lives.here(actors.sign_up())
         self._tokens = [token]
@@ -57,6 +58,7 @@ class Schedule:
     def run(self) -> None:
         """Raises AssertionError if something that must hold does not."""
         steps = [self._list, self._list, self._list_again, self._refresh, self._refresh, self._change]
+        steps += [self._import, self._import]
         steps += [self._send, self._consume, self._send, self._consume]
         for _ in range(self._chance.randint(4, 8)):
             self._chance.choice(steps)()
@@ -90,6 +92,17 @@ class Schedule:
             key = self._chance.choice(list(self._listings))
             self._note(key, self._live("list", self._listing_of(key)).answer)
 
+    def _import(self) -> None:
+        """A new file, or the newest one again."""
+        if not self._imports or self._chance.random() < 0.3:
+            self._imports[f"import-{self._owner}-{len(self._imports)}"] = False
+        name = list(self._imports)[-1]
+        ending = self._live("import", self._import_of(name))
+        self._imports[name] |= bool(ending.answer)
+
+    def _import_of(self, name: str) -> Work:
+        return lambda actors: actors.import_all(self._owner, name)
+
     def _note(self, key: str, answer: int | None) -> None:
         known = self._listings[key]
         assert None in {known, answer} or known == answer, f"{key} was {known} and is {answer}"
@@ -118,6 +131,10 @@ class Schedule:
             self._note(key, answer := self._lives.here(self._listing_of(key)(self._actors)))
             assert answer == self._listings[key], f"the answer to {key} was lost"
 
+        for name, answered in self._imports.items():
+            again = self._lives.here(self._import_of(name)(self._actors))
+            self._imports[name] = answered or again
+
     def _finish_events(self) -> None:
         for _ in range(ROUNDS):
             self._lives.here(self._actors.send())
@@ -145,10 +162,13 @@ class Schedule:
         assert all(one != following for one, following in itertools.pairwise(kinds)), kinds
         for key, item_id in self._listings.items():
             await self._check_listing(key, item_id, state)
+        for name, answered in self._imports.items():
+            created = [await self._check_listing(line, None, state) for line in imported(name)]
+            assert all(created) or not answered, f"{name} was acknowledged, and lines of it are lost"
         assert await self._actors.dead.number() == 0
 
-    async def _check_listing(self, key: str, item_id: int | None, state: str) -> None:
-        """One listing for each key and one event for each change, or none of both."""
+    async def _check_listing(self, key: str, item_id: int | None, state: str) -> bool:
+        """One listing for each key and one event for each change, or none of both: whether it was listed."""
         database = self._actors.items_database
         found = await self._rows(database, "SELECT id, hidden FROM items WHERE name = :key", key=key)
         told = "SELECT (data->>'item_id')::bigint AS id FROM outbox WHERE kind = :kind AND {} = :of"
@@ -164,6 +184,7 @@ class Schedule:
                 database, told.format("data->>'item_id'"), kind="item.deleted", of=str(row.id)
             )
             assert len(ended) == (state == "deleted"), f"{key} was told to have ended {len(ended)} times"
+        return bool(created)
 
     async def _check_session(self) -> None:
         """One token lives. Whoever comes with one that was replaced ends the session."""

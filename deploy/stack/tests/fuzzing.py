@@ -49,8 +49,10 @@ def fuzz(client: httpx2.Client, folder: Path, *options: str) -> None:
     command += [f"{client.base_url}/openapi.json", "--checks", "all", "--continue-on-failure", *options]
     command += ["--request-timeout", "30"]  # a request without an answer is named, and is no test that hangs
     command += ["--header", f"Authorization: {client.headers['Authorization']}"]
+    hooks = {"PYTHONPATH": str(CONFIGURATION.parent), "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
+    environment = {**os.environ, "NO_COLOR": "1", **hooks}
     done = subprocess.run(  # noqa: S603 - ours
-        command, cwd=folder, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-6000:]
     assert " passed" in done.stdout

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -111,6 +112,40 @@ def test_a_person_sees_where_to_look(demo: Demo, client: httpx2.Client) -> None:
 @pytest.mark.timeout(400)
 def test_every_answer_is_what_the_openapi_document_says(demo: Demo, tmp_path: Path) -> None:
     fuzz_everything(demo, tmp_path, "--phases", "examples,coverage", "--seed", "1")
+
+
+def test_a_file_is_imported_and_exported_through_the_gateway_by_an_api_key(
+    demo: Demo, client: httpx2.Client, headers: dict[str, str], tmp_path: Path
+) -> None:
+    """More than other routes take as a body."""
+    wanted = {"name": "transfer", "scopes": ["read", "write"]}
+    key = client.post("/users/me/api-keys", json=wanted, headers=headers).json()["key"]
+    lines = b"".join(
+        b'{"name": "Stone %d", "description": "%b", "price": "1"}\n' % (number, b"x" * 2000)
+        for number in range(900)
+    )
+    (tmp_path / "in").write_bytes(lines)
+    for what, file, said in (("import", "in", "900 listed, 0 wrong"), ("export", "out", "900 listings")):
+        words = [sys.executable, "-m", "items.transfer", what, str(tmp_path / file), "--url", demo.gateway]
+        done = subprocess.run(  # noqa: S603 - our own
+            words, env={**os.environ, "FACET_API_KEY": key}, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, said in done.stdout) == (0, True), done.stdout + done.stderr
+    assert (tmp_path / "out").read_bytes().count(b"\n") == 900
+
+
+def test_conditions_hold_through_the_gateway(client: httpx2.Client, headers: dict[str, str]) -> None:
+    new = client.post("/items", json={"name": "tagged", "price": "1"}, headers=headers)
+    path = new.headers["Location"]
+    read = client.get(path)
+    tag = read.headers["ETag"]
+    assert read.headers["Cache-Control"] == "public, no-cache"
+    known = client.get(path, headers={"If-None-Match": tag})
+    assert (known.status_code, known.content, known.headers["ETag"]) == (304, b"", tag)
+    for price, expected in (("2", 200), ("3", 412)):
+        given = {**headers, "If-Match": tag}
+        assert client.patch(path, json={"price": price}, headers=given).status_code == expected
+    assert client.get(path, headers={"If-None-Match": tag}).json()["price"] == "2.00"
 
 
 def test_data_and_secrets_are_private(demo: Demo) -> None:

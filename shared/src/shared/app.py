@@ -37,16 +37,20 @@ def build_app(
     outer: Iterable[Middleware] = (),
     inner: Iterable[Middleware] = (),
     limit_body: bool = True,
+    streamed: tuple[str, ...] = (),
     own_docs: bool = True,
 ) -> FastAPI:
     """An application with logging, ids, access log, metrics, problems and health.
 
     `outer` middleware also sees what the errors became, `inner` may raise them. `limit_body=False` is for a
-    service that limits bodies itself, `own_docs=False` for one that documents more than its own routes.
+    service that limits bodies itself, `streamed` are beginnings of paths whose bodies may be of any length,
+    `own_docs=False` is for one that documents more than its own routes.
     """
     configure_logging(settings)
     GATHERED.configure(settings.service if gathers(settings) else None)
-    body_limit = [Middleware(BodyLimitMiddleware, limit=settings.body_limit)] if limit_body else []
+    body_limit = (
+        [Middleware(BodyLimitMiddleware, limit=settings.body_limit, streamed=streamed)] if limit_body else []
+    )
     docs = settings.docs and own_docs
     all_routers = [health_router(settings.service, settings.version), *routers]
     app = DocumentedApp(

@@ -2,16 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Header, Query
+from fastapi import Depends, Header, Path, Query
 
+from items.imports import ImportService
 from items.schemas import ItemQuery
 from items.service import AppraisalService, ItemService
-from shared.fields import PathId
+from shared.fields import LARGEST_ID, PathId
 from shared.identity.dependencies import oauth2
 from shared.resources import resource
 
 ItemId = PathId
 Items = Annotated[ItemService, resource("items")]
+Imports = Annotated[ImportService, resource("imports")]
 Appraisals = Annotated[AppraisalService, resource("appraisals")]
 ItemSearch = Annotated[ItemQuery, Query()]
 IdempotencyKey = Annotated[
@@ -24,4 +26,13 @@ IdempotencyKey = Annotated[
         examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
     ),
 ]
+ImportId = Annotated[
+    str,
+    Path(
+        pattern="^[A-Za-z0-9_-]{8,64}$",
+        description="Chosen by the client, new for each file. It is its caller's own, and expires.",
+        examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
+    ),
+]
+FirstLine = Annotated[int, Query(ge=1, le=LARGEST_ID, description="The number of the body's first line.")]
 Token = Annotated[str, Depends(oauth2)]  # beside an ActiveCaller, which refuses requests without one

@@ -44,6 +44,25 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Import:
+    """How far an import is: its last line that was taken, and what became of the lines."""
+
+    id: str
+    line: int = 0
+    created: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WrongLine:
+    """A line of an import that became no listing."""
+
+    line: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """The model that appraised."""
 

@@ -1,6 +1,14 @@
 """What can go wrong with listings and their appraisal."""
 
-from shared.exceptions import BadGateway, Forbidden, GatewayTimeout, NotFound, Unavailable, Unprocessable
+from shared.exceptions import (
+    BadGateway,
+    Conflict,
+    Forbidden,
+    GatewayTimeout,
+    NotFound,
+    Unavailable,
+    Unprocessable,
+)
 from shared.identity.exceptions import TokenInvalid
 
 
@@ -33,6 +41,22 @@ class NotAppraisable(Unprocessable):
 
 class IdempotencyKeyReused(Unprocessable):
     code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request"
+
+
+class ImportNotFound(NotFound):
+    code, title = "import_not_found", "No such import"
+
+    def __init__(self, import_id: str) -> None:
+        super().__init__(import_id=import_id)
+
+
+class ImportGap(Conflict):
+    """Lines between would be left out."""
+
+    code, title = "import_gap", "The import has not come so far"
+
+    def __init__(self, next_line: int) -> None:
+        super().__init__(f"It goes on at line {next_line}.", next_line=next_line)
 
 
 class SearchTimeout(Unavailable):

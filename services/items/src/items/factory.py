@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 from items.appraiser import Appraiser
 from items.domain import Item
 from items.idempotency import Idempotency
+from items.imports import ImportService
 from items.owners import OwnerService
 from items.service import AppraisalService, ItemService
 from items.store import Store
@@ -23,6 +24,9 @@ class Factory:
 
     def idempotency(self, hours: int) -> Idempotency:
         return Idempotency(self.store, hours)
+
+    def imports(self, hours: int) -> ImportService:
+        return ImportService(self.store, hours)
 
     def owners(self, redis: Redis) -> OwnerService:
         return OwnerService(self.store, Changes(redis, CHANGED))

@@ -7,6 +7,7 @@ from typing import TypedDict
 from items.appraiser import Appraiser
 from items.domain import Item
 from items.factory import CHANGED, Factory
+from items.imports import ImportService
 from items.service import AppraisalService, ItemService
 from items.settings import ItemsSettings
 from shared.database import Database
@@ -21,6 +22,7 @@ from shared.redis import request_client, subscriber_client
 
 class Resources(TypedDict):
     items: ItemService
+    imports: ImportService
     appraisals: AppraisalService
     verifier: TokenVerifier
     revocations: Revocations
@@ -42,8 +44,11 @@ async def resources(settings: ItemsSettings) -> AsyncIterator[Resources]:
         factory = Factory(database, searches)
         idempotency = factory.idempotency(settings.idempotency_hours)
         await stack.enter_async_context(idempotency.forgetting())
+        imports = factory.imports(settings.import_hours)
+        await stack.enter_async_context(imports.forgetting())
         yield Resources(
             items=factory.items(idempotency, await stack.enter_async_context(_read_cache(settings))),
+            imports=imports,
             appraisals=factory.appraisals(Appraiser(ml_predict, settings.appraisal_timeout)),
             verifier=identity.verifier,
             revocations=identity.revocations,

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from asyncpg import QueryCanceledError
-from sqlalchemy import bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import BigInteger, bindparam, column, delete, exists, func, insert, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from items.domain import Item, Search
 from items.exceptions import SearchTimeout
@@ -21,6 +22,14 @@ GIVEN: Final = ("name", "description", "price", "currency", "features", "owner_i
 _GIVEN: Final = [bindparam(name, type_=items.c[name].type) for name in GIVEN]
 _INACTIVE: Final = exists().where(owners.c.id == bindparam("owner_id"), owners.c.state != "active")
 ADD: Final = Statement(insert(items).from_select(GIVEN, select(*_GIVEN).where(~_INACTIVE)).returning(*SHOWN))
+# Many at once, as one value: the statement's text stays the same for any number.
+_NEW: Final = (
+    func.jsonb_to_recordset(bindparam("new", type_=JSONB))
+    .table_valued(*(column(name, items.c[name].type) for name in GIVEN if name != "owner_id"), name="new")
+    .render_derived(with_types=True)
+)
+_OWNED: Final = select(*_NEW.c, bindparam("owner_id", type_=BigInteger)).where(~_INACTIVE)
+ADD_MANY: Final = Statement(insert(items).from_select(GIVEN, _OWNED).returning(*SHOWN))
 
 
 class ItemRepository:
@@ -31,6 +40,11 @@ class ItemRepository:
         """None if the owner is not active any more. The owner must be held."""
         row = (await self._connection.execute(ADD, values)).one_or_none()
         return None if row is None else Item(**row)
+
+    async def add_many(self, owner_id: int, new: Sequence[Mapping[str, Any]]) -> list[Item]:
+        """`new` as JSON has it. None at all if the owner is not active any more. The owner must be held."""
+        rows = await self._connection.execute(ADD_MANY, {"owner_id": owner_id, "new": new})
+        return [Item(**row) for row in rows]
 
     async def by_id(self, item_id: int) -> Item | None:
         row = (await self._connection.execute(BY_ID, {"item_id": item_id})).one_or_none()

@@ -4,12 +4,14 @@ from fastapi import APIRouter, Response, status
 
 from items.dependencies import Appraisals, IdempotencyKey, ItemId, Items, ItemSearch, Token
 from items.schemas import AppraisalOut, ItemChange, ItemOut, NewItem
+from items.transfer_routes import transfers
 from shared.conditional import PUBLIC, READ, WRITE, Conditional
 from shared.identity import ActiveCaller
 from shared.identity.dependencies import Reader
 from shared.pagination import PAGE, Paged
 
 router = APIRouter(prefix="/items", tags=["items"])
+ROUTERS = (transfers, router)  # literal paths first
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)

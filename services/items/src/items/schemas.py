@@ -49,6 +49,31 @@ class ItemOut(WireOut):
     updated_at: datetime
 
 
+class ItemLine(WireOut):
+    """A listing as a line of an export: what `NewItem` takes."""
+
+    name: str
+    description: str
+    price: Decimal
+    currency: str
+    features: DiamondFeatures | None
+
+
+class ImportOut(WireOut):
+    id: str
+    line: Annotated[
+        int, Field(description="The last line that was taken; the next request goes on after it.")
+    ]
+    created: Annotated[int, Field(description="Lines that became listings.")]
+    failed: Annotated[int, Field(description="Lines that were wrong.")]
+
+
+class WrongLineOut(WireOut):
+    line: int
+    code: Annotated[str, Field(examples=["validation_error"])]
+    reason: Annotated[str, Field(examples=["price: Input should be greater than 0"])]
+
+
 class ItemQuery(BaseModel):
     """Filters, all of which must hold, and the order. Prices are compared as numbers, whatever the currency.
 

@@ -1,7 +1,8 @@
 """The rules: anyone may read and appraise a listing; its owner and administrators may change it."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from typing import Final
 
 from items.appraiser import Appraiser
 from items.domain import Appraisal, Item, Search
@@ -17,6 +18,7 @@ from shared.logging import get_logger
 from shared.pagination import Page, Slice
 from shared.read_cache import ReadCache
 
+EXPORTED: Final = 200  # listings that an export holds in memory
 Condition = Callable[[Item], None]
 log = get_logger()
 
@@ -49,6 +51,21 @@ class ItemService:
     async def search(self, query: Search, page: Page) -> Slice[Item]:
         """One page. Raises CursorInvalid or SearchTimeout."""
         return await self._store.searches.items.search(query, page)
+
+    async def export(self, caller: Caller) -> AsyncIterator[Sequence[Item]]:
+        """Pages of the caller's own listings. The first is there already, so that a fault is told in time."""
+        first = await self._export(caller, None)
+        return self._pages(caller, first)
+
+    async def _pages(self, caller: Caller, page: Slice[Item]) -> AsyncIterator[Sequence[Item]]:
+        yield page.rows
+        while page.following is not None:
+            page = await self._export(caller, page.following)
+            yield page.rows
+
+    async def _export(self, caller: Caller, cursor: str | None) -> Slice[Item]:
+        mine = Search(owner_id=caller.id, sort="created_at")
+        return await self._store.autocommit.items.search(mine, Page(limit=EXPORTED, cursor=cursor))
 
     async def read(self, item_id: int, caller: Caller | None = None, *, fresh: bool = False) -> Item:
         """From the cache; for those who may change it from the database, so that they see what they did.

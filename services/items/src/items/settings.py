@@ -31,6 +31,9 @@ class ItemsSettings(EventSettings, RemoteIdentitySettings):
     idempotency_hours: int = Field(
         default=24, ge=1, le=8760, description="For which a repeated request gets its first answer."
     )
+    import_hours: int = Field(
+        default=168, ge=1, le=8760, description="For which an import that stands still can be continued."
+    )
     body_limit: int = Field(default=65_536, ge=1, description="Largest request body, bytes.")
     ml_predict_url: str = Field(default="http://127.0.0.1:8003", description="Where diamonds are priced.")
     database_pool_size: int = Field(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from items.idempotency_repository import IdempotencyRepository
+from items.import_repository import ImportRepository
 from items.owner_repository import OwnerRepository
 from items.repository import ItemRepository
 from shared.database import Connection, Database
@@ -21,6 +22,7 @@ class Repositories:
     items: ItemRepository
     owners: OwnerRepository
     idempotency: IdempotencyRepository
+    imports: ImportRepository
     outbox: OutboxRepository
 
     @classmethod
@@ -29,6 +31,7 @@ class Repositories:
             items=ItemRepository(connection),
             owners=OwnerRepository(connection),
             idempotency=IdempotencyRepository(connection),
+            imports=ImportRepository(connection),
             outbox=OutboxRepository(connection),
         )
 

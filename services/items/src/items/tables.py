@@ -11,6 +11,7 @@ from sqlalchemy import (
     Computed,
     DateTime,
     Double,
+    ForeignKeyConstraint,
     Identity,
     Index,
     LargeBinary,
@@ -103,6 +104,28 @@ idempotency_keys = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Column("answer", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, index=True),
+)
+
+# How far each import is, and which lines were wrong.
+imports = Table(
+    "imports",
+    metadata,
+    Column("caller_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Text, primary_key=True),
+    Column("line", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False, index=True),
+)
+import_errors = Table(
+    "import_errors",
+    metadata,
+    Column("caller_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("import_id", Text, primary_key=True),
+    Column("line", BigInteger, primary_key=True, autoincrement=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    ForeignKeyConstraint(["caller_id", "import_id"], ["imports.caller_id", "imports.id"], ondelete="CASCADE"),
 )
 
 outbox = outbox_table(metadata)

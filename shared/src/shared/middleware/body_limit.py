@@ -15,12 +15,14 @@ _DIGITS = 20  # of 2**64 - 1
 class BodyLimitMiddleware:
     """413 before the first byte is read where `Content-Length` tells, and at the limit where it does not."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, streamed: tuple[str, ...] = ()) -> None:
+        """`streamed` are beginnings of paths whose bodies are read as they come, however long."""
         self._app = app
         self._limit = limit
+        self._streamed = streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith(self._streamed):
             await self._app(scope, receive, send)
             return
         if announced_length(scope) > self._limit:
