@@ -93,7 +93,7 @@ tune: .venv/.services loadtests/.venv/.installed ## find Facet's worker counts; 
 	  $(if $(BUDGET),--cpus $(BUDGET)) $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(COMPOSE),--compose) $(if $(PUBLISH),--publish .) \
 	  $(addprefix --compare ,$(wildcard docs/figures/tuning.json)) --write deploy/workers.env $(ARGS)
 
-bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside others, one core each; writes docs/figures
+bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside others, in sections; writes docs/figures; ARGS="--only peers,latency --quick"
 	$(LOADTESTS)/python -m loadtests.bench.gateway $(ARGS)
 
 bench-services: .venv/.services loadtests/.venv/.installed ## our data services beside the usual design and the limit; writes docs/figures

@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from loadtests.bench import contract
-from loadtests.bench.contestants import Contestant
+from loadtests.bench.contestant import Contestant
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.identity import Issuer, tampered
 

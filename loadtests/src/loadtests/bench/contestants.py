@@ -1,76 +1,37 @@
 """The gateways that are compared, and how each is started."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.bench import caddy, environment, nginx, traefik
+from loadtests.bench.contestant import Command, Contestant, Surroundings
 
 PEERS = Path(__file__).parent / "peers"
+FASTIFY_LOG = "fastify-access.log"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What stands around whichever gateway is measured."""
-
-    folder: Path
-    upstream: str  # host:port
-    redis_socket: Path
-    redis_password: str
-    verifier_port: int
-
-    @property
-    def upstream_url(self) -> str:
-        return f"http://{self.upstream}"
-
-    @property
-    def jwks_url(self) -> str:
-        return self.upstream_url + nginx.JWKS_PATH
-
-
-Command = Callable[[Stage, int], list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """`command` and `environment` are asked with the stage and the port to listen on.
-
-    `access_log` is the file in the stage's folder where it logs requests; None when that is its output, and
-    `logs` is false where it writes none. `helper` is what it cannot do without, on the same core.
-    """
-
-    name: str
-    title: str
-    command: Command
-    environment: Callable[[Stage, int], Mapping[str, str]] = lambda *_: {}
-    checks_tokens: bool = True
-    access_log: str | None = None
-    logs: bool = True
-    helper: "Contestant | None" = None
-
-
-def _facet(_: Stage, __: int) -> list[str]:
+def _facet(_: Surroundings, __: int) -> list[str]:
     return [str(environment.our_python()), "-m", "gateway"]
 
 
-def _facet_environment(stage: Stage, port: int) -> Mapping[str, str]:
+def _facet_environment(around: Surroundings, port: int) -> Mapping[str, str]:
     """As in production, with the route table that ships; one worker, because there is one core."""
     return {
         "GATEWAY_PORT": str(port),
         "GATEWAY_ENVIRONMENT": "production",
         "GATEWAY_WORKERS": "1",
-        "GATEWAY_REDIS_URL": f"unix://{stage.redis_socket}",
-        "GATEWAY_REDIS_PASSWORD": stage.redis_password,
-        "GATEWAY_INTERNAL_SECRET": stage.redis_password,
-        "GATEWAY_JWKS_URL": stage.jwks_url,
-        "GATEWAY_USERS_URL": stage.upstream_url,
-        "GATEWAY_ITEMS_URL": stage.upstream_url,
-        "GATEWAY_ML_PREDICT_URL": stage.upstream_url,
+        "GATEWAY_REDIS_URL": f"unix://{around.redis_socket}",
+        "GATEWAY_REDIS_PASSWORD": around.redis_password,
+        "GATEWAY_INTERNAL_SECRET": around.redis_password,
+        "GATEWAY_JWKS_URL": around.jwks_url,
+        "GATEWAY_USERS_URL": around.upstream_url,
+        "GATEWAY_ITEMS_URL": around.upstream_url,
+        "GATEWAY_ML_PREDICT_URL": around.upstream_url,
         "GATEWAY_LOG_FORMAT": "json",
     }
 
 
-def _usual(_: Stage, port: int) -> list[str]:
+def _usual(_: Surroundings, port: int) -> list[str]:
     return _uvicorn("usual_gateway:app", port)
 
 
@@ -80,54 +41,71 @@ def _uvicorn(app: str, port: int) -> list[str]:
     return [*command, "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
 
 
-def _usual_with(client: str) -> Callable[[Stage, int], Mapping[str, str]]:
-    return lambda stage, _: {
+def _peer_environment(client: str) -> Callable[[Surroundings, int], Mapping[str, str]]:
+    return lambda around, _: {
         "PEER_CLIENT": client,
-        "PEER_UPSTREAM_URL": stage.upstream_url,
-        "PEER_JWKS_URL": stage.jwks_url,
+        "PEER_UPSTREAM_URL": around.upstream_url,
+        "PEER_JWKS_URL": around.jwks_url,
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
-def _nginx(stage: Stage, port: int) -> list[str]:
-    return nginx.proxy_command(stage.folder, port, stage.upstream)
+def _nginx(around: Surroundings, port: int) -> list[str]:
+    return nginx.proxy_command(around.folder, port, around.upstream)
 
 
-def _nginx_verifying(stage: Stage, port: int) -> list[str]:
-    return nginx.verifying_command(stage.folder, port, stage.upstream, stage.verifier_port)
+def _nginx_verifying(around: Surroundings, port: int) -> list[str]:
+    return nginx.verifying_command(around.folder, port, around.upstream, around.verifier_port)
 
 
 def _traefik(name: str, *, verified: bool = False, log: bool = True) -> Command:
-    def command(stage: Stage, port: int) -> list[str]:
-        verifier = stage.verifier_port if verified else None
-        program, folder = environment.traefik(), stage.folder
+    def command(around: Surroundings, port: int) -> list[str]:
+        verifier = around.verifier_port if verified else None
+        program, folder = environment.traefik(), around.folder
         return traefik.command(
-            program, folder, port, stage.upstream, name=name, verifier_port=verifier, log=log
+            program, folder, port, around.upstream, name=name, verifier_port=verifier, log=log
         )
 
     return command
 
 
 def _caddy(name: str, *, verified: bool = False) -> Command:
-    def command(stage: Stage, port: int) -> list[str]:
-        verifier = stage.verifier_port if verified else None
-        program, folder = environment.caddy(), stage.folder
-        return caddy.command(program, folder, port, stage.upstream, name=name, verifier_port=verifier)
+    def command(around: Surroundings, port: int) -> list[str]:
+        verifier = around.verifier_port if verified else None
+        program, folder = environment.caddy(), around.folder
+        return caddy.command(program, folder, port, around.upstream, name=name, verifier_port=verifier)
 
     return command
 
 
-def _one_core(_: Stage, __: int) -> Mapping[str, str]:
+def _one_core(_: Surroundings, __: int) -> Mapping[str, str]:
     """Go starts a thread for each core of the machine, whichever it is pinned to."""
     return {"GOMAXPROCS": "1"}
 
 
-def _verifier(stage: Stage, _: int) -> list[str]:
-    return _uvicorn("verifier:app", stage.verifier_port)
+def _bare_asgi(_: Surroundings, port: int) -> list[str]:
+    return _uvicorn("bare_asgi_proxy:app", port)
+
+
+def _bare_protocol(_: Surroundings, port: int) -> list[str]:
+    return [str(environment.peers_python()), str(PEERS / "bare_protocol_proxy.py"), str(port)]
+
+
+def _fastify(_: Surroundings, __: int) -> list[str]:
+    return ["node", str(environment.fastify() / "gateway.js")]
+
+
+def _fastify_environment(around: Surroundings, port: int) -> Mapping[str, str]:
+    given = {"PEER_UPSTREAM_URL": around.upstream_url, "PEER_JWKS_URL": around.jwks_url}
+    return given | {"PEER_PORT": str(port), "PEER_LOG": str(around.folder / FASTIFY_LOG)}
+
+
+def _verifier(around: Surroundings, _: int) -> list[str]:
+    return _uvicorn("verifier:app", around.verifier_port)
 
 
 FACET = "facet"
-VERIFIER = Contestant("verifier", "", _verifier, _usual_with("httpx"))
+VERIFIER = Contestant("verifier", "", _verifier, _peer_environment("httpx"))
 CONTESTANTS = {
     contestant.name: contestant
     for contestant in (
@@ -138,7 +116,21 @@ CONTESTANTS = {
             checks_tokens=False,
             access_log=nginx.ACCESS_LOG,
         ),
+        Contestant(
+            "bare-protocol",
+            "bare protocol to protocol, no features (the limit in Python)",
+            _bare_protocol,
+            _peer_environment("httpx"),
+            checks_tokens=False,
+            logs=False,
+        ),
         Contestant(FACET, "Facet", _facet, _facet_environment),
+        Contestant(
+            "bare-asgi",
+            "bare ASGI proxy, tokens remembered",
+            _bare_asgi,
+            _peer_environment("httpx"),
+        ),
         Contestant(
             "traefik-no-log",
             "Traefik without access log, tokens not checked",
@@ -186,7 +178,23 @@ CONTESTANTS = {
             access_log=traefik.access_log("traefik-auth"),
             helper=VERIFIER,
         ),
-        Contestant("usual-httpx2", "FastAPI + httpx2, the usual way", _usual, _usual_with("httpx2")),
-        Contestant("usual", "FastAPI + httpx 0.28, the usual way", _usual, _usual_with("httpx")),
+        Contestant(
+            "fastify",
+            "fastify + @fastify/http-proxy + @fastify/jwt, tokens remembered",
+            _fastify,
+            _fastify_environment,
+            access_log=FASTIFY_LOG,
+        ),
+        Contestant("usual-httpx2", "FastAPI + httpx2, the usual way", _usual, _peer_environment("httpx2")),
+        Contestant("usual", "FastAPI + httpx 0.28, the usual way", _usual, _peer_environment("httpx")),
     )
 }
+
+
+def facet_with(name: str, title: str, settings: Mapping[str, str], command: Command = _facet) -> Contestant:
+    """Our gateway under another name, with other settings."""
+
+    def given(around: Surroundings, port: int) -> Mapping[str, str]:
+        return {**_facet_environment(around, port), **settings}
+
+    return Contestant(name, title, command, given)

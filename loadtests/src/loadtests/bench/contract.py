@@ -3,7 +3,7 @@
 import http.client
 from http import HTTPStatus
 
-from loadtests.bench.contestants import Contestant
+from loadtests.bench.contestant import Contestant
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.identity import tampered
 

@@ -46,6 +46,21 @@ def caddy() -> Path:
     return _installed("caddy") / "caddy"
 
 
+def fastify() -> Path:
+    """The folder with the gateway in Node and what its package-lock.json pins."""
+    source, folder = LOCKS / "src/loadtests/bench/peers/fastify", FOLDER / "fastify"
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        raise BenchFailed("fastify needs node and npm (Debian: apt install nodejs npm)")
+    digest = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()
+    stamp = folder / "lock.sha256"
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    if not stamp.exists() or stamp.read_text() != digest:
+        _run([npm, "ci", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts"])
+        stamp.write_text(digest)
+    return folder
+
+
 def _installed(name: str) -> Path:
     """The folder of programs of the environment that `<name>.lock` pins."""
     lock, folder = LOCKS / f"{name}.lock", FOLDER / name

@@ -1,24 +1,21 @@
 """One run of `make bench-ml`: every server in turn, on every case."""
 
 import argparse
-import json
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from loadtests.bench import environment, machine, report, wrk
+from loadtests.bench import machine, report, wrk
 from loadtests.bench.conformance import verdicts
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.ml_start import Starter
 from loadtests.bench.ml_tasks import DIFFERENT, TASKS, bare, instances
 from loadtests.bench.model_servers import SERVERS, ModelServer, Task
+from loadtests.bench.offered import offered
 from loadtests.bench.posts import write_posts
 from loadtests.bench.rig import Rig, choose_cores
 from loadtests.bench.rounds import Plan, order
 
-OPEN_LOOP = Path(__file__).parent / "open_loop.py"
 BODIES = DIFFERENT
 BULK_CONNECTIONS = 8
 
@@ -162,26 +159,13 @@ class Bench:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"POST {server.path(task)} HTTP/1.1\r\n{lines}"
         requests = [f"{head}Content-Length: {len(body)}\r\n\r\n{body.decode('latin-1')}" for body in bodies]
-        return open_loop_sample(requests, port, rate, plan.seconds, rig)
+        found = offered(requests, port, rate, plan.seconds, rig)
+        return wrk.Sample(found.rate, found.p50, found.p99, found.answered, found.failed)
 
 
 def _complete(samples: Mapping[str, list[wrk.Sample]], rounds: int) -> dict[str, list[wrk.Sample]]:
     """Of those who took part in every round."""
     return {name: taken for name, taken in samples.items() if len(taken) == rounds}
-
-
-def open_loop_sample(requests: list[str], port: int, rate: float, seconds: float, rig: Rig) -> wrk.Sample:
-    """Raises BenchFailed when a request failed: below capacity none may."""
-    listed = rig.folder / "requests.json"
-    listed.write_text(json.dumps(requests), encoding="utf-8")
-    command = ["taskset", "--cpu-list", str(rig.cores.load), str(environment.our_python()), str(OPEN_LOOP)]
-    command += [str(port), str(listed), str(rate), str(seconds), "64"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - ours
-    if done.returncode:
-        raise BenchFailed(f"the open loop failed: {done.stderr.strip()[-300:]}")
-    found = json.loads(done.stdout)
-    answered = found["answered"]
-    return wrk.Sample(answered / seconds, found["p50"], found["p99"], answered, found["failed"])
 
 
 def _say(text: str) -> None:

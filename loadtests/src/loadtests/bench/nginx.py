@@ -4,6 +4,7 @@ from pathlib import Path
 
 from loadtests.bench.rig import find
 
+FILES = "/bytes"
 JWKS_PATH = "/.well-known/jwks.json"
 ACCESS_LOG = "nginx-access.log"
 VERIFYING_LOG = "nginx-verifying-access.log"
@@ -13,7 +14,7 @@ daemon off;
 worker_processes 1;
 pid {folder}/{name}.pid;
 error_log stderr warn;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 8192; }}
 http {{
   access_log {access_log};
   client_body_temp_path {folder}/{name}-body;
@@ -24,6 +25,10 @@ http {{
   keepalive_timeout 75;
   keepalive_requests 1000000000;
   tcp_nodelay on;
+  client_max_body_size 0;
+  client_body_buffer_size 256k;
+  proxy_max_temp_file_size 0;
+  proxy_buffers 16 32k;
 {inside}
 }}
 """
@@ -32,6 +37,7 @@ _STATIC = """
     listen 127.0.0.1:{port};
     default_type application/json;
     location = {jwks_path} {{ return 200 '{jwks}'; }}
+    location {files}/ {{ root {folder}; }}
     location / {{ return 200 '{body}'; }}
   }}
 """
@@ -68,8 +74,8 @@ _VERIFIER = (
 
 
 def upstream_command(folder: Path, port: int, body: str, jwks: str) -> list[str]:
-    """Answers everything with `body`, JSON, on connections that stay open."""
-    inside = _STATIC.format(port=port, jwks_path=JWKS_PATH, jwks=jwks, body=body)
+    """Answers everything with `body`, JSON, on connections that stay open; under `FILES` with files."""
+    inside = _STATIC.format(port=port, jwks_path=JWKS_PATH, jwks=jwks, body=body, files=FILES, folder=folder)
     return _command(folder, "upstream", inside, access_log="off")
 
 

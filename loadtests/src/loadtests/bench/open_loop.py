@@ -96,9 +96,13 @@ async def run(
     while len(load.latencies) + load.failed < count and time.monotonic() < until:  # noqa: ASYNC110 - the hot path counts
         await asyncio.sleep(0.01)
     found = sorted(load.latencies) or [GRACE]
-    p50, p99 = (found[min(int(len(found) * share), len(found) - 1)] * 1000 for share in (0.5, 0.99))
+    last = len(found) - 1
+    percentiles = {
+        name: found[min(int(len(found) * share), last)] * 1000
+        for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
+    }
     answered = len(load.latencies)
-    return {"answered": answered, "failed": count - answered + load.lost, "p50": p50, "p99": p99}
+    return {"answered": answered, "failed": count - answered + load.lost, **percentiles}
 
 
 def main() -> None:

@@ -17,11 +17,14 @@ def compare(samples: Mapping[str, Sequence[Sample]], ours: str) -> dict[str, Rat
 
 
 def table(
-    titles: Mapping[str, str], samples: Mapping[str, Sequence[Sample]], ratios: Mapping[str, Ratio]
+    titles: Mapping[str, str],
+    samples: Mapping[str, Sequence[Sample]],
+    ratios: Mapping[str, Ratio],
+    ours: str = "Facet",
 ) -> str:
     width = max(map(len, titles.values()))
     lines = [
-        f"{'one core each':<{width}}  {'req/s':>8}  {'p50 ms':>7}  {'p99 ms':>7}  Facet is … times as fast"
+        f"{'one core each':<{width}}  {'req/s':>8}  {'p50 ms':>7}  {'p99 ms':>7}  {ours} is … times as fast"
     ]
     for name, title in titles.items():
         rate, p50, p99 = (_median(samples[name], what) for what in ("rate", "p50", "p99"))

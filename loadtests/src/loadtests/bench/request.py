@@ -20,6 +20,12 @@ class Request:
         """The same with the caller's headers."""
         return replace(self, headers={**self.headers, **caller})
 
+    @property
+    def raw(self) -> str:
+        """As it goes over the wire, without a body."""
+        fields = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+        return f"{self.method} {self.path} HTTP/1.1\r\n{fields}\r\n"
+
 
 def ask(port: int, request: Request) -> tuple[int, bytes]:
     """Status and body. Raises OSError and http.client's errors when there is no answer."""

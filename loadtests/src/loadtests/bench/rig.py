@@ -98,12 +98,12 @@ class Rig:
         name: str,
         command: list[str],
         *,
-        core: int,
+        core: int | str,
         ready: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
         patience: float = START_TIMEOUT,
     ) -> None:
-        """Start and wait until `ready()`, for `patience` seconds.
+        """Start on `core` (or cores, "1,2") and wait until `ready()`, for `patience` seconds.
 
         Raises BenchFailed with the end of its log when it never is.
         """
@@ -132,6 +132,9 @@ class Rig:
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name.replace(' ', '-')}.log"
+
+    def pid(self, name: str) -> int:
+        return next(process.pid for started, process in self._running if started == name)
 
     def pids(self) -> list[int]:
         return [process.pid for _, process in self._running]

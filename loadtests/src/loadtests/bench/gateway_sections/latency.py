@@ -1,0 +1,56 @@
+"""What a gateway adds to the upstream's latency at half its capacity, in an open loop."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from loadtests.bench.contestants import FACET
+from loadtests.bench.exceptions import BenchFailed
+from loadtests.bench.gateway_setup import Setup
+from loadtests.bench.offered import Offered, offered
+from loadtests.bench.progress import say
+from loadtests.bench.rounds import order
+
+DIRECT = "direct"
+PERCENTILES = ("p50", "p99", "p999")
+
+
+def measure(setup: Setup, *, quick: bool) -> dict[str, Any]:
+    """All are offered half of our capacity, or half of their own where that is less."""
+    rounds, seconds = (1, 2.0) if quick else (3, 6.0)
+    titles = {DIRECT: "the upstream itself"} | setup.start_all(setup.peers("nginx", FACET, "traefik"))
+    load = setup.load()
+    half = {name: setup.measure(name, load, 2).rate / 2 for name in titles if name != DIRECT}
+    rates = {name: min(half.get(name, half[FACET]), half[FACET]) for name in titles}
+    ports = setup.ports | {DIRECT: int(setup.around.upstream.partition(":")[2])}
+    requests = [request.raw for request in setup.requests()]
+    taken: dict[str, list[Offered]] = {name: [] for name in titles}
+    for name in order(list(titles), rounds):
+        sample = offered(requests, ports[name], rates[name], seconds, setup.rig)
+        if sample.failed:
+            raise BenchFailed(f"{sample.failed} requests to {name} failed at half its capacity")
+        say(f"  {name:<18}{sample.rate:>9,.0f} req/s, p99 {sample.p99:.2f} ms")
+        taken[name].append(sample)
+    rows = [_row(titles[name], rates[name], samples, taken[DIRECT]) for name, samples in taken.items()]
+    _show(rows)
+    return {"latency_at_half_load": rows}
+
+
+def _row(title: str, rate: float, samples: Sequence[Offered], direct: Sequence[Offered]) -> dict[str, Any]:
+    """Milliseconds: medians of the rounds; what is added is taken round by round."""
+    row: dict[str, Any] = {"title": title, "offered_per_second": round(rate)}
+    for name in PERCENTILES:
+        row[f"{name}_ms"] = round(median(getattr(one, name) for one in samples), 3)
+        added = [getattr(one, name) - getattr(base, name) for one, base in zip(samples, direct, strict=True)]
+        row[f"{name}_added_ms"] = round(median(added), 3)
+        row[f"{name}_added_rounds_ms"] = [round(one, 3) for one in added]
+    return row
+
+
+def _show(rows: Sequence[Mapping[str, Any]]) -> None:
+    print("\nlatency in an open loop, ms, and what is added to the upstream's own")  # noqa: T201 - the result
+    for row in rows:
+        shown = "  ".join(
+            f"{name} {row[f'{name}_ms']:.2f} (+{row[f'{name}_added_ms']:.2f})" for name in PERCENTILES
+        )
+        print(f"{row['title']:<50} {row['offered_per_second']:>7,}/s  {shown}")  # noqa: T201 - the result
