@@ -11,7 +11,8 @@ from loadtests.bench.environment import ROOT
 from loadtests.tuner.chain import ChainSession
 from loadtests.tuner.model import Limits, Slo
 from loadtests.tuner.plan import Plan
-from loadtests.tuner.publish import NAME, PARTS, long, publish, short
+from loadtests.tuner.publish import NAME, PARTS, long, publish, publish_picture, short
+from loadtests.tuner.report.picture import browser
 from loadtests.tuner.simulator.chain import Chain, ChainTarget
 from loadtests.tuner.summary import About, summary
 
@@ -70,3 +71,19 @@ def test_a_run_that_did_not_decide_is_published_as_such(found: dict[str, Any]) -
     nothing = {**found, "verdict": "invalid", "why": "a slow generator", "workers": None, "choice": None}
     assert short(nothing) == "The last run of the tuner was invalid: a slow generator."
     assert "Verdict: **invalid**" in long(nothing)
+
+
+@pytest.mark.skipif(browser() is None, reason="no browser is installed")
+def test_the_picture_is_of_the_report_and_its_caption_says_of_which(
+    found: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "docs/figures").mkdir(parents=True)
+    page, report = tmp_path / "docs/figures/README.md", tmp_path / "report.html"
+    shutil.copy(ROOT / "docs/figures/README.md", page)
+    report.write_text("<h1>A report</h1>")
+    (picture,) = publish_picture(tmp_path, found, report)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert (
+        "<!-- picture -->The report of `facet-tune facet --quick`, the upper part.<!-- end"
+        in page.read_text()
+    )

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +12,7 @@ from loadtests.tuner.model import Configuration, Limits, Slo
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import Plan
 from loadtests.tuner.report.page import page
+from loadtests.tuner.report.picture import BROWSERS, browser, rendered
 from loadtests.tuner.session import Session
 from loadtests.tuner.simulator.system import Noise, System
 from loadtests.tuner.simulator.target import SimulatedTarget
@@ -26,7 +25,6 @@ SYSTEM = System(
     memory=55 * MIB, noise=Noise(), limits=LIMITS,
 )  # fmt: skip
 ABOUT = About("a <simulated> shop", Slo(0.25), LIMITS, "0123456789ab", "facet-tune run shop.toml --seed 1")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 @lru_cache
@@ -34,23 +32,13 @@ def _outcome() -> Outcome:
     return Session(SimulatedTarget(SYSTEM, 1), ABOUT.slo, Plan()).run()
 
 
-def _browser() -> str:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    return found
-
-
 def _drawn(html: str, folder: Path) -> str:
     """The document after its scripts have run."""
+    if browser() is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
     file = folder / "report.html"
     file.write_text(html)
-    command = [
-        _browser(), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}",
-        "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000", "--dump-dom", file.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)  # noqa: S603
-    return done.stdout
+    return rendered(file)
 
 
 def test_every_plot_is_drawn_with_units_and_legends(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from loadtests.tuner import workers_env
 from loadtests.tuner.chain import ChainSession
@@ -21,7 +23,7 @@ from loadtests.tuner.measuring.embedded import POOLS, SERVICES, EmbeddedTarget
 from loadtests.tuner.model import Limits, RollOutFailed, Slo
 from loadtests.tuner.outcome import Verdict
 from loadtests.tuner.plan import AROUND, QUICK, Plan
-from loadtests.tuner.publish import publish
+from loadtests.tuner.publish import publish, publish_picture
 from loadtests.tuner.run import GeneratorUnfit, Run
 from loadtests.tuner.session import Session
 
@@ -117,9 +119,19 @@ def _decide(session: type[Session], target: CommandTarget, options: argparse.Nam
         for change in workers_env.changes(options.write, dict(outcome.choice.workers)):
             _say(f"{options.write}: {change}")
         workers_env.write(options.write, dict(outcome.choice.workers), about.evidence)
-    for file in publish(options.publish, found) if options.publish else ():
-        _say(f"wrote {file}")
+    if options.publish:
+        for file in [*publish(options.publish, found), *_picture(options, found)]:
+            _say(f"wrote {file}")
     return _STATUS.get(outcome.verdict, 0)
+
+
+def _picture(options: argparse.Namespace, found: Mapping[str, Any]) -> list[Path]:
+    """Where there is a browser; the figures stand without a picture too."""
+    try:
+        return publish_picture(options.publish, found, _folder(options) / "report.html")
+    except (OSError, subprocess.SubprocessError) as error:
+        _say(f"no picture of the report: {error}")
+        return []
 
 
 def _report(options: argparse.Namespace) -> int:

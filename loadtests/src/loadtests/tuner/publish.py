@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.tuner.blocks import replace_block
+from loadtests.tuner.report.picture import photograph
 
 PARTS = {  # document: name of its part, and which text it gets
     "README.md": "short",
@@ -28,6 +29,14 @@ def publish(root: Path, found: Summary) -> list[Path]:
         raw.write_text(text)
         changed.append(raw)
     return changed
+
+
+def publish_picture(root: Path, found: Summary, report: Path) -> list[Path]:
+    """The upper part of the report, and its caption. Raises OSError, ValueError, SubprocessError."""
+    picture, page = root / "docs/figures/tuner-report.png", root / "docs/figures/README.md"
+    photograph(report, picture)
+    replace_block(page, "picture", f"The report of `{found['command']}`, the upper part.")
+    return [picture]
 
 
 def short(found: Summary) -> str:
