@@ -13,6 +13,7 @@ import pytest
 
 from loadtests.tuner.cli import main
 from loadtests.tuner.journal import Journal
+from loadtests.tuner.measuring import command
 from loadtests.tuner.measuring.calibration import Calibration, stored
 from loadtests.tuner.measuring.command import CommandTarget
 
@@ -36,8 +37,14 @@ def test_init_does_not_overwrite(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert file.read_text() == before
 
 
-def test_check_boots_it_and_says_what_is_excluded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = _file(tmp_path)
+def test_check_boots_it_and_says_what_is_excluded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, measure = _file(tmp_path), CommandTarget.measure
+    monkeypatch.setattr(command, "_WARM_UP", 0.2)
+    monkeypatch.setattr(
+        CommandTarget, "measure", lambda target, rate, _, seed: measure(target, rate, 0.5, seed)
+    )
     file.write_text(file.read_text() + "cpus = 1\ndatabase_connections = 25\nconnections_per_worker = 10\n")
     main(["check", str(file)])
     said = capsys.readouterr().out
@@ -67,6 +74,7 @@ def test_a_run_that_is_stopped_keeps_what_was_measured(
             raise KeyboardInterrupt
         return measure(self, rate, 0.5, seed)
 
+    monkeypatch.setattr(command, "_WARM_UP", 0.2)
     monkeypatch.setattr(CommandTarget, "measure", stopping)
     assert main(["run", str(file), "--quick"]) == 1
     assert "goes on from here" in capsys.readouterr().out
@@ -76,8 +84,8 @@ def test_a_run_that_is_stopped_keeps_what_was_measured(
 
 def test_sigterm_leaves_nothing_running(tmp_path: Path) -> None:
     file = _file(tmp_path)
-    command = [sys.executable, "-m", "loadtests.tuner.cli", "run", str(file), "--quick"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    run = [sys.executable, "-m", "loadtests.tuner.cli", "run", str(file), "--quick"]
+    running = subprocess.Popen(run, stdout=subprocess.PIPE, text=True)  # noqa: S603
     assert running.stdout is not None
     assert any("a first look" in line for line in running.stdout)
     children = psutil.Process(running.pid).children(recursive=True)

@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-WIDTH: Final = 920
-NAMES: Final = 430  # pixels for the names
+WIDTH: Final = 940
+NAMES: Final = 450  # pixels for the names
 BAR: Final = 22
 HEAD: Final = 34
 OURS, THEIRS = "#1f77b4", "#b8b8b8"
