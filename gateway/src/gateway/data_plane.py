@@ -11,6 +11,7 @@ from gateway.paths import origin_form
 from gateway.route_table import Route, RouteTable
 from gateway.stages.match import Match
 from gateway.trusted_proxies import TrustedProxies
+from gateway.wire.handshake import asks_for_websocket
 from gateway.wire.known import KnownFields, KnownHeads
 from gateway.wire.server import ClientConnection
 from gateway.wire.stream import Request, framing
@@ -58,8 +59,11 @@ class DataPlane:
             found = refused
         if found is None:
             return None
-        if whole is not None and isinstance(found, Route):
-            self.heads.keep(whole, headers, fields)
+        if isinstance(found, Route):
+            if found.websocket and connection.current is None:
+                request.upgrade = asks_for_websocket(request)
+            if whole is not None:
+                self.heads.keep(whole, headers, fields)
         return Exchange(connection, request, found, self._stages)
 
     def open_known(

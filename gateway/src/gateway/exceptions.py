@@ -7,6 +7,7 @@ from shared.exceptions import (
     BadRequest,
     GatewayTimeout,
     MethodNotAllowed,
+    ServiceError,
     Unauthenticated,
     Unavailable,
 )
@@ -34,6 +35,28 @@ class RouteMethodNotAllowed(MethodNotAllowed):
     def __init__(self, allowed: list[str]) -> None:
         super().__init__(allowed=allowed)
         self.headers = {"Allow": ", ".join(allowed)}  # type: ignore[misc]  # the case's own, RFC 9110, 15.5.6
+
+
+class HandshakeInvalid(BadRequest):
+    code, title = "websocket_handshake_invalid", "The WebSocket handshake is not valid"
+
+
+class WebSocketVersionUnknown(ServiceError):
+    """RFC 6455, section 4.4: the answer names the version that is spoken."""
+
+    status: ClassVar[int] = 426
+    headers: ClassVar[dict[str, str]] = {"Sec-WebSocket-Version": "13"}
+    code, title = "websocket_version_unknown", "Only version 13 of WebSocket is spoken here"
+
+
+class SpokeEarly(BadRequest):
+    """RFC 6455, section 4.1: a client waits for the answer to its handshake."""
+
+    code, title = "websocket_too_early", "Data came before the WebSocket was open"
+
+
+class TooManyWebSockets(Unavailable):
+    code, title = "too_many_websockets", "Too many WebSockets are open"
 
 
 class ApiKeyInvalid(Unauthenticated):

@@ -6,9 +6,10 @@ from time import perf_counter
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
-from gateway.exceptions import BodyTooSlow
+from gateway.exceptions import BodyTooSlow, SpokeEarly
 from gateway.route_table import Route
 from gateway.wire.stream import HIGH_WATER, Request, ServerStream
+from gateway.wire.tunnel import Tunnel
 from shared.context import CURRENT, RequestContext
 from shared.exceptions import ContentTooLarge, GatewayTimeout, MethodNotAllowed, ServiceError
 from shared.identity import Caller
@@ -20,6 +21,7 @@ from shared.problems import problem_of, unexpected
 Stage = Callable[["Exchange"], Awaitable[None] | None]
 """Lets an exchange pass, or raises what is answered instead. It gives an awaitable if it has to wait."""
 
+_SWITCHING_PROTOCOLS = 101
 log = get_logger()
 
 
@@ -47,6 +49,7 @@ class Exchange(ServerStream):
     caller: Caller | None = None
     authorization: bytes | None = None
     transfer: Transfer | None = None
+    tunnel: Tunnel | None = None  # the transfer too, once it is a WebSocket
     upstream_took = 0.0  # seconds until the upstream's answer began
     deadline = 0.0
     started = False
@@ -199,11 +202,22 @@ class Exchange(ServerStream):
             fields.append(b"server-timing: gateway;dur=%.3f, upstream;dur=%.3f" % (own, upstream * 1000))
         super().answer(status, fields, length, body, complete=complete)
 
+    def switch(self, fields: list[bytes], tunnel: Tunnel) -> None:
+        """Answers 101. From now on the connection is the tunnel's; it is logged when that ends."""
+        self.keep_alive = True  # a close is not the answer's to announce
+        self.answer(_SWITCHING_PROTOCOLS, fields, 0, b"", complete=False)
+        self._count()
+        self.transfer = self.tunnel = self.connection.tunnel = tunnel
+
+    def client_received(self, _: bytes) -> None:
+        """Bytes behind a handshake that has no answer yet."""
+        self.refuse(SpokeEarly())
+
     def abandoned(self) -> None:
         self._stop_waiting()
         if self.started:
             token = CURRENT.set(self.context)
-            if self.connection.transport.is_closing():
+            if self.tunnel is None and self.connection.transport.is_closing():
                 log.info("client_gone", upstream=self.route.upstream if self.route else None)
             CURRENT.reset(token)
             self._record()
@@ -213,11 +227,16 @@ class Exchange(ServerStream):
         self._record()
 
     def _record(self) -> None:
+        if self.tunnel is None:
+            self._count()
         took = perf_counter() - self.began_at
         method = self.method.decode("ascii")
-        route = self.route.template if self.route is not None else self._unrouted
-        REQUEST_METRICS.end(method, route, self.status, took)
         log_request(method, self.instance, self.status, took, self.client, self.context)
+
+    def _count(self) -> None:
+        took = perf_counter() - self.began_at
+        route = self.route.template if self.route is not None else self._unrouted
+        REQUEST_METRICS.end(self.method.decode("ascii"), route, self.status, took)
 
     @property
     def _unrouted(self) -> str:

@@ -54,7 +54,7 @@ _IDENTITY_PREFIXES = (
 )
 _RESPONSE_OURS = frozenset({b"server", b"date", b"x-request-id", b"x-process-time"})
 _CONNECTION_OPTIONS = frozenset({b"keep-alive", b"close", b""})
-BODILESS = frozenset({204, 304})  # RFC 9110, section 8.6: a 304 may say the length that a 200 would have
+BODILESS = frozenset({101, 204, 304})  # RFC 9110, section 8.6: a 304 may say the length that a 200 would have
 
 
 @lru_cache(maxsize=1024)

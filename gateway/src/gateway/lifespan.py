@@ -15,10 +15,12 @@ from gateway.stages.cors import Cors
 from gateway.stages.forward import Forward
 from gateway.stages.match import Match
 from gateway.stages.size import check_size
+from gateway.stages.websocket import WebSockets
 from gateway.tables import CONTROL_TIMEOUT, Tables
 from gateway.trusted_proxies import TrustedProxies
 from gateway.upstream_table import UpstreamConfig
 from gateway.upstreams import Upstream
+from gateway.wire.tunnel import TunnelLimits
 from shared.health import Check
 from shared.http import service_client
 from shared.identity.remote import remote_identity
@@ -47,6 +49,12 @@ async def resources(settings: GatewaySettings) -> AsyncIterator[Resources]:
             match,
             check_size,
             Authenticate(identity.verifier, identity.revocations, api_keys),
+            WebSockets(
+                tables.upstreams,
+                identity.revocations,
+                TunnelLimits(settings.websocket_idle, settings.websocket_lifetime),
+                settings.websocket_connections,
+            ),
             Forward(tables.upstreams),
         ]
         plane = DataPlane(

@@ -30,11 +30,14 @@ class Route(BaseModel):
     auth: Auth
     timeout: Annotated[float, Field(gt=0, le=300)]
     body_limit: Annotated[int, Field(ge=0)]
+    websocket: bool = False
 
     @model_validator(mode="after")
     def _one_place(self) -> "Route":
         if (self.path is None) == (self.prefix is None):
             raise ValueError("give either a path or a prefix")
+        if self.websocket and "GET" not in self.methods:
+            raise ValueError("a WebSocket begins with GET")
         return self
 
     @cached_property

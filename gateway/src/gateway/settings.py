@@ -45,6 +45,13 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
     )
     connect_timeout: float = Field(default=1.0, gt=0, description="Seconds for a connection to an upstream.")
     upstream_connections: int = Field(default=256, ge=1, description="Of each worker to each upstream.")
+    websocket_connections: int = Field(default=256, ge=0, description="Open WebSockets of each worker.")
+    websocket_idle: float = Field(
+        default=60.0, gt=0, description="Seconds without a byte either way that end a WebSocket."
+    )
+    websocket_lifetime: float = Field(
+        default=3600.0, gt=0, description="Seconds after which a WebSocket ends, busy or not."
+    )
     key_cache_size: int = Field(default=10_000, ge=1)
 
     @field_validator("cors_origins", mode="before")

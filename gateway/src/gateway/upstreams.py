@@ -132,15 +132,16 @@ class Call(ABC):
         first_byte_timeout: float,
         total_by: float,
         checked: bytes = b"",
+        upgrade: bool = False,
     ) -> None:
         """Sends the head and `body`, framed as `length` says; `sent` if that is all of it.
 
         `first_byte_timeout` is in seconds, `total_by` in the loop's time. `checked` are more fields: lines
-        that `request_head` need not check again.
+        that `request_head` need not check again. `upgrade` if the fields ask for another protocol.
         """
         self.fields, self.body, self.length, self.sent = fields, body, length, sent
         self._whole = sent
-        self._checked = checked
+        self._checked, self._upgrade = checked, upgrade
         self._first_byte_timeout, self._total_by = first_byte_timeout, total_by
         self._dispatch()
 
@@ -191,6 +192,10 @@ class Call(ABC):
 
     @abstractmethod
     def completed(self) -> None: ...
+
+    def switched(self, transport: asyncio.Transport, headers: Headers, data: bytes) -> None:
+        """As for a connection's receiver: only for a call that asks for an upgrade."""
+        raise NotImplementedError
 
     def note_answer(self, *, complete: bool) -> None:
         self.answered_head = True
@@ -265,6 +270,7 @@ class Call(ABC):
             head_only=self.method == b"HEAD",
             first_byte_timeout=self._first_byte_timeout,
             total_by=self._total_by,
+            upgrade=self._upgrade,
         )
         if not self.sent:
             self.may_send()

@@ -17,21 +17,22 @@ VIA = b"via: 1.1 facet"  # RFC 9110, section 7.6.3; what came from outside under
 
 
 class Forward:
-    """The last stage. Knows the upstreams by name."""
+    """The last stage, unless one before has begun a transfer. Knows the upstreams by name."""
 
     def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
         self._upstreams = upstreams
 
     def __call__(self, exchange: Exchange) -> None:
         route = exchange.route
-        if route is not None:
-            transfer = exchange.transfer = _Transfer(exchange, route, self._upstreams[route.upstream])
+        if route is not None and exchange.transfer is None:
+            transfer = exchange.transfer = ForwardedCall(exchange, route, self._upstreams[route.upstream])
             transfer.flush()
 
 
-class _Transfer(Call):
+class ForwardedCall(Call):
     """One exchange with its upstream, both ways with back-pressure."""
 
+    upgrade_fields: tuple[bytes, ...] = ()  # ask for another protocol
     _begun = False
     _began_at = 0.0
 
@@ -63,13 +64,14 @@ class _Transfer(Call):
             body = b"%x\r\n%b\r\n" % (len(body), body)
         self._began_at = perf_counter()
         self.begin(
-            _fields(exchange),
+            [*_fields(exchange), *self.upgrade_fields] if self.upgrade_fields else _fields(exchange),
             body,
             length=length,
             sent=complete,
             first_byte_timeout=self._route.timeout,
             total_by=exchange.deadline,
             checked=b"" if exchange.request.known is None else exchange.request.known.passing,
+            upgrade=bool(self.upgrade_fields),
         )
         if not complete and not self.writable:
             exchange.pause_reading()

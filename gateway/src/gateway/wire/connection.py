@@ -28,6 +28,10 @@ class Receiver(Protocol):
 
     def ended(self) -> None: ...
 
+    def switched(self, transport: asyncio.Transport, headers: Headers, data: bytes) -> None:
+        """The upstream agreed to the upgrade. The transport is the receiver's, `data` what came after."""
+        ...
+
     def failed(self, error: UpstreamError) -> None: ...
 
     def may_send(self) -> None:
@@ -88,12 +92,13 @@ class Connection(asyncio.Protocol):
         head_only: bool,
         first_byte_timeout: float,
         total_by: float,
+        upgrade: bool = False,
     ) -> None:
         """Sends the head and what is there of the body; `sent` if that is the whole request.
 
         `first_byte_timeout` is in seconds and starts when all is sent; `total_by` is in the loop's time.
         """
-        self._reader.expect(head_only=head_only)
+        self._reader.expect(head_only=head_only, upgrade=upgrade)
         self._receiver = receiver
         self._answered = self._stopped = False
         self._sent = sent
@@ -164,6 +169,8 @@ class Connection(asyncio.Protocol):
         fault = reader.feed(data)
         if fault is not None:
             self._fail(UpstreamBroken(self._upstream, fault))
+        elif reader.switched:
+            self._hand_over(self._receiver)
         elif reader.complete:
             self._finish(self._receiver)
         elif reader.final:
@@ -222,6 +229,15 @@ class Connection(asyncio.Protocol):
         if body:
             receiver.received(body)
         receiver.ended()
+
+    def _hand_over(self, receiver: Receiver) -> None:
+        """What follows is no HTTP: the transport leaves the pool, and its slot is free."""
+        self.closed = True
+        self._receiver = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._owner.lost(self)
+        receiver.switched(self._transport, self._reader.headers, self._reader.take())
 
     def _fail(self, error: UpstreamError) -> None:
         receiver = self._receiver

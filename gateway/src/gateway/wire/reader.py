@@ -25,6 +25,7 @@ class ResponseReader:
 
     `final` is true once the final head is read, `complete` once the whole response is. `length` is the
     declared content-length. `reusable` says whether another response may follow on the same connection.
+    `switched` is true after a 101 that was asked for; `chunks` has what came behind it.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class ResponseReader:
         "_overhead",
         "_parser",
         "_until_close",
+        "_upgrade",
         "chunks",
         "complete",
         "final",
@@ -40,6 +42,7 @@ class ResponseReader:
         "length",
         "reusable",
         "status",
+        "switched",
     )
 
     def __init__(self) -> None:
@@ -47,12 +50,14 @@ class ResponseReader:
         self._head_only = False
         self.expect(head_only=False)
 
-    def expect(self, *, head_only: bool) -> None:
-        """Makes ready for one response; `head_only` when the request was HEAD."""
+    def expect(self, *, head_only: bool, upgrade: bool = False) -> None:
+        """Makes ready for one response; `head_only` after a HEAD, `upgrade` if a 101 was asked for."""
         if self._head_only:
             # llhttp cannot be told of HEAD: the parser still waits for a body that never comes.
             self._parser = httptools.HttpResponseParser(self)
         self._head_only = head_only
+        self._upgrade = upgrade
+        self.switched = False
         self._fault: str | None = None
         self._overhead = 0
         self._until_close = False
@@ -85,8 +90,8 @@ class ResponseReader:
             if self._fault is None:
                 raise
             return self._fault
-        except httptools.HttpParserUpgrade:
-            return "switched protocols unasked"
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._note_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             return self._fault or f"malformed response: {error}"
         if self.complete:
@@ -94,6 +99,12 @@ class ResponseReader:
                 self.reusable = self._ends_cleanly(data)
         elif self._overhead > HEAD_LIMIT:
             return "headers or trailers above 64 KiB"
+        return None
+
+    def _note_upgrade(self, rest: bytes) -> str | None:
+        if not self.switched:
+            return "switched protocols unasked"
+        self.chunks.append(rest)
         return None
 
     def take(self) -> bytes:
@@ -149,6 +160,9 @@ class ResponseReader:
             self._complete()
 
     def _skip_interim(self, status: int) -> None:
+        if status == _SWITCHING_PROTOCOLS and self._upgrade:
+            self.switched = True
+            return
         if status == _SWITCHING_PROTOCOLS:
             self._refuse("switched protocols unasked")
         if status < 100:  # noqa: PLR2004 - the first status there is (RFC 9110, section 15)

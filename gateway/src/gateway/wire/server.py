@@ -3,6 +3,7 @@
 from typing import Any
 
 from gateway.wire.stream import ServerStream
+from gateway.wire.tunnel import Tunnel
 from shared.wire import Cycle, Protocol
 from shared.wire.deadlines import Phase
 
@@ -22,6 +23,8 @@ class ClientConnection(Protocol):
         self._own_scheme = "http"
         self._whole: bytes | None = None  # what is being parsed, if that began with a new request
         self.forwarded: list[bytes] = []
+        self.upgrading: Any = None  # the exchange that asks for a WebSocket: no more requests are read
+        self.tunnel: Tunnel | None = None  # and the WebSocket that came of it
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -39,6 +42,8 @@ class ClientConnection(Protocol):
                 self._note_proxied(self._plane)
             stream: ServerStream | None = self._plane.open(self, self._whole)
             if stream is not None:
+                if stream.request.upgrade:
+                    self.upgrading = stream
                 return stream
         return super().make_cycle()
 
@@ -69,7 +74,24 @@ class ClientConnection(Protocol):
         if self.client is not None:
             self.forwarded.append(b"x-forwarded-for: " + self.client[0].encode())
 
+    def after_upgrade(self, data: bytes) -> None:
+        if data and self.upgrading is not None:
+            self.upgrading.client_received(data)
+
+    def check_deadlines(self) -> None:
+        super().check_deadlines()
+        if self.tunnel is not None:
+            self.tunnel.check(self.peers.now)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.tunnel is not None:
+            self.tunnel.close("drain")
+
     def data_received(self, data: bytes) -> None:
+        if self.upgrading is not None:
+            (self.tunnel or self.upgrading).client_received(data)
+            return
         if self.phase <= Phase.IDLE and self.current is None and self._plane is not None and not self._excess:
             if self._answer_known(self._plane, data):
                 return

@@ -19,7 +19,7 @@ class Request:
     """The head of a request. `fields` has the last value of each header, with names in lower case."""
 
     length: int | None = None
-    chunked = False
+    chunked = upgrade = False  # to a WebSocket, where the route allows it
     known: KnownFields | None = None
 
     def __init__(

@@ -103,8 +103,8 @@ class Protocol(HttpToolsProtocol):
         self._uncounted = False
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # upgrades are ignored: see on_headers_complete
+        except httptools.HttpParserUpgrade as upgrade:
+            self.after_upgrade(bytes(data[upgrade.args[0] :]))
         except httptools.HttpParserError:
             self.refuse(self._refusal or refusals.MalformedRequest())
             return
@@ -112,6 +112,9 @@ class Protocol(HttpToolsProtocol):
             self._head_size += len(data)  # of a body that brought no byte of content: chunk sizes, trailers
             if self._head_size > self.limits.head_limit:
                 self.refuse(refusals.HeadersTooLarge())
+
+    def after_upgrade(self, data: bytes) -> None:
+        """What came behind a request to upgrade. It is dropped: upgrades are ignored, see below."""
 
     # The parser's calls
 
