@@ -28,7 +28,7 @@ def text(found: Found) -> str:
     ):
         if name in found:
             parts.append(shown(found[name]))
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, "![Requests a second](gateway.svg)"])
 
 
 def _case(case: Found) -> str:
@@ -60,7 +60,7 @@ def _latency(rows: Iterable[Found]) -> str:
             row["title"],
             f"{row['offered_per_second']:,}",
             *(
-                f"{row[f'{name}_ms']:.2f} ms (+{row[f'{name}_added_ms']:.2f})"
+                f"{row[f'{name}_ms']:.2f} ms ({row[f'{name}_added_ms']:+.2f})"
                 for name in ("p50", "p99", "p999")
             ),
         )

@@ -51,6 +51,6 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
     print("\nlatency in an open loop, ms, and what is added to the upstream's own")  # noqa: T201 - the result
     for row in rows:
         shown = "  ".join(
-            f"{name} {row[f'{name}_ms']:.2f} (+{row[f'{name}_added_ms']:.2f})" for name in PERCENTILES
+            f"{name} {row[f'{name}_ms']:.2f} ({row[f'{name}_added_ms']:+.2f})" for name in PERCENTILES
         )
         print(f"{row['title']:<50} {row['offered_per_second']:>7,}/s  {shown}")  # noqa: T201 - the result
