@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -38,8 +39,8 @@ def administrator(demo: Demo) -> Iterator[httpx2.Client]:
         yield client
 
 
-def fuzz(client: httpx2.Client, folder: Path, *options: str) -> None:
-    """All checks of schemathesis. Fails with what it found."""
+def fuzz(client: httpx2.Client, folder: Path, *options: str) -> int:
+    """All checks of schemathesis: how many cases it asked. Fails with what it found."""
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         "--config-file",
@@ -56,11 +57,13 @@ def fuzz(client: httpx2.Client, folder: Path, *options: str) -> None:
     )
     assert done.returncode == 0, done.stdout[-6000:]
     assert " passed" in done.stdout
+    [cases] = re.findall(r"^ *(\d[\d,]*) generated", done.stdout, re.MULTILINE)
+    return int(cases.replace(",", ""))
 
 
-def fuzz_everything(demo: Demo, folder: Path, *options: str) -> None:
-    """Fails with what it found."""
+def fuzz_everything(demo: Demo, folder: Path, *options: str) -> int:
+    """How many cases were asked. Fails with what it found."""
     with administrator(demo) as admin:
-        fuzz(admin, folder, *REST, *options)
+        cases = fuzz(admin, folder, *REST, *options)
         assert admin.get("/users/me").status_code == 200, "it was asked with a token that is good no more"
-        fuzz(admin, folder, *ENDING, *options)
+        return cases + fuzz(admin, folder, *ENDING, *options)

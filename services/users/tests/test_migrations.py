@@ -7,7 +7,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.database import database_url
@@ -94,3 +94,37 @@ async def test_the_command_migrates_and_may_be_repeated(make_database, clean_env
         )
         assert await command.wait() == 0
     assert await asked(DatabaseSettings(**given), tables) == TABLES
+
+
+# What the first release executes: it still runs while it is replaced. A migration that breaks one of them has
+# to wait for the release after the next.
+FIRST_RELEASE = [
+    "INSERT INTO users (email, name, password_hash) VALUES ('ada@example.com', 'Ada', 'hash') "
+    "RETURNING id, email, name, password_hash, is_active, is_admin, created_at",
+    "SELECT id, email, name, password_hash, is_active, is_admin, created_at FROM users "
+    "WHERE email = 'ada@example.com' FOR UPDATE",
+    "INSERT INTO sessions (id, user_id, family_digest, refresh_digest, expires_at) "
+    "SELECT 's', id, 'family', 'refresh', now() FROM users "
+    "RETURNING id, user_id, family_digest, refresh_digest, created_at, expires_at, ended_at",
+    "UPDATE sessions SET refresh_digest = 'another' WHERE family_digest = 'family' AND ended_at IS NULL "
+    "RETURNING id",
+    "UPDATE sessions SET ended_at = now() WHERE user_id IN (SELECT id FROM users) AND ended_at IS NULL "
+    "RETURNING id",
+    "INSERT INTO api_keys (user_id, name, prefix, digest) SELECT id, 'script', 'fk_1', 'digest' FROM users "
+    "RETURNING id, user_id, name, prefix, digest, created_at, expires_at",
+    "SELECT api_keys.id, users.is_admin FROM api_keys JOIN users ON users.id = api_keys.user_id "
+    "WHERE digest = 'digest' AND is_active AND (expires_at IS NULL OR expires_at > now())",
+    "DELETE FROM api_keys WHERE user_id IN (SELECT id FROM users) RETURNING id",
+    "UPDATE users SET name = 'Grace', is_admin = true WHERE email = 'ada@example.com' RETURNING id",
+    "DELETE FROM users WHERE email = 'ada@example.com' RETURNING id",
+]
+
+
+async def test_the_first_release_works_on_the_new_schema(empty):
+    await asyncio.to_thread(command.upgrade, alembic_config(FOLDER, empty), "head")
+    engine = create_async_engine(database_url(empty))
+    async with engine.connect() as connection:
+        for statement in FIRST_RELEASE:
+            found = (await connection.execute(text(statement))).all()
+            assert len(found) == 1, statement
+    await engine.dispose()

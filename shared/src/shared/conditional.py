@@ -87,8 +87,8 @@ class Conditions:
         self._require_match(tag)
         if self._is_known(tag):
             raise NotModified(tag, cache)
-        self._response.headers["Cache-Control"] = cache
-        return self.changed(answer)
+        self._response.headers.update({"ETag": tag, "Cache-Control": cache})
+        return answer
 
     def changed(self, answer: Shown) -> Shown:
         """For what a write has made."""
