@@ -53,6 +53,7 @@ class Exchange(ServerStream):
     upstream_took = 0.0  # seconds until the upstream's answer began
     deadline = 0.0
     started = False
+    endless = False  # the answer is a stream of events
     _postponed = False
     _task: asyncio.Task[None] | None = None
     _timer: asyncio.TimerHandle | None = None
@@ -208,6 +209,12 @@ class Exchange(ServerStream):
         self.answer(_SWITCHING_PROTOCOLS, fields, 0, b"", complete=False)
         self._count()
         self.transfer = self.tunnel = self.connection.tunnel = tunnel
+
+    def drain(self) -> None:
+        """The worker stops: a stream of events ends as if complete, and its client connects again."""
+        if self.endless and not self.response_complete:
+            self._stop_waiting()
+            self.finish()
 
     def client_received(self, _: bytes) -> None:
         """Bytes behind a handshake that has no answer yet."""

@@ -163,6 +163,10 @@ class Call(ABC):
         if self._connection is not None:
             self._connection.resume()
 
+    def allow_endless(self, patience: float) -> None:
+        if self._connection is not None:
+            self._connection.allow_endless(patience)
+
     def cancel(self) -> None:
         """Nobody waits for the answer any more."""
         if self._ticket is not None:

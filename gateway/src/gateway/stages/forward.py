@@ -102,8 +102,13 @@ class ForwardedCall(Call):
         exchange = self._exchange
         exchange.upstream_took = perf_counter() - self._began_at
         exchange.answer(status, response_fields(status, headers), length, body, complete=complete)
-        if not complete and exchange.write_paused:
+        if complete:
+            return
+        if exchange.write_paused:
             self.pause()
+        if length is None and _is_event_stream(headers):
+            exchange.endless = True
+            self.allow_endless(self._route.timeout)
 
     def received(self, data: bytes) -> None:
         self._exchange.write(data)
@@ -142,6 +147,11 @@ def _fields(exchange: Exchange) -> list[bytes]:
     if exchange.authorization is not None:
         fields.append(b"authorization: " + exchange.authorization)
     return fields
+
+
+def _is_event_stream(headers: Headers) -> bool:
+    types = [value for name, value in headers if name == b"content-type"]
+    return any(value.lower().startswith(b"text/event-stream") for value in types)
 
 
 def _goes_on(context: RequestContext, traceparent: bytes | None) -> bool:

@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._read_paused = False
         self._deadline = self._total_by = self._first_byte_timeout = 0.0
         self._deadline_name = ""
+        self._patience = 0.0  # seconds from piece to piece, for an answer that may never end
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
 
@@ -101,6 +102,7 @@ class Connection(asyncio.Protocol):
         self._reader.expect(head_only=head_only, upgrade=upgrade)
         self._receiver = receiver
         self._answered = self._stopped = False
+        self._patience = 0.0
         self._sent = sent
         self._total_by = total_by
         self._first_byte_timeout = first_byte_timeout
@@ -132,6 +134,11 @@ class Connection(asyncio.Protocol):
         if self._read_paused and not self.closed:
             self._read_paused = False
             self._transport.resume_reading()
+
+    def allow_endless(self, patience: float) -> None:
+        """From now on no total deadline holds, but each piece has to come within `patience` seconds."""
+        self._patience = patience
+        self._set_deadline(self._loop.time() + patience, "idle")
 
     def abandon(self, receiver: Receiver) -> None:
         """The receiver wants no more; closes unless its exchange is over already."""
@@ -202,6 +209,8 @@ class Connection(asyncio.Protocol):
     def _go_on(self, receiver: Receiver) -> None:
         reader = self._reader
         if self._answered:
+            if self._patience:
+                self._set_deadline(self._loop.time() + self._patience, "idle")
             if reader.chunks:
                 receiver.received(reader.take())
             return

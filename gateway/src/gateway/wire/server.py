@@ -87,6 +87,8 @@ class ClientConnection(Protocol):
         super().shutdown()
         if self.tunnel is not None:
             self.tunnel.close("drain")
+        elif isinstance(self.current, ServerStream):
+            self.current.drain()
 
     def data_received(self, data: bytes) -> None:
         if self.upgrading is not None:

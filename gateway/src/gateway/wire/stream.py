@@ -109,6 +109,10 @@ class ServerStream(ABC):
         """The answer was handed to the transport to its end."""
 
     @abstractmethod
+    def drain(self) -> None:
+        """The worker stops, and `keep_alive` is False."""
+
+    @abstractmethod
     def pause_writing(self) -> None: ...
 
     @abstractmethod
