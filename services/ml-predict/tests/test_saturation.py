@@ -26,6 +26,9 @@ ROWS = 64
 PATIENCE = 0.5  # seconds until a caller leaves; the queue is shorter
 
 
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 @dataclass
 class Server:
     """One worker on one core, where there are two; callers, who are here, have the other."""
@@ -35,6 +38,8 @@ class Server:
     metrics_port: int
     headers: dict[str, str]
     outcomes: Counter[str] = field(default_factory=Counter)
+    health: list[float] = field(default_factory=list)  # seconds until `/health` was answered
+    idle: list[Connection] = field(default_factory=list)
 
     def request(self) -> bytes:
         data = np.random.default_rng(1).integers(0, 16, (ROWS, 64)).astype(np.float32).tobytes()
@@ -54,18 +59,41 @@ class Server:
         return f"POST /v2/models/digits/infer HTTP/1.1\r\n{lines}\r\n".encode() + head + data
 
     async def ask(self, request: bytes) -> None:
-        """One caller with a connection of its own, who leaves without an answer after a while."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        """One caller, who leaves without an answer after a while.
+
+        Callers share connections, as those behind a gateway do. Whoever leaves closes the one that he has.
+        """
+        reader, writer = (
+            self.idle.pop() if self.idle else await asyncio.open_connection("127.0.0.1", self.port)
+        )
         outcome = "left"
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 writer.write(request)
-                head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+                head = await read_answer(reader)
                 outcome = head[9:12].decode()
                 assert outcome == "200" or b"retry-after: " in head
-        writer.transport.abort()
+        if outcome == "left":
+            writer.transport.abort()
+        else:
+            self.idle.append((reader, writer))
         self.outcomes[outcome] += 1
+
+    async def connect(self) -> Connection:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def watch_health(self) -> None:
+        """Ten times a second, on a connection of its own."""
+        reader, writer = await self.connect()
+        try:
+            while True:
+                started = monotonic()
+                writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert (await read_answer(reader)).startswith(b"http/1.1 200")
+                self.health.append(monotonic() - started)
+                await asyncio.sleep(0.1)
+        finally:
+            writer.transport.abort()
 
     async def closed_loop(self, seconds: float, callers: int = 4) -> float:
         """Good answers a second, as many as there can be."""
@@ -91,6 +119,11 @@ class Server:
                 arrival += draw.expovariate(rate)
         return (self.outcomes["200"] - before) / seconds
 
+    async def close(self) -> None:
+        for _, writer in self.idle:
+            writer.transport.abort()
+        await asyncio.sleep(0)  # in which the sockets are closed
+
     async def metric(self, name: str) -> float:
         """The sum of a metric of `digits`."""
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.metrics_port}") as client:
@@ -104,6 +137,13 @@ class Server:
         """Resident bytes of the worker."""
         (worker,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return int(Path(f"/proc/{worker}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def read_answer(reader: asyncio.StreamReader) -> bytes:
+    """Its head, in lower case; the body is read and thrown away."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+    return head
 
 
 @asynccontextmanager
@@ -130,7 +170,10 @@ async def server(
     try:
         made = Server(process.pid, *ports, identity.headers(7))
         await becomes(lambda: answers(made), seconds=30)
-        yield made
+        try:
+            yield made
+        finally:
+            await made.close()
     finally:
         os.sched_setaffinity(0, cores)
         process.send_signal(signal.SIGTERM)
@@ -154,7 +197,11 @@ async def saturate(running: Server, seconds: float) -> dict[str, float]:
     before = {name: await running.metric(name) for name in ("ml_batch_rows_sum", "ml_dropped_total")}
     running.outcomes.clear()
     memory = running.memory()
+    health = asyncio.create_task(running.watch_health())
     goodput = await running.open_loop(5 * peak, seconds)
+    health.cancel()
+    await asyncio.wait([health])
+    waited = sorted(running.health)
     computed = (await running.metric("ml_batch_rows_sum") - before["ml_batch_rows_sum"]) / ROWS
     return {
         "peak": peak,
@@ -164,6 +211,8 @@ async def saturate(running: Server, seconds: float) -> dict[str, float]:
         "left": running.outcomes["left"],
         "refused": running.outcomes["503"],
         "memory growth": running.memory() / memory - 1,
+        "health, median": waited[len(waited) // 2],
+        "health, 99 of 100": waited[len(waited) * 99 // 100],
     }
 
 

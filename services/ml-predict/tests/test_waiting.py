@@ -51,6 +51,21 @@ def test_the_bound_is_of_work_and_one_may_always_wait(model: Model, result: Futu
     assert not waiting.full(10.0)
 
 
+def test_after_a_refusal_nothing_is_read_until_a_part_of_the_queue_is_free(
+    model: Model, result: Future[Any]
+) -> None:
+    waiting = Waiting(LIMIT)
+    jobs = [job(model, result, 0.0, cost=0.02) for _ in range(12)]
+    for each in jobs:
+        waiting.add(each)
+    seen = [waiting.shut, waiting.full(0.02), waiting.shut]
+    waiting.remove(jobs[0])
+    seen.append(waiting.shut)
+    waiting.add(jobs[0])
+    seen.append(waiting.shut)  # until the next refusal
+    assert seen == [False, True, True, False, False]
+
+
 @pytest.mark.parametrize("slower", [1, 4, 20])
 def test_five_times_more_than_can_be_computed_leaves_nobody_computing_for_those_who_left(
     model: Model, result: Future[Any], slower: int

@@ -111,6 +111,12 @@ class DeadlinePassed(_ComeBack):
     code, title = "deadline_passed", "The request waited too long"
 
 
+class CallerGone(Unavailable):
+    """Nobody sees it: the connection is closed already."""
+
+    code, title = "caller_gone", "The caller has left"
+
+
 class EncodingUnsupported(ServiceError):
     status, code, title = 415, "encoding_unsupported", "Content-Encoding not supported"
 

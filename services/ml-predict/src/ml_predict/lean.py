@@ -18,6 +18,11 @@ Endpoint = Callable[..., Awaitable[Response]]
 class LeanRoute(APIRoute):
     """Calls `endpoint(request, caller, **path parameters)`, which answers with a Response."""
 
+    @property
+    def predicts(self) -> bool:
+        """True if a call of a model stands behind it."""
+        return self.path.startswith("/predict") or self.path.endswith("/infer")
+
     async def answer(self, request: Request, parameters: Mapping[str, Any]) -> Response:
         caller = await active_caller(request, await current_caller(request, await oauth2(request)))
         endpoint: Endpoint = self.endpoint

@@ -112,6 +112,9 @@ class Repository:
             if found
         }
 
+    def get(self, name: str) -> Serving | None:
+        return self._serving.get(name)
+
     def serving(self, name: str) -> Serving:
         """Raises ModelNotFound."""
         found = self._serving.get(name)

@@ -79,9 +79,16 @@ class Scheduler:
         """The estimated seconds of work of a request, by what calls took lately. Raises QueueFull."""
         cost = self._share(model, rows) * self._pace.of(model)
         if self._queue.full(cost):
-            MODEL_METRICS.refused(model)
-            raise QueueFull(retry_after=min(math.ceil(self._queue.work), LONGEST_RETRY))
+            raise self._full(model)
         return cost
+
+    def refusal(self, model: Model) -> QueueFull | None:
+        """The error for a request that need not even be read."""
+        return self._full(model) if self._queue.shut else None
+
+    def _full(self, model: Model) -> QueueFull:
+        MODEL_METRICS.refused(model)
+        return QueueFull(retry_after=min(math.ceil(self._queue.work), LONGEST_RETRY))
 
     def _accept(
         self,

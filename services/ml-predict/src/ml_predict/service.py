@@ -5,7 +5,7 @@ from time import perf_counter
 
 from ml_predict.answers import Array
 from ml_predict.drift import DRIFT
-from ml_predict.exceptions import ModelNotFound
+from ml_predict.exceptions import ModelNotFound, QueueFull
 from ml_predict.explain import MOST_EXPLAINED
 from ml_predict.inference import invalid, parse, render, rows_of
 from ml_predict.metrics import MODEL_METRICS
@@ -94,6 +94,15 @@ class PredictionService:
         answer = render(model, asked, computed)
         MODEL_METRICS.answered(model, perf_counter() - started)
         return answer
+
+    def queues(self, name: str | None) -> bool:
+        """True if requests for the model wait for a thread."""
+        serving = self.repository.get(name or self._default)
+        return serving is not None and not serving.default.inline_rows
+
+    def refusal(self, name: str | None) -> QueueFull | None:
+        """The error for a request whose head alone has come, if the model's queue takes no more."""
+        return self._scheduler.refusal(self.repository.serving(name or self._default).default)
 
     def _check_room(self, model: Model) -> None:
         """Raises QueueFull before the body is read: what is refused must cost little."""

@@ -1,8 +1,11 @@
 """The queue itself: bounded in estimated work, and served newest first once it moves too slowly."""
 
 from collections import OrderedDict
+from typing import Final
 
 from ml_predict.batches import Job
+
+REOPENS: Final = 0.9  # of the limit
 
 
 class Waiting:
@@ -17,6 +20,7 @@ class Waiting:
         self._limit = limit
         self._jobs: OrderedDict[Job, None] = OrderedDict()
         self.work = 0.0  # estimated seconds
+        self._refused = False
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -30,7 +34,19 @@ class Waiting:
 
     def full(self, cost: float) -> bool:
         """True if `cost` more seconds are too many. One request may always wait, whatever it costs."""
-        return bool(self._jobs) and self.work + cost > self._limit
+        full = bool(self._jobs) and self.work + cost > self._limit
+        self._refused = self._refused or full
+        return full
+
+    @property
+    def shut(self) -> bool:
+        """True from a refusal until a part of the queue is free again.
+
+        A queue at its limit has room for one row, and none for most requests: all of them would be read
+        before they are refused.
+        """
+        self._refused = self._refused and self.work > REOPENS * self._limit
+        return self._refused
 
     def add(self, job: Job) -> None:
         self._jobs[job] = None

@@ -5,20 +5,23 @@ functions. A request of any unusual form goes the usual way, which ends at the s
 """
 
 import asyncio
-from collections.abc import Coroutine, Generator, Iterable
+from collections.abc import Coroutine, Iterable
 from time import perf_counter
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from ml_predict.early import refusal
+from ml_predict.exceptions import CallerGone
 from ml_predict.lean import LeanRoute
 from ml_predict.requests import WireRequest
+from ml_predict.resumed import resumed
 from shared.context import CURRENT, RequestContext
 from shared.exceptions import ServiceError
 from shared.metrics import REQUEST_METRICS
 from shared.middleware.access_log import log_request
-from shared.problems import problem_of, unexpected
+from shared.problems import problem_of, problem_response, unexpected
 from shared.wire import Cycle, Protocol
 
 Found = tuple[LeanRoute, dict[str, str]]
@@ -71,7 +74,11 @@ class PredictionConnection(Protocol):
     def make_cycle(self) -> Cycle:
         routes: LeanRoutes | None = self.app_state.get("lean_routes")
         found = routes.find(self) if routes is not None else None
-        return super().make_cycle() if found is None else LeanCycle(self, *found)
+        if found is None:
+            return super().make_cycle()
+        route, parameters = found
+        refused = refusal(self, parameters.get("model")) if route.predicts else None
+        return LeanCycle(self, route, parameters, refused)
 
 
 class LeanCycle:
@@ -79,11 +86,15 @@ class LeanCycle:
 
     waiting_for_100_continue = False
 
-    def __init__(self, connection: Any, route: LeanRoute, parameters: dict[str, str]) -> None:
+    def __init__(
+        self, connection: Any, route: LeanRoute, parameters: dict[str, str], refused: ServiceError | None
+    ) -> None:
+        """With `refused`, the body is thrown away and nobody is identified: both cost more than to answer."""
         self._began = perf_counter()
         self._connection = connection
         self._route = route
         self._parameters = parameters
+        self._refused = refused
         self._fields: dict[bytes, bytes] = dict(connection.headers)
         self._path: str = connection.url.decode()
         ids = self._fields.get(b"x-request-id"), self._fields.get(b"traceparent")
@@ -101,7 +112,8 @@ class LeanCycle:
             self._answer()
 
     def feed(self, data: bytes) -> None:
-        self._body = self._body + data if self._body else data
+        if self._refused is None:
+            self._body = self._body + data if self._body else data
 
     def end(self) -> None:
         self._whole = True
@@ -119,6 +131,9 @@ class LeanCycle:
 
     def _answer(self) -> None:
         """Most answers are there at once; a task is made only for what has to wait."""
+        if self._refused is not None:
+            self._refuse_unread(self._refused)
+            return
         scope = {
             "type": "http",
             "method": "POST",
@@ -131,7 +146,7 @@ class LeanCycle:
         try:
             if self._knows_caller() and not self._connection.flow.write_paused:
                 waiting = answering.send(None)
-                answering = _rest(answering, waiting)
+                answering = resumed(answering, waiting)
             self._task = self._connection.loop.create_task(self._wait(answering))
         except StopIteration as done:
             self._respond(done.value)
@@ -156,6 +171,17 @@ class LeanCycle:
             self._refuse(error)
         else:
             self._respond(response)
+
+    def _refuse_unread(self, error: ServiceError) -> None:
+        """Counted and in the access log, without the line of its own that other errors have."""
+        if isinstance(error, CallerGone):
+            self._connection.transport.abort()  # and `lose` is called
+            return
+        token = CURRENT.set(self._context)
+        try:
+            self._respond(problem_response(error, self._path))
+        finally:
+            CURRENT.reset(token)
 
     def _refuse(self, error: Exception) -> None:
         if isinstance(error, ServiceError):
@@ -189,28 +215,3 @@ class LeanCycle:
         client = self._connection.client
         REQUEST_METRICS.end("POST", self._route.path, status, seconds)
         log_request("POST", self._path, status, seconds, client[0] if client else None, self._context)
-
-
-async def _rest(coroutine: Coroutine[Any, Any, Response], waiting: Any) -> Response:
-    """The rest of a coroutine that has begun outside of a task, and waits for the future `waiting`."""
-    return await _Rest(coroutine, waiting)
-
-
-class _Rest:
-    def __init__(self, coroutine: Coroutine[Any, Any, Response], waiting: Any) -> None:
-        self._coroutine = coroutine
-        self._waiting = waiting
-
-    def __await__(self) -> Generator[Any, Any, Response]:
-        waiting = self._waiting
-        while True:
-            try:
-                try:
-                    given = yield waiting
-                except BaseException as error:  # noqa: BLE001 - a cancellation, or what the future raised
-                    waiting = self._coroutine.throw(error)
-                else:
-                    waiting = self._coroutine.send(given)
-            except StopIteration as done:
-                result: Response = done.value
-                return result
