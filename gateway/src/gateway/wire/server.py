@@ -7,6 +7,8 @@ from gateway.wire.tunnel import Tunnel
 from shared.wire import Cycle, Protocol
 from shared.wire.deadlines import Phase
 
+HALF_CLOSED = 2.0  # seconds in which a client that only reads any more gets its answer
+
 
 class ClientConnection(Protocol):
     """One client connection. `plane` in the lifespan's state says which requests are its own.
@@ -23,6 +25,7 @@ class ClientConnection(Protocol):
         self._own_scheme = "http"
         self._whole: bytes | None = None  # what is being parsed, if that began with a new request
         self.forwarded: list[bytes] = []
+        self._half_closed_at: float | None = None
         self.upgrading: Any = None  # the exchange that asks for a WebSocket: no more requests are read
         self.tunnel: Tunnel | None = None  # and the WebSocket that came of it
 
@@ -74,14 +77,32 @@ class ClientConnection(Protocol):
         if self.client is not None:
             self.forwarded.append(b"x-forwarded-for: " + self.client[0].encode())
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's always closes
+        """A client that sent whole requests may have closed its sending side alone, as `nc -N` does.
+
+        It cannot be told from one that is gone, so its work ends unless the answer is there soon.
+        """
+        if self.current is None or self.phase is not Phase.ANSWER or self.upgrading is not None:
+            return False
+        self._half_closed_at = self.peers.now
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+        return True
+
     def after_upgrade(self, data: bytes) -> None:
         if data and self.upgrading is not None:
             self.upgrading.client_received(data)
 
     def check_deadlines(self) -> None:
         super().check_deadlines()
+        since = self._half_closed_at
+        if since is not None and self.peers.now - since > HALF_CLOSED and not self._has_unsent():
+            self.transport.abort()
         if self.tunnel is not None:
             self.tunnel.check(self.peers.now)
+
+    def _has_unsent(self) -> bool:
+        return bool(self.transport.get_write_buffer_size())
 
     def shutdown(self) -> None:
         super().shutdown()
