@@ -23,6 +23,7 @@ def known_settings() -> set[str]:
     named = set(re.findall(r"`([A-Z_]+)`", page()))
     of_each = re.findall(r"`…_([A-Z_]+)`", page())
     prefixes = [service.variable for service in services().values()]
+    named.update(re.findall(r"environ\.get\(\"([A-Z_]+)\"", CODE))  # what a command reads
     return named | {f"{prefix}_{name}" for prefix in prefixes for name in [*of_each, "SECRETS_DIR"]}
 
 

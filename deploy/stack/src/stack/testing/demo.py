@@ -13,7 +13,7 @@ from stack.catalogue import ROOT, services
 from stack.ports import is_free
 from stack.settings import metrics_variable
 
-TIMEOUT = 60.0  # seconds
+TIMEOUT = 110.0  # seconds
 PORTS = range(12_000, 32_000)
 # As `python -m stack`. Coverage measures the stack itself and not the services in it, which have tests of
 # their own: measured, each of them takes twice the CPU time.
