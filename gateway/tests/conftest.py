@@ -166,6 +166,19 @@ class Upstream:
             self.requests.append(await peer.request())
             await peer.send(self.answer)
 
+    def hold(self, answer: bytes) -> asyncio.Event:
+        """From now on requests are recorded, and get this answer once the event is set."""
+        may_answer = asyncio.Event()
+
+        async def script(peer: Peer) -> None:
+            while True:
+                self.requests.append(await peer.request())
+                await may_answer.wait()
+                await peer.send(answer)
+
+        self.script = script
+        return may_answer
+
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 20)
         self.port = self._server.sockets[0].getsockname()[1]

@@ -122,15 +122,7 @@ async def test_a_client_that_leaves_midway_through_its_upload_leaves_no_whole_re
 async def test_who_leaves_takes_no_other_request_along(
     door: LiveApp, items, dial, eventually, answer, heard
 ) -> None:
-    may_answer = asyncio.Event()
-
-    async def script(peer) -> None:
-        while True:
-            items.requests.append(await peer.request())
-            await may_answer.wait()
-            await peer.send(answer(b"late"))
-
-    items.script = script
+    may_answer = items.hold(answer(b"late"))
     leaver = await dial(door.port)
     stayers = [asyncio.create_task(door.client.get("/items")) for _ in range(5)]
     await leaver.send(GET)

@@ -170,15 +170,7 @@ async def test_one_upstream_that_is_down_takes_no_other_along(
 async def test_more_requests_than_connections_wait_their_turn_and_then_are_503(
     make_door, items, answer, eventually
 ) -> None:
-    may_answer = asyncio.Event()
-
-    async def script(peer) -> None:
-        while True:
-            items.requests.append(await peer.request())
-            await may_answer.wait()
-            await peer.send(answer())
-
-    items.script = script
+    may_answer = items.hold(answer())
     door = await make_door(upstream_connections=2, connect_timeout=0.2)
     first = [asyncio.create_task(door.client.get("/items")) for _ in range(2)]
     await eventually(lambda: len(items.requests) == 2)

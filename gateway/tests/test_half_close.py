@@ -1,7 +1,5 @@
 """Clients that close their sending side after a whole request, and read on."""
 
-import asyncio
-
 import pytest
 
 from shared.testing import LiveApp
@@ -21,15 +19,7 @@ async def test_who_closes_the_sending_side_still_gets_the_answer(door: LiveApp, 
 async def test_the_answer_may_come_after_the_end_and_pipelined_ones_come_too(
     door: LiveApp, items, dial, answer, eventually
 ) -> None:
-    may_answer = asyncio.Event()
-
-    async def script(peer) -> None:
-        while True:
-            items.requests.append(await peer.request())
-            await may_answer.wait()
-            await peer.send(answer(b"late"))
-
-    items.script = script
+    may_answer = items.hold(answer(b"late"))
     wire = await dial(door.port)
     await wire.send(GET * 3)
     wire.writer.write_eof()

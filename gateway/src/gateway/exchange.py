@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.exceptions import BodyTooSlow, SpokeEarly
 from gateway.route_table import Route
+from gateway.wire.reader import SWITCHING_PROTOCOLS
 from gateway.wire.stream import HIGH_WATER, Request, ServerStream
 from gateway.wire.tunnel import Tunnel
 from shared.context import CURRENT, RequestContext
@@ -21,7 +22,6 @@ from shared.problems import problem_of, unexpected
 Stage = Callable[["Exchange"], Awaitable[None] | None]
 """Lets an exchange pass, or raises what is answered instead. It gives an awaitable if it has to wait."""
 
-_SWITCHING_PROTOCOLS = 101
 log = get_logger()
 
 
@@ -206,7 +206,7 @@ class Exchange(ServerStream):
     def switch(self, fields: list[bytes], tunnel: Tunnel) -> None:
         """Answers 101. From now on the connection is the tunnel's; it is logged when that ends."""
         self.keep_alive = True  # a close is not the answer's to announce
-        self.answer(_SWITCHING_PROTOCOLS, fields, 0, b"", complete=False)
+        self.answer(SWITCHING_PROTOCOLS, fields, 0, b"", complete=False)
         self._count()
         self.transfer = self.tunnel = self.connection.tunnel = tunnel
 

@@ -12,12 +12,10 @@ from gateway.route_table import Route
 from gateway.stages.forward import ForwardedCall
 from gateway.upstreams import Upstream
 from gateway.wire.handshake import UPGRADE_FIELDS, accepts, check_handshake
-from gateway.wire.reader import Headers
+from gateway.wire.reader import SWITCHING_PROTOCOLS, Headers
 from gateway.wire.tunnel import Tunnel, TunnelLimits
 from shared.identity.revocations import Revocations
 from shared.wire.deadlines import Phase
-
-_SWITCHING_PROTOCOLS = 101
 
 
 class WebSockets:
@@ -78,7 +76,7 @@ class _Upgrade(ForwardedCall):
             ended=self._count,
         )
         WEBSOCKET_METRICS.begin()
-        exchange.switch([*response_fields(_SWITCHING_PROTOCOLS, headers), *UPGRADE_FIELDS], tunnel)
+        exchange.switch([*response_fields(SWITCHING_PROTOCOLS, headers), *UPGRADE_FIELDS], tunnel)
         tunnel.open(transport, data)
 
     def _count(self, reason: str) -> None:

@@ -10,7 +10,7 @@ body or after the last, where up to one read from the socket more may pass."""
 
 _LINE_END = b"\r\n"
 _VERSION = b"HTTP/1."
-_SWITCHING_PROTOCOLS = 101
+SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL = 200
 _BODILESS = frozenset({204, 304})
 _LAST_VALID = 599
@@ -160,10 +160,10 @@ class ResponseReader:
             self._complete()
 
     def _skip_interim(self, status: int) -> None:
-        if status == _SWITCHING_PROTOCOLS and self._upgrade:
+        if status == SWITCHING_PROTOCOLS and self._upgrade:
             self.switched = True
             return
-        if status == _SWITCHING_PROTOCOLS:
+        if status == SWITCHING_PROTOCOLS:
             self._refuse("switched protocols unasked")
         if status < 100:  # noqa: PLR2004 - the first status there is (RFC 9110, section 15)
             self._refuse(f"status {status} does not exist")
