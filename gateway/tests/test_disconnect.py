@@ -161,7 +161,7 @@ async def test_a_connection_is_used_again_after_slow_answers(
 async def test_a_client_that_leaves_while_its_key_is_exchanged_leaves_nothing_behind(
     door: LiveApp, users, items, dial, eventually, heard, monkeypatch
 ) -> None:
-    monkeypatch.setattr("gateway.api_keys.TIMEOUT", 20.0)  # a busy machine must not answer before the client goes
+    monkeypatch.setattr("gateway.api_keys.TIMEOUT", 20.0)  # or a busy machine answers before the client goes
 
     async def script(peer) -> None:
         users.requests.append(await peer.request())

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from gateway.exceptions import BodyTooSlow, SpokeEarly
+from gateway.metrics import TRAFFIC_METRICS, Traffic
 from gateway.route_table import Route
 from gateway.wire.reader import SWITCHING_PROTOCOLS
 from gateway.wire.stream import HIGH_WATER, Request, ServerStream
@@ -49,6 +50,7 @@ class Exchange(ServerStream):
     caller: Caller | None = None
     authorization: bytes | None = None
     transfer: Transfer | None = None
+    traffic: Traffic | None = None
     tunnel: Tunnel | None = None  # the transfer too, once it is a WebSocket
     upstream_took = 0.0  # seconds until the upstream's answer began
     deadline = 0.0
@@ -84,19 +86,22 @@ class Exchange(ServerStream):
     # Its way through the stages.
 
     def start(self) -> None:
-        if self.write_paused:  # the client has yet to read what was answered before
+        if self.connection.flow.write_paused:  # the client has yet to read what was answered before
             self._postponed = True
             return
         self.started = True
+        if self.route is not None:
+            self.traffic = TRAFFIC_METRICS.begin(self.route)
         REQUEST_METRICS.begin()
         self._pass(0)
 
     def _pass(self, first: int) -> None:
         try:
-            for place, stage in enumerate(self.stages[first:] if first else self.stages, first):
+            for stage in self.stages[first:] if first else self.stages:
                 waiting = stage(self)
                 if waiting is not None:
-                    self._task = asyncio.ensure_future(self._wait(waiting, place + 1))
+                    then = self.stages.index(stage) + 1
+                    self._task = asyncio.ensure_future(self._wait(waiting, then))
                     return
         except Exception as error:  # noqa: BLE001 - every error is answered
             self.refuse(error)
@@ -196,18 +201,17 @@ class Exchange(ServerStream):
     ) -> None:
         took = perf_counter() - self.began_at
         fields += self.answer_fields
-        request_id = self.context.request_id.encode()
-        fields.append(b"x-request-id: %b\r\nx-process-time: %.6f" % (request_id, took))
+        fields.append(b"x-request-id: %b\r\nx-process-time: %.6f" % (self.context.request_id.encode(), took))
         if upstream := self.upstream_took:
-            own = (took - upstream) * 1000
-            fields.append(b"server-timing: gateway;dur=%.3f, upstream;dur=%.3f" % (own, upstream * 1000))
+            times = (took - upstream) * 1000, upstream * 1000
+            fields.append(b"server-timing: gateway;dur=%.3f, upstream;dur=%.3f" % times)
         super().answer(status, fields, length, body, complete=complete)
 
     def switch(self, fields: list[bytes], tunnel: Tunnel) -> None:
         """Answers 101. From now on the connection is the tunnel's; it is logged when that ends."""
         self.keep_alive = True  # a close is not the answer's to announce
         self.answer(SWITCHING_PROTOCOLS, fields, 0, b"", complete=False)
-        self._count()
+        self._count(self.method.decode("ascii"), perf_counter() - self.began_at)
         self.transfer = self.tunnel = self.connection.tunnel = tunnel
 
     def drain(self) -> None:
@@ -234,16 +238,17 @@ class Exchange(ServerStream):
         self._record()
 
     def _record(self) -> None:
-        if self.tunnel is None:
-            self._count()
         took = perf_counter() - self.began_at
         method = self.method.decode("ascii")
+        if self.tunnel is None:
+            self._count(method, took)
         log_request(method, self.instance, self.status, took, self.client, self.context)
 
-    def _count(self) -> None:
-        took = perf_counter() - self.began_at
+    def _count(self, method: str, took: float) -> None:
         route = self.route.template if self.route is not None else self._unrouted
-        REQUEST_METRICS.end(self.method.decode("ascii"), route, self.status, took)
+        if self.traffic is not None:
+            self.traffic.end(self.received, self.sent, self.upstream_took)
+        REQUEST_METRICS.end(method, route, self.status, took)
 
     @property
     def _unrouted(self) -> str:

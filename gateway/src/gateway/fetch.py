@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from gateway.upstreams import Call, Upstream
+from gateway.call import Call
+from gateway.upstreams import Upstream
 from gateway.wire.exceptions import UpstreamBroken
 from gateway.wire.reader import Headers
 

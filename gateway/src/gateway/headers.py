@@ -82,7 +82,7 @@ def passes_out(name: bytes) -> bytes | None:
 def request_fields(received: Headers) -> list[bytes]:
     """The fields that may pass, as `name: value`. Raises ValueError for a name that is no token."""
     fields = []
-    named: set[bytes] = set()
+    named: frozenset[bytes] = frozenset()
     for name, value in received:
         start = passes_in(name)
         if start is not None:
@@ -95,7 +95,7 @@ def request_fields(received: Headers) -> list[bytes]:
 def response_fields(status: int, received: Headers) -> list[bytes]:
     """What the client gets. A length that announces no body is dropped: a 304 may have one."""
     fields = []
-    named: set[bytes] = set()
+    named: frozenset[bytes] = frozenset()
     for name, value in received:
         start = passes_out(name)
         if start is not None:
@@ -103,14 +103,15 @@ def response_fields(status: int, received: Headers) -> list[bytes]:
         elif name == b"connection":
             named |= _named(value)
     if status in BODILESS:
-        named.add(b"content-length")
+        named |= {b"content-length"}
     return _without(fields, named) if named else fields
 
 
-def _named(connection: bytes) -> set[bytes]:
+@lru_cache(maxsize=256)
+def _named(connection: bytes) -> frozenset[bytes]:
     """Fields that `Connection` declares to be of this hop only."""
-    return {token.strip().lower() for token in connection.split(b",")} - _CONNECTION_OPTIONS
+    return frozenset(token.strip().lower() for token in connection.split(b",")) - _CONNECTION_OPTIONS
 
 
-def _without(fields: list[bytes], names: set[bytes]) -> list[bytes]:
+def _without(fields: list[bytes], names: frozenset[bytes]) -> list[bytes]:
     return [field for field in fields if field.partition(b":")[0] not in names]

@@ -8,6 +8,7 @@ from typing import TypedDict
 from gateway.api_keys import ApiKeys
 from gateway.data_plane import DataPlane
 from gateway.exchange import Stage
+from gateway.metrics import note_pools
 from gateway.openapi import Documentation
 from gateway.settings import GatewaySettings
 from gateway.stages.authenticate import Authenticate
@@ -21,6 +22,7 @@ from gateway.trusted_proxies import TrustedProxies
 from gateway.upstream_table import UpstreamConfig
 from gateway.upstreams import Upstream
 from gateway.wire.tunnel import TunnelLimits
+from shared.gathering import GATHERING
 from shared.health import Check
 from shared.http import service_client
 from shared.identity.remote import remote_identity
@@ -43,6 +45,7 @@ async def resources(settings: GatewaySettings) -> AsyncIterator[Resources]:
         documentation = tables.documentation = Documentation(client)
         await tables.put_in_force(settings, identity.checks)
         stack.push_async_callback(tables.close)
+        stack.enter_context(GATHERING.with_flush(partial(note_pools, tables.upstreams)))
         api_keys = ApiKeys(tables.upstreams, settings.internal_secret, size=settings.key_cache_size)
         stages: list[Stage] = [
             *([Cors(settings.allowed_origins)] if settings.allowed_origins else []),

@@ -1,10 +1,48 @@
-"""What the gateway counts beyond what every service does."""
+"""What the gateway counts beyond what every service does: by route, by upstream, and WebSockets."""
 
-from prometheus_client import Counter, Gauge
+from bisect import bisect_left
+from collections.abc import Mapping
+from typing import Protocol
 
+from prometheus_client import Counter, Gauge, Histogram
+
+from gateway.route_table import Route
+from gateway.wire.pool import PoolStats
 from shared.gathering import GATHERING
-from shared.metrics import Counts
+from shared.metrics import BUCKETS, Counts, observe
 
+IN_FLIGHT = Gauge(
+    "gateway_requests_in_flight",
+    "Requests being worked on, by route.",
+    ["route"],
+    multiprocess_mode="livesum",
+)
+BYTES = Counter(
+    "gateway_body_bytes_total", "Bytes of bodies: sent to clients, and received from them.", ["route", "to"]
+)
+UPSTREAM_DURATION = Histogram(
+    "gateway_upstream_duration_seconds",
+    "Seconds until an upstream's answer began.",
+    ["upstream"],
+    buckets=BUCKETS,
+)
+FAILURES = Counter(
+    "gateway_upstream_failures_total",
+    "Exchanges with an upstream that failed, those repeated with success included.",
+    ["upstream", "reason"],
+)
+CONNECTIONS = Gauge(
+    "gateway_upstream_connections",
+    "Connections to an upstream's replicas, by what they do.",
+    ["upstream", "state"],
+    multiprocess_mode="livesum",
+)
+WAITING = Gauge(
+    "gateway_upstream_waiting",
+    "Requests that wait for a connection to an upstream.",
+    ["upstream"],
+    multiprocess_mode="livesum",
+)
 WEBSOCKETS = Gauge("gateway_websockets_open", "Open WebSockets.", multiprocess_mode="livesum")
 WEBSOCKETS_CLOSED = Counter(
     "gateway_websockets_closed_total", "WebSockets that have ended, by what ended them.", ["route", "reason"]
@@ -14,6 +52,66 @@ WEBSOCKET_BYTES = Counter(
     "Bytes that ended WebSockets have passed on, by where they went.",
     ["route", "to"],
 )
+
+
+class Traffic:
+    """What a worker has passed on for one route and was not written yet; `in_flight` is as of now."""
+
+    __slots__ = ("in_flight", "received", "sent", "took")
+
+    def __init__(self) -> None:
+        self.in_flight = self.received = self.sent = 0
+        self.took = [0.0] * (len(BUCKETS) + 2)  # for each bucket a count, then the sum
+
+    def end(self, received: int, sent: int, upstream_took: float) -> None:
+        """`upstream_took` is in seconds, 0 where the upstream did not answer."""
+        self.in_flight -= 1
+        self.received += received
+        self.sent += sent
+        if upstream_took:
+            self.took[bisect_left(BUCKETS, upstream_took)] += 1
+            self.took[-1] += upstream_took
+
+
+class TrafficMetrics:
+    """Traffic by route and upstream, gathered. `RequestMetrics` has rate, outcome and duration of routes."""
+
+    def __init__(self) -> None:
+        self._traffic: dict[tuple[str, str], Traffic] = {}
+        GATHERING.register(self._flush)
+
+    def begin(self, route: Route) -> Traffic:
+        traffic = self._traffic.get(route.labels)
+        if traffic is None:
+            traffic = self._traffic[route.labels] = Traffic()
+        traffic.in_flight += 1
+        return traffic
+
+    def _flush(self) -> None:
+        for (route, upstream), traffic in self._traffic.items():
+            IN_FLIGHT.labels(route).set(traffic.in_flight)
+            received, sent, took = traffic.received, traffic.sent, traffic.took
+            if received or sent:
+                BYTES.labels(route, "upstream").inc(received)
+                BYTES.labels(route, "client").inc(sent)
+                traffic.received = traffic.sent = 0
+            if took[-1]:
+                observe(UPSTREAM_DURATION.labels(upstream), took)
+                traffic.took = [0.0] * len(took)
+
+
+class Pools(Protocol):
+    @property
+    def stats(self) -> PoolStats: ...
+
+
+def note_pools(upstreams: Mapping[str, Pools]) -> None:
+    """An upstream's connections as they are now."""
+    for name, upstream in upstreams.items():
+        stats = upstream.stats
+        CONNECTIONS.labels(name, "idle").set(stats.idle)
+        CONNECTIONS.labels(name, "in_flight").set(stats.in_flight)
+        WAITING.labels(name).set(stats.waiting)
 
 
 class WebSocketMetrics:
@@ -37,4 +135,5 @@ class WebSocketMetrics:
         GATHERING.touch()
 
 
+TRAFFIC_METRICS = TrafficMetrics()
 WEBSOCKET_METRICS = WebSocketMetrics()

@@ -46,6 +46,11 @@ class Route(BaseModel):
         return self.path or self.prefix or ""
 
     @cached_property
+    def labels(self) -> tuple[str, str]:
+        """What its traffic is counted under."""
+        return self.template, self.upstream
+
+    @cached_property
     def allowed(self) -> frozenset[str]:
         return frozenset(self.methods) | ({"HEAD"} if "GET" in self.methods else set())
 

@@ -13,7 +13,8 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from gateway.upstreams import Call, Upstream
+from gateway.call import Call
+from gateway.upstreams import Upstream
 from gateway.wire.exceptions import UpstreamBroken
 
 

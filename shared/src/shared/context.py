@@ -10,23 +10,6 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
-class _Digits:
-    """Random hexadecimal digits, 80 at a time. The system call costs more than the bytes: many at once."""
-
-    def __init__(self) -> None:
-        self._left: list[str] = []
-        os.register_at_fork(after_in_child=self._left.clear)  # or workers would share ids
-
-    def take(self) -> str:
-        if not self._left:
-            digits = secrets.token_hex(40 * 64)
-            self._left += [digits[start : start + 80] for start in range(0, len(digits), 80)]
-        return self._left.pop()
-
-
-_DIGITS = _Digits()
-
-
 class RequestContext(NamedTuple):
     """Ids of one request: ours (`X-Request-ID`) and W3C Trace Context's (hexadecimal)."""
 
@@ -43,17 +26,37 @@ class RequestContext(NamedTuple):
     @classmethod
     def start(cls, request_id: bytes | None = None, traceparent: bytes | None = None) -> "RequestContext":
         """Go on with the ids that came in where they are well-formed, and make new ones where not."""
-        fresh = _DIGITS.take()
+        fresh = _FRESH.take()
         if request_id is None and traceparent is None:
-            return cls(fresh[:32], fresh[32:64], fresh[64:])
+            return fresh
         known = request_id is not None and _REQUEST_ID.fullmatch(request_id)
         trace_id, flags = _parent(traceparent) if traceparent is not None else (None, "00")
         return cls(
-            request_id.decode() if request_id is not None and known else fresh[:32],
-            trace_id or fresh[32:64],
-            fresh[64:],
+            request_id.decode() if request_id is not None and known else fresh.request_id,
+            trace_id or fresh.trace_id,
+            fresh.span_id,
             flags,
         )
+
+
+class _Fresh:
+    """Contexts with random ids, made many at once: the system call for the digits costs more than they do."""
+
+    def __init__(self) -> None:
+        self._left: list[RequestContext] = []
+        os.register_at_fork(after_in_child=self._left.clear)  # or workers would share ids
+
+    def take(self) -> RequestContext:
+        if not self._left:
+            digits = secrets.token_hex(40 * 64)
+            self._left += [
+                RequestContext(digits[at : at + 32], digits[at + 32 : at + 64], digits[at + 64 : at + 80])
+                for at in range(0, len(digits), 80)
+            ]
+        return self._left.pop()
+
+
+_FRESH = _Fresh()
 
 
 def _parent(traceparent: bytes) -> tuple[str | None, str]:

@@ -25,6 +25,15 @@ class Gathering:
     def register(self, flush: Callable[[], None]) -> None:
         self._flushes.append(flush)
 
+    @contextlib.contextmanager
+    def with_flush(self, flush: Callable[[], None]) -> Iterator[None]:
+        """`flush` is called too, for as long as the block runs."""
+        self._flushes.append(flush)
+        try:
+            yield
+        finally:
+            self._flushes.remove(flush)
+
     def touch(self) -> None:
         """Something was gathered."""
         if self._timer is None:

@@ -3,7 +3,7 @@
 import os
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -30,6 +30,14 @@ DURATION = Histogram(
 IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being worked on.", multiprocess_mode="livesum")
 
 
+def observe(histogram: Histogram, counts: Sequence[float]) -> None:
+    """Many observations at once: how many of each bucket, then their sum. It has no call for that."""
+    for bucket, count in zip(histogram._buckets, counts[:-1], strict=True):
+        if count:
+            bucket.inc(count)
+    histogram._sum.inc(counts[-1])
+
+
 class Durations:
     """Observations of a histogram with labels, gathered: prometheus_client takes one at a time.
 
@@ -52,11 +60,7 @@ class Durations:
     def flush(self) -> None:
         seen, self._seen = self._seen, {}
         for labels, counts in seen.items():
-            child = self._histogram.labels(*labels)
-            for bucket, count in zip(child._buckets, counts[:-1], strict=True):  # it has no call for many
-                if count:
-                    bucket.inc(count)
-            child._sum.inc(counts[-1])
+            observe(self._histogram.labels(*labels), counts)
 
 
 class Counts:
@@ -80,10 +84,10 @@ class RequestMetrics:
     """Rate, outcome and duration of requests, and how many are being worked on."""
 
     def __init__(self) -> None:
-        self._requests = Counts(REQUESTS)
-        self._durations = Durations(DURATION)
+        # By method, route and status: for each bucket of durations a count, then their sum.
+        self._seen: dict[tuple[str, str, int], list[float]] = {}
         self._in_flight = 0
-        GATHERING.register(lambda: IN_FLIGHT.set(self._in_flight))
+        GATHERING.register(self.flush)
 
     def begin(self) -> None:
         self._in_flight += 1
@@ -92,13 +96,23 @@ class RequestMetrics:
     def end(self, method: str, route: str, status: int, seconds: float) -> None:
         """`route` is a template, because labels must be few; `status` is 0 where no answer began."""
         self._in_flight -= 1
-        method = method if method in METHODS else "other"
-        self._requests.add(1, method, route, _STATUSES.get(status) or str(status))
-        self._durations.observe(seconds, method, route)
+        labels = method, route, status
+        seen = self._seen.get(labels)
+        if seen is None:
+            seen = self._seen[labels] = [0.0] * (len(BUCKETS) + 2)
+        seen[bisect_left(BUCKETS, seconds)] += 1
+        seen[-1] += seconds
         GATHERING.touch()
 
+    def flush(self) -> None:
+        IN_FLIGHT.set(self._in_flight)
+        seen, self._seen = self._seen, {}
+        for (given, route, status), counts in seen.items():
+            method = given if given in METHODS else "other"
+            REQUESTS.labels(method, route, str(status) if status else "aborted").inc(sum(counts[:-1]))
+            observe(DURATION.labels(method, route), counts)
 
-_STATUSES = {0: "aborted", 200: "200"}  # the usual ones without making a string
+
 REQUEST_METRICS = RequestMetrics()
 
 

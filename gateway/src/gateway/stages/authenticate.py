@@ -1,11 +1,13 @@
 """Authenticate: a bearer token verified here, or an API key turned into one."""
 
 from collections.abc import Awaitable
+from typing import NamedTuple, cast
 
 from gateway.api_keys import ApiKeys
 from gateway.exceptions import CredentialsAmbiguous
 from gateway.exchange import Exchange
 from gateway.route_table import Route
+from gateway.wire.stream import Request
 from shared.identity import Caller, TokenVerifier
 from shared.identity.exceptions import AdminOnly, TokenInvalid, TokenMissing
 from shared.identity.revocations import Revocations
@@ -30,21 +32,21 @@ class Authenticate:
         route = exchange.route
         if route is None or route.auth == "public":
             return None
-        bearer, api_key = _credentials(exchange)
-        if bearer is None and api_key is None:
-            if route.auth == "optional":
-                return None
-            raise TokenMissing
-        if bearer is None:
-            return self._exchange_key(exchange, route, api_key or "")
-        caller = self._verifier.known(bearer)
-        if caller is None:
-            return self._verify(exchange, route, bearer)
-        self._admit(exchange, route, bearer, caller)
-        return None
+        token, api_key, authorization = _credentials(exchange.request)
+        if token is not None:
+            caller = self._verifier.known(token)
+            if caller is None:
+                return self._verify(exchange, route, token)
+            self._admit(exchange, route, authorization, caller)
+            return None
+        if api_key is not None:
+            return self._exchange_key(exchange, route, api_key)
+        if route.auth == "optional":
+            return None
+        raise TokenMissing
 
     async def _verify(self, exchange: Exchange, route: Route, token: str) -> None:
-        self._admit(exchange, route, token, await self._verifier.verify(token))
+        self._admit(exchange, route, _authorization(token), await self._verifier.verify(token))
 
     async def _exchange_key(self, exchange: Exchange, route: Route, key: str) -> None:
         """A kept token that no longer verifies or was revoked is dropped; the key is exchanged once more."""
@@ -58,27 +60,49 @@ class Authenticate:
             return
         await self._verify(exchange, route, await self._api_keys.token_for(key))
 
-    def _admit(self, exchange: Exchange, route: Route, token: str, caller: Caller) -> None:
+    def _admit(self, exchange: Exchange, route: Route, authorization: bytes, caller: Caller) -> None:
         """Raises TokenInvalid, also for a token of an ended session."""
         if caller.session_id in self._revocations:
             raise TokenInvalid
         if route.auth == "role:admin" and not caller.is_admin:
             raise AdminOnly
         exchange.caller = caller
-        exchange.authorization = b"Bearer " + token.encode()
+        exchange.authorization = authorization
 
 
-def _credentials(exchange: Exchange) -> tuple[str | None, str | None]:
-    """The bearer token and the API key; two of anything would let two readers disagree."""
-    value, key = exchange.fields.get(b"authorization"), exchange.fields.get(b"x-api-key")
-    if exchange.request.repeats(b"authorization"):
+class Credentials(NamedTuple):
+    """The bearer token, or the API key; `authorization` is what upstreams get of a token."""
+
+    token: str | None
+    api_key: str | None
+    authorization: bytes
+
+
+def _credentials(request: Request) -> Credentials:
+    known = request.known
+    if known is None:
+        return _read(request)
+    if known.credentials is None:
+        known.credentials = _read(request)
+    return cast("Credentials", known.credentials)
+
+
+def _read(request: Request) -> Credentials:
+    """Two of anything would let two readers disagree."""
+    value, key = request.fields.get(b"authorization"), request.fields.get(b"x-api-key")
+    if request.repeats(b"authorization"):
         raise CredentialsAmbiguous("Authorization was sent twice.")
-    if exchange.request.repeats(b"x-api-key"):
+    if request.repeats(b"x-api-key"):
         raise CredentialsAmbiguous("X-API-Key was sent twice.")
     if value is not None and key is not None:
         raise CredentialsAmbiguous("Send a token or an API key, not both.")
-    bearer = None if value is None else _bearer(value)
-    return bearer, None if key is None else key.decode("latin-1")
+    token = None if value is None else _bearer(value)
+    api_key = None if key is None else key.decode("latin-1")
+    return Credentials(token, api_key, b"" if token is None else _authorization(token))
+
+
+def _authorization(token: str) -> bytes:
+    return b"Bearer " + token.encode()
 
 
 def _bearer(value: bytes) -> str:

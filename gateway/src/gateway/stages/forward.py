@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from time import perf_counter
 
+from gateway.call import Call
 from gateway.exceptions import BodyTooSlow, UpstreamFailed, UpstreamTooSlow, UpstreamUnavailable
 from gateway.exchange import Exchange
 from gateway.headers import request_fields, response_fields
 from gateway.route_table import Route
-from gateway.upstreams import Call, Upstream
+from gateway.upstreams import Upstream
 from gateway.wire.exceptions import UpstreamTimeout, UpstreamUnreachable
 from gateway.wire.reader import Headers
 from shared.context import RequestContext
@@ -58,7 +59,7 @@ class ForwardedCall(Call):
 
     def _begin(self) -> None:
         exchange = self._exchange
-        body, complete = exchange.take(), exchange.body_complete
+        body, complete = exchange.take() if exchange.has_body else b"", exchange.body_complete
         length = len(body) if complete else exchange.request.length
         if length is None:
             body = b"%x\r\n%b\r\n" % (len(body), body)
@@ -70,7 +71,7 @@ class ForwardedCall(Call):
             sent=complete,
             first_byte_timeout=self._route.timeout,
             total_by=exchange.deadline,
-            checked=b"" if exchange.request.known is None else exchange.request.known.passing,
+            checked=_checked(exchange),
             upgrade=bool(self.upgrade_fields),
         )
         if not complete and not self.writable:
@@ -144,9 +145,19 @@ def _fields(exchange: Exchange) -> list[bytes]:
     if b"tracestate" in exchange.fields and _goes_on(context, exchange.fields.get(b"traceparent")):
         states = [value for name, value in exchange.request.headers if name == b"tracestate"]
         fields.append(b"tracestate: " + b",".join(states))
-    if exchange.authorization is not None:
+    if exchange.authorization is not None and exchange.request.known is None:
         fields.append(b"authorization: " + exchange.authorization)
     return fields
+
+
+def _checked(exchange: Exchange) -> bytes:
+    """Lines that were checked when their bytes first came."""
+    known = exchange.request.known
+    if known is None:
+        return b""
+    if exchange.authorization is None:
+        return known.passing
+    return b"%bauthorization: %b\r\n" % (known.passing, exchange.authorization)
 
 
 def _is_event_stream(headers: Headers) -> bool:

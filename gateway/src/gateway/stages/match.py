@@ -8,34 +8,57 @@ from gateway.wire.stream import Request
 from shared.exceptions import ServiceError
 
 PREFLIGHT = b"access-control-request-method"
+MOST_FOUND = 1024  # paths that a worker remembers, of 2 KiB at most
 
 
 class Match:
-    """`find` is asked for every request, before there is an exchange: some are not the data plane's own."""
+    """`find` is asked for every request, before there is an exchange: some are not the data plane's own.
+
+    Routes found lately are remembered by method and path: half of the look-up is the check of the path.
+    """
 
     def __init__(self, routes: RouteTable, *, cors: bool) -> None:
-        self.routes = routes
+        self._routes = routes
         self._cors = cors
+        self._found: dict[tuple[bytes, bytes], Route] = {}
+
+    @property
+    def routes(self) -> RouteTable:
+        return self._routes
+
+    @routes.setter
+    def routes(self, routes: RouteTable) -> None:
+        self._routes = routes
+        self._found = {}
 
     def find(self, request: Request) -> Route | ServiceError | None:
         """The route, or why the request is refused, or None where FastAPI answers.
 
         That is for the gateway's own pages, paths that do not exist, and CORS preflights.
         """
-        target, method = request.target, request.method.decode("ascii")
-        path = target.partition(b"?")[0]
+        target = request.target
+        if b"#" in target:  # a fragment is never sent, and is in no path
+            return self._refuse(request, PathAmbiguous("A target has no fragment."))
+        place = request.method, target.partition(b"?")[0]
+        return self._found.get(place) or self._look_up(request, *place)
+
+    def _look_up(self, request: Request, method: bytes, path: bytes) -> Route | ServiceError | None:
         try:
-            check_path(target if b"#" in target else path)  # a fragment is never sent, and is in no path
+            check_path(path)
         except PathAmbiguous as ambiguous:
-            return None if self._is_preflight(request) else ambiguous
+            return self._refuse(request, ambiguous)
         known = path.decode("ascii")
-        route = self.routes.match(method, known)
+        route = self._routes.match(method.decode("ascii"), known)
         if route is not None:
+            if len(self._found) == MOST_FOUND:
+                self._found = {}
+            self._found[method, path] = route
             return route
-        allowed = self.routes.allowed(known)
-        if not allowed or self._is_preflight(request):
-            return None
-        return RouteMethodNotAllowed(allowed)
+        allowed = self._routes.allowed(known)
+        return self._refuse(request, RouteMethodNotAllowed(allowed)) if allowed else None
+
+    def _refuse(self, request: Request, why: ServiceError) -> ServiceError | None:
+        return None if self._is_preflight(request) else why
 
     def _is_preflight(self, request: Request) -> bool:
         fields = request.fields

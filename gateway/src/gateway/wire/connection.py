@@ -228,7 +228,8 @@ class Connection(asyncio.Protocol):
         if reader.reusable and self._sent and not self._transport.get_write_buffer_size():
             self.used = True
             self._set_deadline(self._loop.time() + self._idle_timeout, "idle")
-            self.resume()
+            if self._read_paused:
+                self.resume()
             self._owner.returned(self)
         else:
             self.discard()

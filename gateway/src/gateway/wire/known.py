@@ -8,6 +8,7 @@ parser would read otherwise.
 import re
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 from gateway.wire.reader import Headers
 
@@ -34,14 +35,15 @@ _NEVER = frozenset(
 
 
 class KnownFields:
-    """`passing` are the lines that an upstream gets."""
+    """`passing` are the lines that an upstream gets; `credentials` is for the stage that reads them once."""
 
-    __slots__ = ("fields", "headers", "passing")
+    __slots__ = ("credentials", "fields", "headers", "passing")
 
     def __init__(self, headers: Headers, fields: dict[bytes, bytes], passing: bytes) -> None:
         self.headers = headers
         self.fields = fields
         self.passing = passing
+        self.credentials: Any = None
 
 
 class KnownHeads:

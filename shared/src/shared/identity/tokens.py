@@ -22,6 +22,7 @@ LONGEST_LIFETIME = 3600
 class _Verified:
     caller: Caller
     key_id: str
+    until: int  # Unix seconds, by our own clock
 
 
 class TokenVerifier:
@@ -56,7 +57,7 @@ class TokenVerifier:
             self._verified[token] = kept
             if len(self._verified) > self._cache_size:
                 self._verified.popitem(last=False)
-        elif kept.caller.expires_at + LEEWAY <= time.time() or not self._keys.has(kept.key_id):
+        elif kept.until <= time.time() or not self._keys.has(kept.key_id):
             self._verified.pop(token, None)
             raise TokenInvalid
         else:
@@ -66,7 +67,7 @@ class TokenVerifier:
     def known(self, token: str) -> Caller | None:
         """The caller if `token` was verified before and is still good; else `verify` has to decide."""
         kept = self._verified.get(token)
-        if kept is None or kept.caller.expires_at + LEEWAY <= time.time() or not self._keys.has(kept.key_id):
+        if kept is None or kept.until <= time.time() or not self._keys.has(kept.key_id):
             return None
         self._verified.move_to_end(token)
         return kept.caller
@@ -94,8 +95,8 @@ class TokenVerifier:
             if int(claims["exp"]) - int(claims["iat"]) > self._longest:
                 raise TokenInvalid
             scopes = frozenset(str(claims.get("scope", "")).split())
-            return _Verified(
-                Caller(int(claims["sub"]), str(claims["sid"]), scopes, int(claims["exp"])), key_id
-            )
+            expires_at = int(claims["exp"])
+            caller = Caller(int(claims["sub"]), str(claims["sid"]), scopes, expires_at)
+            return _Verified(caller, key_id, expires_at + LEEWAY)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise TokenInvalid from error  # the last two: a huge number, a deeply nested header

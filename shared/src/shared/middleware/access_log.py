@@ -89,6 +89,8 @@ class GatheredLines:
         self._lines: list[bytes] = []
         self._second = 0
         self._timestamp = b""
+        self._client: str | None = None  # of the last line, and what is written of it
+        self._ending: bytes | None = None
         GATHERING.register(self.flush)
 
     def configure(self, service: str | None) -> None:
@@ -133,27 +135,34 @@ class GatheredLines:
         Ids are letters, digits and dashes; whatever else a client can choose is escaped.
         """
         now = time()
-        if int(now) != self._second:
-            self._second = int(now)
-            self._timestamp = datetime.fromtimestamp(self._second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-        line = b'{"method":%b,"path":%b,"status":%b,"duration_ms":%b,"client":%b,' % (
-            orjson.dumps(method),
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._timestamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        if client is not self._client or self._ending is None:
+            self._client = client
+            self._ending = b'"client":%b,"event":"request","level":"info","timestamp":' % orjson.dumps(client)
+        line = b'{"method":%b,"path":%b,"status":%b,"duration_ms":%.3f,%b"%b.%06dZ","service":%b' % (
+            _METHODS.get(method) or orjson.dumps(method),
             orjson.dumps(path),
-            b"%d" % status if status else b'"aborted"',
-            orjson.dumps(round(seconds * 1000, 3)),
-            orjson.dumps(client),
-        )
-        line += b'"event":"request","level":"info","timestamp":"%b.%06dZ","service":%b' % (
+            _STATUSES.get(status) or b"%d" % status,
+            seconds * 1000,
+            self._ending,
             self._timestamp,
-            (now - self._second) * 1_000_000,
+            (now - second) * 1_000_000,
             self._service,
         )
         if context is None:
             return line + b"}"
-        ids = context.request_id.encode(), context.trace_id.encode()
-        return line + b',"request_id":"%b","trace_id":"%b"}' % ids
+        return b'%b,"request_id":"%b","trace_id":"%b"}' % (
+            line,
+            context.request_id.encode(),
+            context.trace_id.encode(),
+        )
 
 
+_METHODS = {method: orjson.dumps(method) for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")}
+_STATUSES = {0: b'"aborted"', 200: b"200"}
 GATHERED = GatheredLines()
 
 

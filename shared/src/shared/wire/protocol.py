@@ -24,7 +24,7 @@ class Flow(FlowControl):
     held = False
 
     def resume_reading(self) -> None:
-        if not self.held:
+        if self.read_paused and not self.held:
             super().resume_reading()
 
 

@@ -16,7 +16,7 @@ from shared.identity.revocations import Revocations
 
 
 class NoMetrics:
-    def begin(self) -> None: ...
+    def begin(self, *_: Any) -> None: ...
 
     def end(self, *_: Any) -> None: ...
 
@@ -26,7 +26,7 @@ def nothing(*_: Any) -> None:
 
 
 def without_metrics() -> None:
-    gateway.exchange.REQUEST_METRICS = NoMetrics()
+    gateway.exchange.REQUEST_METRICS = gateway.exchange.TRAFFIC_METRICS = NoMetrics()
 
 
 def without_ids() -> None:
