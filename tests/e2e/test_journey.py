@@ -58,6 +58,18 @@ def test_listings_are_hidden_with_their_owners_account_and_end_with_it(healthy: 
     eventually(lambda: healthy.answers(path) == 404)
 
 
+def test_what_an_administrator_decides_about_a_model_outlives_its_server(healthy: System) -> None:
+    admin = healthy.person()
+    healthy.run("users", "python", "-m", "users.admin", "grant", admin["email"])
+    path, headers = "/v2/repository/models/digits/traffic", healthy.headers(admin)
+    decided = healthy.client.get(path, headers=headers).json() | {"default": "1"}
+    answer = healthy.client.put(path, json=decided, headers=headers)
+    assert (answer.status_code, answer.json()) == (200, decided)
+    healthy.compose("up", "--force-recreate", "--no-deps", "--wait", "ml-predict")
+    eventually(healthy.ready)
+    assert healthy.client.get(path, headers=headers).json() == decided
+
+
 def test_a_restart_keeps_data_and_tokens(healthy: System) -> None:
     headers = healthy.headers()
     listing = {"name": "kept", "price": "10.00"}

@@ -16,6 +16,7 @@ from uvicorn_worker import UvicornWorker
 from shared.gathering import GATHERING
 from shared.wire import Connections, Protocol
 
+ACCEPTED = 8  # connections of each listening socket in a round of the loop
 MARGIN = 3  # seconds between uvicorn's limit and gunicorn's SIGKILL, for the lifespan's shutdown
 
 
@@ -30,7 +31,9 @@ class DrainingServer(Server):
         self._on_start = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """libuv accepts one connection of a socket in each round of the loop, which takes long under load."""
+        copies = [sock.dup() for sock in sockets or () for _ in range(ACCEPTED - 1)]
+        await super().startup([*sockets, *copies] if sockets else sockets)
         self._on_start(self)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
