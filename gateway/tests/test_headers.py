@@ -172,6 +172,14 @@ async def test_a_field_that_is_not_the_upstreams_to_say_is_dropped(
     assert response.headers["x-kept"] == "yes"
 
 
+async def test_an_upstream_cannot_take_the_length_away_by_connection(door: LiveApp, items, dial) -> None:
+    """Without it the client would not know where the answer ends."""
+    items.answer = b"HTTP/1.1 200 OK\r\nconnection: content-length\r\ncontent-length: 2\r\n\r\nok"
+    wire = await dial(door.port)
+    await wire.send(b"GET /items HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"content-length: 2\r\n" in await wire.head()
+
+
 async def test_fields_the_upstream_names_by_connection_end_here(door: LiveApp, items, answer) -> None:
     items.answer = answer(b"ok", b"HTTP/1.1 200 OK\r\nConnection: x-hop\r\nX-Hop: 1\r\nX-Kept: yes\r\n")
     response = await door.client.get("/items")

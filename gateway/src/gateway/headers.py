@@ -53,7 +53,8 @@ _IDENTITY_PREFIXES = (
     b"true-client-",
 )
 _RESPONSE_OURS = frozenset({b"server", b"date", b"x-request-id", b"x-process-time"})
-_CONNECTION_OPTIONS = frozenset({b"keep-alive", b"close", b""})
+# What `Connection` may say without naming a field, and the one that it cannot take away: it frames the message.
+_NOT_NAMED = frozenset({b"keep-alive", b"close", b"", b"content-length"})
 BODILESS = frozenset({101, 204, 304})  # RFC 9110, section 8.6: a 304 may say the length that a 200 would have
 
 
@@ -110,7 +111,7 @@ def response_fields(status: int, received: Headers) -> list[bytes]:
 @lru_cache(maxsize=256)
 def _named(connection: bytes) -> frozenset[bytes]:
     """Fields that `Connection` declares to be of this hop only."""
-    return frozenset(token.strip().lower() for token in connection.split(b",")) - _CONNECTION_OPTIONS
+    return frozenset(token.strip().lower() for token in connection.split(b",")) - _NOT_NAMED
 
 
 def _without(fields: list[bytes], names: frozenset[bytes]) -> list[bytes]:
