@@ -1,8 +1,6 @@
 """One request, its answer checked and counted under the name of its route."""
 
 import json
-import math
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -15,19 +13,10 @@ Check = Callable[[Answer], None]
 
 
 class Calls:
-    """Requests of one visitor. What is counted as a failure: no answer, or one that its check refuses.
+    """Requests of one visitor. What is counted as a failure: no answer, or one that its check refuses."""
 
-    `intended` is for open-loop load: when the next request should have begun, on the clock of
-    `time.perf_counter`. Its latency is counted from there, so that a wait inside the load generator or behind
-    a slow answer is not left out. One that begins more than `too_late` seconds after that is a failure.
-    """
-
-    def __init__(
-        self, session: FastHttpSession, intended: float | None = None, too_late: float = math.inf
-    ) -> None:
+    def __init__(self, session: FastHttpSession) -> None:
         self._session = session
-        self._intended = intended
-        self._too_late = too_late
 
     def send(
         self,
@@ -45,7 +34,6 @@ class Calls:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        late = self._lateness()
         with self._session.request(
             method,
             f"{path}?{urlencode(query)}" if query else path,
@@ -56,25 +44,14 @@ class Calls:
             allow_redirects=False,
             catch_response=True,
         ) as response:
-            response.request_meta["response_time"] += late
             if response.status_code == 0:
                 return None  # locust counts the error that it met
             answer, wrong = _judge(response, check)
-            if late > self._too_late * 1000:
-                wrong = wrong or "sent too late: every user was busy"
             if wrong is None:
                 response.success()
             else:
                 response.failure(wrong)
             return answer
-
-    def _lateness(self) -> float:
-        """Milliseconds; only an action's first request has an intended start, the others follow it."""
-        if self._intended is None:
-            return 0.0
-        late = max(0.0, time.perf_counter() - self._intended) * 1000
-        self._intended = None
-        return late
 
 
 def _judge(response: Any, check: Check) -> tuple[Answer, str | None]:

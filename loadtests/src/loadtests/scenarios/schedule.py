@@ -16,6 +16,7 @@ class Schedule:
         self._even = False
         self._rate = 0.0
         self._next: float | None = None
+        self.began: float | None = None  # on the same clock
 
     def begin(self, rate: float, now: float, seed: int | str | None = None, *, even: bool = False) -> None:
         """`rate` is a second. Beginning again while it runs changes the rate only."""
@@ -23,7 +24,7 @@ class Schedule:
         if self._next is None:
             self._gaps.seed(seed)
             self._even = even
-            self._next = now + self._gap()
+            self.began, self._next = now, now + self._gap()
 
     def take(self) -> float | None:
         """The next moment, which is then taken; None before the schedule began and after its end.
