@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.measuring.app import App
+from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.processes import stop
 from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from loadtests.tuner.config import split
-from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.measuring.app import App
+from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.model import Limits, Slo
 from loadtests.tuner.outcome import Outcome, Verdict

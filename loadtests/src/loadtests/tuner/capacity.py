@@ -29,6 +29,14 @@ class Trial:
     latency: float  # at the SLO's percentile, failures included; seconds
     measurements: tuple[Measurement, ...]
 
+    @property
+    def offered(self) -> float:
+        return self.measurements[0].offered
+
+    @property
+    def closed(self) -> bool:
+        return self.measurements[0].closed
+
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
@@ -76,14 +84,16 @@ class Search:
         stride = step
         while all(trial.met == trials[0].met for trial in trials):
             up = trials[0].met
-            rate = trials[-1].rate * stride if up else _lower(trials[-1], stride)
+            rate = _slowed(trials[-1].rate * stride if up else _lower(trials[-1], stride), trials)
+            if trials[-1].closed:  # users are whole
+                rate = math.ceil(rate) if up else math.floor(rate)
             if rate < LOWEST_RATE:
                 return Capacity(0.0, tuple(trials))
-            trials.append(self._trial(_slowed(rate, trials)))
+            trials.append(self._trial(rate))
             stride = min(stride**1.6, 4.0)  # faster and faster, until both sides are known
         low, high = _bracket(trials)
         for _ in range(_HALVINGS):  # a pace that changes could move the two sides apart for ever
-            if high.rate / low.rate <= resolution:
+            if high.rate / low.rate <= resolution or _neighbours(low, high):
                 break
             trials.append(self._trial(_slowed(_between(low, high, self.slo), trials)))
             low, high = _bracket(trials)
@@ -94,8 +104,12 @@ class Search:
         trials = [judge([self._valid(rate, self.plan.shortest)], self.slo, self.factor)]
         while trials[-1].met:
             rate *= _FAST
-            trials.append(judge([self._valid(rate, self.plan.shortest)], self.slo, self.factor))
-        if len(trials) > 1 and (likely := _lower(trials[-1], 1.0)) > trials[-2].rate:
+            try:
+                taken = self._valid(rate, self.plan.shortest)
+            except NothingValid:  # too much for the generator, perhaps not for the target: in smaller steps
+                break
+            trials.append(judge([taken], self.slo, self.factor))
+        if len(trials) > 1 and not trials[-1].met and (likely := _lower(trials[-1], 1.0)) > trials[-2].rate:
             trials.append(self._trial(_slowed(likely, trials)))
         return trials
 
@@ -127,7 +141,7 @@ def _slowed(rate: float, trials: Sequence[Trial]) -> float:
 def _lower(trial: Trial, stride: float) -> float:
     """The next rate below one that missed: not above what was answered of it."""
     last = trial.measurements[-1]
-    answered = last.answered * trial.rate / last.offered
+    answered = last.kept * trial.rate
     return min(trial.rate / stride, 0.95 * answered) if answered > 0 else trial.rate / max(stride, _FAST)
 
 
@@ -168,6 +182,11 @@ def _crossing(low: Trial, high: Trial, slo: Slo) -> float:
     if not above > wanted > below:
         return math.sqrt(low.rate * high.rate)
     return low.rate + (high.rate - low.rate) * (above - wanted) / (above - below)
+
+
+def _neighbours(low: Trial, high: Trial) -> bool:
+    """True if there is no number of users between the two."""
+    return low.closed and high.offered - low.offered <= 1
 
 
 def _between(low: Trial, high: Trial, slo: Slo) -> float:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from loadtests.tuner.candidates import ladder
 from loadtests.tuner.feasible import Feasible
-from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.measuring.app import App
+from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.model import Configuration, Measurement
 from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.race import AFTER

@@ -17,7 +17,8 @@ from loadtests.tuner.chain import ChainSession
 from loadtests.tuner.checking import check
 from loadtests.tuner.config import ConfigError, duration, load, size, split
 from loadtests.tuner.journal import Absent, JournalMismatch, Unfinished
-from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.measuring.app import App
+from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.compose import ComposeTarget
 from loadtests.tuner.measuring.embedded import POOLS, SERVICES, EmbeddedTarget
 from loadtests.tuner.model import Limits, RollOutFailed, Slo
@@ -37,8 +38,7 @@ cwd = {cwd}               # where the command runs, seen from this file
 p99 = "250ms"         # of all requests
 errors = 0.001        # share that may fail
 
-[[request]]           # repeat it; weight says how often
-path = {path}            # may hold {{int:1-1000}}
+{load}
 
 [limits]              # what a configuration must not exceed
 # cpus = 1            # for the application; the rest is the generator's
@@ -47,6 +47,12 @@ path = {path}            # may hold {{int:1-1000}}
 # connections_per_worker = 10
 """
 
+_REQUEST = """\
+[[request]]           # repeat it; weight says how often
+path = {}            # may hold {{int:1-1000}}"""
+_LOCUSTFILE = """\
+[load]                # your own User classes instead of [[request]]
+locustfile = {}"""
 
 _STATUS = {Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 4}
 
@@ -78,9 +84,13 @@ def _init(options: argparse.Namespace) -> int:
     if options.file.exists():
         raise ConfigError(f"{options.file} exists already")
     here = os.path.relpath(Path.cwd(), options.file.parent)
-    given = {"command": options.command, "path": options.path, "cwd": here}
     options.file.parent.mkdir(parents=True, exist_ok=True)
-    options.file.write_text(_FILE.format(**{name: json.dumps(value) for name, value in given.items()}))
+    load_of = _REQUEST.format(json.dumps(options.path))
+    if options.locustfile:
+        load_of = _LOCUSTFILE.format(json.dumps(os.path.relpath(options.locustfile, options.file.parent)))
+    options.file.write_text(
+        _FILE.format(command=json.dumps(options.command), cwd=json.dumps(here), load=load_of)
+    )
     load(options.file)
     _say(f"wrote {options.file}: set the requests and the SLO, then facet-tune check {options.file}")
     return 0
@@ -136,7 +146,7 @@ def _picture(options: argparse.Namespace, found: Mapping[str, Any]) -> list[Path
 
 def _report(options: argparse.Namespace) -> int:
     run = _of(options, load(options.file))
-    outcome, about = run.decided(Session, Absent(run.app.name, run.app.limits))
+    outcome, about = run.decided(Session, Absent(run.app.name, run.app.limits, run.app.unit))
     run.report(outcome, about)
     return _STATUS.get(outcome.verdict, 0)
 
@@ -176,6 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     init = commands.add_parser("init", help="write the file for a command")
     init.add_argument("command", help='such as "gunicorn shop:app -w {workers} -b 127.0.0.1:{port}"')
     init.add_argument("--path", default="/", help="what is asked for; the file takes more")
+    init.add_argument("--locustfile", type=Path, help="your own users instead of a path")
     init.add_argument("--file", type=Path, default=Path("tune.toml"))
     init.set_defaults(act=_init)
     check = commands.add_parser("check", help="boot it, and say what will be tried")

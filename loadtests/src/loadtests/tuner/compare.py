@@ -9,9 +9,10 @@ Summary = Mapping[str, Any]
 def compared(now: Summary, before: Summary) -> Iterator[str]:
     """What each of the two chose, and what the other measured there."""
     which = f"An earlier run (evidence {before['evidence']}, {before['machine'].get('date', 'no date')})"
-    if before["slo"] != now["slo"]:
-        yield f"{which} had another SLO, so that its capacities cannot be compared."
-        return
+    for what, same in (("SLO", before["slo"] == now["slo"]), ("kind of load", _unit(before) == _unit(now))):
+        if not same:
+            yield f"{which} had another {what}, so that its capacities cannot be compared."
+            return
     rates, earlier = _rates(now), _rates(before)
     then = before["choice"]
     if then is None or now["choice"] is None:
@@ -19,7 +20,12 @@ def compared(now: Summary, before: Summary) -> Iterator[str]:
         return
     both = [f"{key} {earlier[key]:,.0f} then, {rates[key]:,.0f} now" for key in rates if key in earlier]
     listed = "; ".join(both) or "none in common"
-    yield f"{which} chose {then}: {_agreement(now, then, rates)}. Requests/s: {listed}."
+    yield f"{which} chose {then}: {_agreement(now, then, rates)}. {_unit(now).capitalize()}: {listed}."
+
+
+def _unit(found: Summary) -> str:
+    """Summaries of earlier versions do not say it."""
+    return str(found.get("unit", "requests/s"))
 
 
 def _agreement(now: Summary, then: str, rates: Mapping[str, float]) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from loadtests.tuner.measuring.command import App
+from loadtests.tuner.measuring.app import App
+from loadtests.tuner.measuring.locustfile import Locustfile, LocustfileError, inspect
 from loadtests.tuner.measuring.requests import Request, named
 from loadtests.tuner.model import Limits, Slo
 
@@ -20,6 +21,7 @@ _SECTIONS = {
     "state": {"reset"},
     "tune": None,  # any names: they are those of the command's placeholders
     "values": None,  # any names: they are those of the requests' placeholders
+    "load": {"locustfile"},
     "request": {field.name for field in fields(Request)},
 }
 _MEMORY = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -59,7 +61,8 @@ def load(path: Path) -> App:
         name=app.get("name", path.stem),
         command=_command(app, knobs),
         knobs=knobs,
-        requests=_requests(given.get("request", []), values),
+        requests=[] if "load" in given else _requests(given.get("request", []), values),
+        locustfile=_locustfile(given, path.parent),
         values=values,
         slo=_slo(given.get("slo", {})),
         limits=Limits(
@@ -122,7 +125,7 @@ def _command(app: Mapping[str, Any], knobs: Mapping[str, Sequence[str]]) -> str:
 
 def _requests(given: Sequence[Mapping[str, Any]], values: Mapping[str, Sequence[str]]) -> list[Request]:
     if not given:
-        raise ConfigError("there is no [[request]]: at least one path is needed")
+        raise ConfigError("there is no load: a [[request]] or [load] locustfile is needed")
     for request in given:
         if not str(request.get("path", "")).startswith("/"):
             raise ConfigError("a [[request]] needs a path that begins with /")
@@ -131,6 +134,21 @@ def _requests(given: Sequence[Mapping[str, Any]], values: Mapping[str, Sequence[
     if missing := used - {name for name, listed in values.items() if listed}:
         raise ConfigError(f"{', '.join(sorted(missing))}: a request uses it, but [values] does not give any")
     return requests
+
+
+def _locustfile(given: Mapping[str, Any], folder: Path) -> Locustfile | None:
+    """Its path is seen from the file."""
+    if "load" not in given:
+        return None
+    name = str(given["load"].get("locustfile", ""))
+    if not name:
+        raise ConfigError("[load] needs a locustfile")
+    if "request" in given:
+        raise ConfigError("[load] locustfile and [[request]] exclude each other: the load is one of them")
+    try:
+        return inspect((folder / name).resolve())
+    except LocustfileError as error:
+        raise ConfigError(f"[load] {error}") from error
 
 
 def _slo(given: Mapping[str, Any]) -> Slo:

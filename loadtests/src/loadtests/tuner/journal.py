@@ -71,6 +71,10 @@ class Recorded:
         return self._target.limits
 
     @property
+    def unit(self) -> str:
+        return self._target.unit
+
+    @property
     def services(self) -> Sequence[str]:
         return self._target.services
 
@@ -156,8 +160,8 @@ class Absent:
     services: Sequence[str] = ("app",)
     spent = 0.0
 
-    def __init__(self, name: str, limits: Limits) -> None:
-        self.name, self.limits = name, limits
+    def __init__(self, name: str, limits: Limits, unit: str = "requests/s") -> None:
+        self.name, self.limits, self.unit = name, limits, unit
 
     def roll_out(self, configuration: Configuration) -> None:
         raise Unfinished(f"the run is not finished: {configuration.label} was to be measured next")

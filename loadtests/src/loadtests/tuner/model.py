@@ -85,7 +85,8 @@ class Measurement:
     """What one load at one rate showed.
 
     `offered` is the schedule's rate, `sent` is what the generator achieved, `answered` counts good answers
-    per second, however late. `latencies` are of good answers, from the *intended* start.
+    per second, however late. `latencies` are of good answers, from the *intended* start. In a `closed` loop
+    `offered` is the number of users, and a latency counts from when its request was sent.
     """
 
     offered: float
@@ -99,10 +100,16 @@ class Measurement:
     unfinished: int = 0  # no answer when the measurement ended
     resources: Resources = field(default_factory=Resources)
     invalid: tuple[str, ...] = ()  # why this says nothing about the target: generator too slow, steal, 429 …
+    closed: bool = False
 
     @property
     def valid(self) -> bool:
         return not self.invalid
+
+    @property
+    def kept(self) -> float:
+        """The share of the offered load that was answered; users of a closed loop ask for no more."""
+        return float(self.answered > 0) if self.closed else self.answered / self.offered
 
     @property
     def failed(self) -> int:
@@ -133,6 +140,11 @@ class Target(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+
+    @property
+    def unit(self) -> str:
+        """Of the load and of a capacity: requests/s, or users."""
+        ...
 
     @property
     def services(self) -> Sequence[str]:

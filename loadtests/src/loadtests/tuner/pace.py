@@ -35,7 +35,7 @@ class Pace:
         if not length or not taken.valid:
             return
         self._seen.append(length)
-        if used and self._use(configuration, taken) > _BUSY and taken.answered > _ANSWERED * taken.offered:
+        if used and self._use(configuration, taken) > _BUSY and taken.kept > _ANSWERED:
             point = (math.log(length), math.log(used / taken.answered))
             self._points.setdefault(configuration, []).append(point)
 

@@ -10,8 +10,9 @@ from typing import Any
 from loadtests.bench.machine import facts, moment
 from loadtests.tuner.compare import compared
 from loadtests.tuner.journal import Journal, Recorded
+from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.calibration import Calibration, calibrate, stored
-from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.model import RollOutFailed, Target
 from loadtests.tuner.notes import machine_notes
 from loadtests.tuner.outcome import Outcome, Verdict
@@ -22,6 +23,7 @@ from loadtests.tuner.session import Session
 from loadtests.tuner.summary import About, summary
 from loadtests.tuner.verified import Asked, Verified, keep, kept, verify
 
+_LOCUSTFILE = "No second generator checked it, because only locust can send what the locustfile says."
 _VERIFY = 6.0  # seconds of each load by the second generator
 
 Say = Callable[[str], None]
@@ -64,7 +66,8 @@ class Run:
         )
         known = (*_calibration_facts(self.folder), *machine_notes(outcome))
         about = About(app.name, app.slo, app.limits, journal.evidence, self.command, notes, known)
-        return outcome, replace(about, machine=_machine(self.folder), margin=self.plan.margin)
+        about = replace(about, machine=_machine(self.folder), margin=self.plan.margin, unit=app.unit)
+        return outcome, replace(about, loop=app.locustfile.loop if app.locustfile else about.loop)
 
     def report(self, outcome: Outcome, about: About) -> Mapping[str, Any]:
         """Writes report and summary, which it returns."""
@@ -84,6 +87,8 @@ class Run:
         file = self.folder / "verified.json"
         if outcome.choice is None or outcome.verdict is Verdict.INVALID:
             return about
+        if self.app.locustfile:
+            return replace(about, facts=(*about.facts, _LOCUSTFILE))
         found = kept(file)
         if found is None:
             capacity = outcome.capacities()[outcome.choice]
@@ -141,6 +146,8 @@ def _identity(app: App, plan: Plan) -> dict[str, Any]:
     """What must be the same for a run to go on; no paths, so that the folder can move."""
     said: dict[str, Any] = {"command": app.command, "reset": app.reset, "knobs": dict(app.knobs)}
     said["requests"] = [asdict(request) for request in app.requests]
+    if app.locustfile:
+        said["locustfile"] = {"digest": app.locustfile.digest, "users": app.locustfile.users}
     rest = {"slo": asdict(app.slo), "limits": asdict(app.limits), "plan": asdict(plan)}
     return _as_json({**said, **rest})
 

@@ -64,7 +64,7 @@ class Runner:
         finally:
             self._seed = before if block is not None else self._seed
         self._done += 1
-        self.say(f"{configuration.label}: {found.rate:,.1f} requests/s within the SLO")
+        self.say(f"{configuration.label}: {found.rate:,.1f} {self.target.unit} within the SLO")
         return found
 
     def boot(self, configuration: Configuration, why: str) -> bool:

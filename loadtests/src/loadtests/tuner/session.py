@@ -131,7 +131,10 @@ class Session:
         if again is None or again.rate < expected * (1 - runner.plan.margin - 3 * spread):
             found.rejected[key] = "a fresh boot did not confirm its capacity"
             return False
-        found.stress[key] = seen = stress(runner.measure, expected, runner.slo, runner.plan.shortest)
+        answered = again.at_limit.answered if runner.target.unit == "users" else None
+        found.stress[key] = seen = stress(
+            runner.measure, expected, runner.slo, runner.plan.shortest, answered
+        )
         if seen.collapse:
             found.rejected[key] = f"collapses: {seen.collapse}"
         return seen.collapse is None

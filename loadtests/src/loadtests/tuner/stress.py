@@ -42,13 +42,18 @@ def stress(
     capacity: float,
     slo: Slo,
     seconds: float,
+    answered: float | None = None,
     folds: Sequence[float] = FOLDS,
 ) -> Stress:
-    """Overloads of which the generator is not capable are recorded as invalid and decide nothing."""
+    """`answered` is what is answered at the capacity, a second, if that is not the capacity itself.
+
+    Overloads of which the generator is not capable are recorded as invalid and decide nothing.
+    """
+    whole = answered or capacity
     overloads = []
     for fold in folds:
         taken = measure(fold * capacity, seconds)
-        overloads.append(Overload(fold, taken.answered / capacity, taken.goodput(slo) / capacity, taken))
+        overloads.append(Overload(fold, taken.answered / whole, taken.goodput(slo) / whole, taken))
     return Stress(tuple(overloads), _recovers(measure, capacity, slo, seconds))
 
 

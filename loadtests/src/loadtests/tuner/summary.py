@@ -9,6 +9,8 @@ from loadtests.tuner.capacity import Trial
 from loadtests.tuner.model import Configuration, Limits, Slo
 from loadtests.tuner.outcome import Outcome
 
+OPEN_LOOP = "Open loop: latency counts from the intended start."
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -23,6 +25,8 @@ class About:
     facts: tuple[str, ...] = ()  # about the machine and the generator
     machine: Mapping[str, Any] = field(default_factory=dict)  # its CPU, and when
     margin: float = 0.05  # within it of the best is as good as the best
+    unit: str = "requests/s"  # of the capacities
+    loop: str = OPEN_LOOP
 
 
 @dataclass(frozen=True, slots=True)

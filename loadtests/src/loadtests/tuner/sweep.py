@@ -11,7 +11,8 @@ from pathlib import Path
 
 from loadtests.tuner.blocks import replace_block
 from loadtests.tuner.config import Cpus, split
-from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.measuring.app import App
+from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.model import Configuration, Limits, Slo
 from loadtests.tuner.plan import QUICK

@@ -10,72 +10,31 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 
 from loadtests.bench.rig import free_port
 from loadtests.tuner.histogram import Histogram
-from loadtests.tuner.measuring import guards, machine
-from loadtests.tuner.measuring.generate import generate, generate_otherwise
-from loadtests.tuner.measuring.load import Load, Result
+from loadtests.tuner.measuring.app import App
+from loadtests.tuner.measuring.generate import generate
+from loadtests.tuner.measuring.loaded import Loaded
 from loadtests.tuner.measuring.processes import Use, stop, use
-from loadtests.tuner.measuring.requests import Request
-from loadtests.tuner.measuring.second import Answers
-from loadtests.tuner.measuring.yardstick import yardstick
-from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, RollOutFailed, Slo
+from loadtests.tuner.model import Configuration, RollOutFailed
 
 _RESET = 60.0  # seconds that the reset of the state may take
 _STOP = 20.0  # seconds that it may take to end by itself
 _WARM_UP = 1.0  # seconds of one step
 _WARM_UPS = 6
 _STABLE = 0.8  # times the median latency of the step before
-_TURNS = 20  # connections per worker that take turns
 _STOPPING = {signal.SIGINT, signal.SIGTERM}
 
 
-@dataclass(frozen=True, slots=True)
-class App:
-    """`command` holds `{workers}` and `{port}`, and may hold other settings by name."""
-
-    name: str
-    command: str
-    requests: Sequence[Request]
-    slo: Slo
-    limits: Limits
-    ready: str = "/"
-    cwd: Path = Path()
-    reset: str = ""  # command that removes the state which the run before left
-    env: Mapping[str, str] = field(default_factory=dict)
-    knobs: Mapping[str, Sequence[str]] = field(default_factory=dict)  # values of the other settings
-    target_cpus: frozenset[int] = frozenset()  # empty: wherever the generator may run too
-    load_cpus: frozenset[int] = frozenset()
-    values: Mapping[str, Sequence[str]] = field(default_factory=dict)  # for `{name}` in the requests
-
-
-class CommandTarget:
-    """`limit` is the generator's calibrated rate, above which nothing is measured."""
-
-    services: Sequence[str] = ("app",)
+class CommandTarget(Loaded):
     start_within = 30.0  # seconds until it is ready
 
     def __init__(self, app: App) -> None:
-        self.app = app
-        self.limit: float | None = None
-        self.spent = 0.0
-        self.values = dict(app.values)
+        super().__init__(app)
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
-        self._counts = {"app": 1}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-
-    @property
-    def name(self) -> str:
-        return self.app.name
-
-    @property
-    def limits(self) -> Limits:
-        return self.app.limits
 
     def roll_out(self, configuration: Configuration) -> None:
         begun = time.perf_counter()
@@ -107,79 +66,9 @@ class CommandTarget:
                 preexec_fn=self._prepare,  # noqa: PLW1509 - no threads here
             )
 
-    def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
-        load = self._load(rate, seconds, seed)
-        if refused := tuple(guards.before(load, self.limit)):
-            return Measurement(rate, 0, 0, seconds, seed, Histogram(), invalid=refused)
-        begun, before, first = time.perf_counter(), self._use(), machine.moment(self.app.target_cpus)
-        with yardstick(self.app.target_cpus | self.app.load_cpus) as mood:
-            done = generate(load, self.app.load_cpus)
-        after, during = self._use(), machine.between(first, machine.moment(self.app.target_cpus))
-        self.spent += time.perf_counter() - begun
-        return Measurement(
-            offered=rate,
-            sent=done.sent / seconds,
-            answered=done.answered_in_time / seconds,
-            seconds=seconds,
-            seed=seed,
-            latencies=Histogram({int(bucket): count for bucket, count in done.latencies.items()}),
-            errors=done.errors,
-            unsent=done.due - done.started,
-            unfinished=done.unfinished,
-            resources=replace(self._resources(before, after, done, during), yardstick=mood.seconds),
-            invalid=tuple(guards.after(done, self.app.slo, during.steal)),
-        )
-
-    def ask_otherwise(self, rate: float, seconds: float) -> tuple[Answers, float | None]:
-        """By the second generator, with the yardstick meanwhile; what runs is left as it is."""
-        with yardstick(self.app.target_cpus | self.app.load_cpus) as mood:
-            done = generate_otherwise(self._load(rate, seconds, 1), self.app.load_cpus)
-        return done, mood.seconds
-
     def close(self) -> None:
         self._stop()
         self._log.close()
-
-    def _load(self, rate: float, seconds: float, seed: int) -> Load:
-        turns = _TURNS * self._workers
-        return Load(
-            self._port,
-            rate,
-            seconds,
-            seed,
-            list(self.app.requests),
-            connections=max(256, turns),
-            spread=min(turns, 16 + math.ceil(3 * rate)),  # servers close connections that are idle for long
-            values=self.values,
-        )
-
-    def _resources(self, before: Use, after: Use, done: Result, during: machine.During) -> Resources:
-        """A worker's share is that of its service's CPU time, which needs no help from the application."""
-        by_service: dict[str, list[float]] = {}
-        for pid, cpu in after.workers.items():
-            service = self._service(after.modules[pid])
-            if service is not None:
-                by_service.setdefault(service, []).append(max(0.0, cpu - before.workers.get(pid, 0.0)))
-        cpu, database = max(0.0, after.cpu - before.cpu), max(0.0, after.database - before.database)
-        return Resources(
-            app_cpus=cpu / done.elapsed,
-            database_cpus=database / done.elapsed,
-            generator_cpus=done.cpus,
-            throttled=during.throttled,
-            steal=during.steal,
-            mhz=during.mhz,
-            pss=after.pss,
-            worker_pss=after.largest,
-            database_connections=after.connections or None,
-            service_cpus={name: sum(used) / done.elapsed for name, used in by_service.items()},
-            worker_shares={
-                name: [cpu / sum(used) for cpu in used] for name, used in by_service.items() if sum(used) > 0
-            },
-        )
-
-    @property
-    def _workers(self) -> int:
-        return sum(self._counts.values())
 
     def _use(self) -> Use:
         return use(self._process.pid) if self._process else Use()
@@ -208,10 +97,6 @@ class CommandTarget:
 
     def _prepare_load(self) -> None:
         """When it is ready: what the requests need, such as accounts."""
-
-    def _service(self, _module: str) -> str | None:
-        """The service whose worker runs this module; None if it is none."""
-        return "app"
 
     def _prepare(self) -> None:
         """In the new process, before its command."""

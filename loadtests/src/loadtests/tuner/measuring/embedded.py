@@ -9,7 +9,8 @@ from pathlib import Path
 from loadtests.bench.environment import ROOT
 from loadtests.bench.rig import free_port
 from loadtests.tuner.config import Cpus
-from loadtests.tuner.measuring.command import App, CommandTarget
+from loadtests.tuner.measuring.app import App
+from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.journeys import JOURNEYS, SAMPLE, people
 from loadtests.tuner.measuring.processes import pin
 from loadtests.tuner.model import Configuration, Limits, Slo

@@ -14,7 +14,7 @@ from loadtests.tuner.measuring.second import Answers
 
 def generate(load: Load, cpus: Collection[int] = ()) -> Result:
     """On these CPUs, or on any."""
-    return Result(**_run("load", load, cpus))
+    return Result(**_run("locust_load" if load.locustfile else "load", load, cpus))
 
 
 def generate_otherwise(load: Load, cpus: Collection[int] = ()) -> Answers:
@@ -29,7 +29,7 @@ def _run(module: str, load: Load, cpus: Collection[int]) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=load.seconds + load.patience + 60,
+        timeout=load.seconds + load.patience + 90,
         preexec_fn=(lambda: os.sched_setaffinity(0, cpus)) if cpus else None,
     )
     answer: dict[str, Any] = json.loads(done.stdout)

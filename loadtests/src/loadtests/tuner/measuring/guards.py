@@ -18,7 +18,7 @@ _SOCKETS = Path("/proc/net/sockstat")
 
 def before(load: Load, limit: float | None) -> Iterator[str]:
     """Reasons not to start the load at all; `limit` is the generator's calibrated rate."""
-    if limit is not None and load.rate > limit:
+    if limit is not None and load.open_loop and load.rate > limit:
         yield f"{load.rate:,.0f} requests/s is above the generator's calibrated limit of {limit:,.0f}"
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files < load.connections + _FILES:
@@ -42,6 +42,8 @@ def free_ports(range_file: Path, sockets: Path) -> int | None:
 
 def after(done: Result, slo: Slo, stolen: float) -> Iterator[str]:
     """Reasons not to believe what was measured."""
+    if done.objection:
+        yield done.objection
     if done.cpus > BUSY:
         yield f"the generator used {done.cpus:.0%} of a CPU"
     if done.sent < SENT * done.due:

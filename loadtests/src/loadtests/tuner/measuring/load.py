@@ -21,9 +21,9 @@ from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.measuring.requests import Filler, Request
 from loadtests.tuner.measuring.schedule import schedule
 
-_RECYCLE = 0.05  # of the requests close their connection, so that keep-alive pins no worker
-_TOO_MANY = 429
-_SLACK = 0.1  # seconds; what is due at the very end may start a little later
+RECYCLE = 0.05  # of the requests close their connection, so that keep-alive pins no worker
+TOO_MANY = 429
+SLACK = 0.1  # seconds; what is due at the very end may start a little later
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Load:
     patience: float = 2.0
     even: bool = False  # constant gaps instead of a Poisson process
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    locustfile: str = ""  # instead of requests, which `locust_load.py` then sends
+    open_loop: bool = True  # else `rate` is the number of users
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class Result:
     answered_in_time: int = 0  # before the load ended
     opened: int = 0  # connections
     wrong: dict[str, int] = field(default_factory=dict)  # how often each wrong status came
+    objection: str = ""  # why there was no load at all
 
 
 class Generator:
@@ -106,7 +109,7 @@ class Generator:
             early = due - time.perf_counter()
             gevent.sleep(max(0.0, early))  # also when late: the others still get their turn
             now = time.perf_counter()
-            if now > self._end + _SLACK:
+            if now > self._end + SLACK:
                 break
             lags.append(now - due)
             self.result.sent += 1
@@ -146,7 +149,7 @@ class Generator:
 
     def _ask(self, client: HTTPClient, due: float) -> None:
         request, path, body, headers = self._filler.next()
-        if self._filler.source.random() < _RECYCLE:
+        if self._filler.source.random() < RECYCLE:
             headers = {**headers, "connection": "close"}
         try:
             answer = client.request(request.method, path, body, headers)
@@ -160,7 +163,7 @@ class Generator:
         result = self.result
         if status != request.status or request.contains.encode() not in content:
             result.errors += 1
-            result.refused += status == _TOO_MANY
+            result.refused += status == TOO_MANY
             result.wrong[str(status)] = result.wrong.get(str(status), 0) + 1
             return
         now = time.perf_counter()
@@ -168,11 +171,16 @@ class Generator:
         result.answered_in_time += now <= self._end
 
 
+def more_files() -> None:
+    """As many as this process may have: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
+
+
 def main() -> None:
     given: dict[str, Any] = json.load(sys.stdin)
     load = Load(**{**given, "requests": [Request(**request) for request in given["requests"]]})
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
+    more_files()
     generator = Generator(load)
     json.dump(asdict(generator.run()), sys.stdout)
 

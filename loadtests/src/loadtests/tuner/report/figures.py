@@ -19,8 +19,8 @@ _LINES = [BLUE, ORANGE, GREEN, "#7b3fa0", "#0f8b8d", "#b5651d"]
 def all_figures(outcome: Outcome, about: About) -> Mapping[str, go.Figure]:
     """By heading; those without data are left out."""
     made = {
-        "Capacity at the SLO": capacity(outcome),
-        "Scalability law": law(outcome),
+        "Capacity at the SLO": capacity(outcome, about),
+        "Scalability law": law(outcome, about),
         "Latency against load": latency(outcome, about),
         "Goodput against offered load": goodput(outcome, about),
         "Requests of each worker": shares(outcome),
@@ -48,11 +48,11 @@ def _by_count(outcome: Outcome) -> list[tuple[int, Configuration, float]]:
     return sorted((key.total_workers, key, rate) for key, rate in rates.items())
 
 
-def capacity(outcome: Outcome) -> go.Figure | None:
+def capacity(outcome: Outcome, about: About) -> go.Figure | None:
     points = _by_count(outcome)
     if not points:
         return None
-    figure = _figure("workers", "requests/s within the SLO", rangemode="tozero")
+    figure = _figure("workers", f"{about.unit} within the SLO", rangemode="tozero")
     raced = [(count, key, rate) for count, key, rate in points if interval(outcome, key)]
     rough = [point for point in points if point not in raced]
     figure.add_scatter(
@@ -85,13 +85,13 @@ def capacity(outcome: Outcome) -> go.Figure | None:
     return figure
 
 
-def law(outcome: Outcome) -> go.Figure | None:
+def law(outcome: Outcome, about: About) -> go.Figure | None:
     measured = {count: rate for count, _, rate in _by_count(outcome) if rate > 0}
     fitted = held_out(measured)
     if fitted is None or len(next(iter(outcome.capacities())).workers) > 1:
         return None
     found, unseen = fitted
-    figure = _figure("workers", "requests/s within the SLO", rangemode="tozero")
+    figure = _figure("workers", f"{about.unit} within the SLO", rangemode="tozero")
     largest = max(measured)
     counts = [1 + step * (largest - 1) / 200 for step in range(201)]
     hidden = {point.workers for point in unseen}
@@ -128,7 +128,7 @@ def law(outcome: Outcome) -> go.Figure | None:
 
 
 def latency(outcome: Outcome, about: About) -> go.Figure | None:
-    figure = _figure("offered load, requests/s", f"p{about.slo.percentile:g}, ms")
+    figure = _figure(f"offered load, {about.unit}", f"p{about.slo.percentile:g}, ms")
     values = [about.slo.latency * 1000]
     rates: list[float] = []
     for index, (key, taken) in enumerate(_shown(outcome).items()):
@@ -157,7 +157,7 @@ def goodput(outcome: Outcome, about: About) -> go.Figure | None:
     if choice in outcome.stress:
         measured += [overload.taken for overload in outcome.stress[choice].overloads]
     measured.sort(key=lambda taken: taken.offered)
-    figure = _figure("offered load, requests/s", "requests/s")
+    figure = _figure(f"offered load, {about.unit}", "requests/s")
     offered = [taken.offered for taken in measured]
     figure.add_scatter(
         x=offered, y=[m.answered for m in measured], mode="markers", marker_color=GREY, name="answered"

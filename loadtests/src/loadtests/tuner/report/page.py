@@ -39,8 +39,8 @@ def page(outcome: Outcome, about: About) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head><body>"
-        f"<h1>{escape(title)}</h1>{_head(outcome, about)}{_capacities(outcome)}{_regrets(outcome, about)}"
-        f"{plots}{_stress(outcome)}{_rejected(outcome)}"
+        f"<h1>{escape(title)}</h1>{_head(outcome, about)}{_capacities(outcome, about)}"
+        f"{_regrets(outcome, about)}{plots}{_stress(outcome)}{_rejected(outcome)}"
         f"<h2>Repeat it</h2><pre>{escape(about.command)}</pre></body></html>"
     )
 
@@ -58,7 +58,7 @@ def _head(outcome: Outcome, about: About) -> str:
         f'<p class="{mood}"><strong>{escape(chosen)}{outcome.verdict.value}</strong>'
         f"<br>{escape(outcome.why)}.</p>{notes}{limit}"
         f"<p>SLO: {slo.percentile:g} % of the requests within {slo.latency * 1000:g} ms, at most "
-        f"{slo.errors:.1%} errors. Open loop: latency counts from the intended start.{noise} "
+        f"{slo.errors:.1%} errors. {escape(about.loop)}{noise} "
         f"Evidence {escape(about.evidence)}.</p>"
         + (f"<p>{escape(' '.join(about.facts))}</p>" if about.facts else "")
     )
@@ -68,13 +68,13 @@ def _counts(choice: Configuration) -> str:
     return choice.label if len(choice.workers) > 1 else f"{choice.label} workers"
 
 
-def _capacities(outcome: Outcome) -> str:
+def _capacities(outcome: Outcome, about: About) -> str:
     rows: list[Row] = []
     for key, rate in outcome.capacities().items():
         bounds = interval(outcome, key)
         shown = f"{bounds[0]:,.1f} to {bounds[1]:,.1f}" if bounds else "first look only"
         rows.append((key.label, f"{rate:,.1f}", shown, str(len(outcome.rounds.get(key, [])))))
-    return _table(("workers", "requests/s at the SLO", "95 % interval", "rounds"), rows)
+    return _table(("workers", f"{about.unit} at the SLO", "95 % interval", "rounds"), rows)
 
 
 def _regrets(outcome: Outcome, about: About) -> str:

@@ -66,6 +66,7 @@ class ChainTarget:
     """`broken` collects the limits that a rolled out configuration exceeded."""
 
     name = "a simulated chain"
+    unit = "requests/s"
 
     def __init__(self, chain: Chain, seed: int) -> None:
         self.chain = chain

@@ -21,6 +21,7 @@ class SimulatedTarget:
     """`broken` collects the limits that a rolled out configuration exceeded: none, if the tuner is right."""
 
     name = "simulated"
+    unit = "requests/s"
     services: Sequence[str] = ("app",)
 
     def __init__(self, system: System, seed: int) -> None:
