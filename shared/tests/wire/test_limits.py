@@ -19,6 +19,10 @@ from shared.testing import LiveApp, served
 LIMITS = WireSettings(
     head_timeout=0.4, keep_alive=0.8, body_timeout=0.4, answer_timeout=0.4, max_connections=30, drain_grace=0
 )
+# For a test that opens many connections before it sends anything, which takes long on a busy machine.
+PATIENT = LIMITS.model_copy(
+    update={"head_timeout": 60, "keep_alive": 60, "body_timeout": 60, "answer_timeout": 60}
+)
 Connect = Callable[[], Any]
 Talk = Callable[..., Any]
 Eventually = Callable[..., Any]
@@ -37,8 +41,13 @@ def gate() -> Gate:
     return Gate()
 
 
+@pytest.fixture
+def limits() -> WireSettings:
+    return LIMITS
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def live(gate: Gate, make_app: Callable[..., Any]) -> AsyncIterator[LiveApp]:
+async def live(gate: Gate, make_app: Callable[..., Any], limits: WireSettings) -> AsyncIterator[LiveApp]:
     router = APIRouter()
 
     @router.api_route("/echo", methods=["GET", "POST"])
@@ -64,7 +73,7 @@ async def live(gate: Gate, make_app: Callable[..., Any]) -> AsyncIterator[LiveAp
 
         return StreamingResponse(parts())
 
-    async with served(make_app(router), limits=LIMITS) as live:
+    async with served(make_app(router), limits=limits) as live:
         yield live
 
 
@@ -293,6 +302,7 @@ async def test_an_answer_that_takes_long_is_waited_for(
 # Number of connections
 
 
+@pytest.mark.parametrize("limits", [PATIENT], ids=["patient"])
 async def test_a_connection_too_many_is_503_and_the_next_one_is_served_when_there_is_room(
     live: LiveApp, connect: Connect, talk: Talk, gate: Gate, eventually: Eventually
 ) -> None:
