@@ -53,7 +53,7 @@ _IDENTITY_PREFIXES = (
     b"true-client-",
 )
 _RESPONSE_OURS = frozenset({b"server", b"date", b"x-request-id", b"x-process-time"})
-# What `Connection` may say without naming a field, and the one that it cannot take away: it frames the message.
+# What `Connection` may say without naming a field, and the one it cannot take away: it frames the message.
 _NOT_NAMED = frozenset({b"keep-alive", b"close", b"", b"content-length"})
 BODILESS = frozenset({101, 204, 304})  # RFC 9110, section 8.6: a 304 may say the length that a 200 would have
 
