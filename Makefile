@@ -25,6 +25,9 @@ export UV_LINK_MODE ?= copy
 # Tests start hundreds of processes: what one has compiled the next need not.
 unexport PYTHONDONTWRITEBYTECODE
 
+# What a target needs to be told: the variable, and an example.
+need = $(if $($(1)),,$(error tell it which: make $@ $(1)=$(2)))
+
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -34,24 +37,31 @@ demo: .venv/.services ## run the whole system without Docker and try it; EXIT=1 
 	@exec $(BIN)/python -m stack $(if $(EXIT),--exit)
 
 dev: .venv/.services ## one service with reload beside the running demo: SERVICE=items
+	$(call need,SERVICE,items)
 	@exec $(BIN)/python -m stack.dev $(SERVICE)
 
 logs: .venv/.services ## one request's way through all services: ID=<X-Request-ID>; without it the newest lines
 	@$(BIN)/python -m stack.logs $(ID)
 
 admin: .venv/.services ## make an account an administrator: EMAIL=ada@example.com
+	$(call need,EMAIL,ada@example.com)
 	@$(BIN)/python -m stack.inside users users.admin grant $(EMAIL)
 
 import-items: .venv/.services ## list what FILE has, one listing a line (NDJSON), through the gateway at HOST; FACET_API_KEY in the environment
+	$(call need,FILE,stones.ndjson)
 	@$(BIN)/python -m items.transfer import $(FILE) $(if $(HOST),--url $(HOST))
 
 export-items: .venv/.services ## write all listings of FACET_API_KEY's owner to FILE; import-items takes it
+	$(call need,FILE,stones.ndjson)
 	@$(BIN)/python -m items.transfer export $(FILE) $(if $(HOST),--url $(HOST))
 
 migration: .venv/.development ## write a migration from what changed in tables.py: SERVICE=items MESSAGE="add a colour"
+	$(call need,SERVICE,items)
+	$(call need,MESSAGE,"add a colour")
 	@$(BIN)/python -m stack.migration $(SERVICE) "$(MESSAGE)"
 
 new-service: .venv/.development ## write a service from the template and add it to the system: NAME=orders
+	$(call need,NAME,orders)
 	@$(BIN)/python -m stack.new_service $(NAME)
 
 up: ## run the whole system with Docker Compose, until it is healthy
