@@ -23,7 +23,7 @@ POOLS = {"users": 5, "items": 5}  # database connections of a worker
 def facet(services: Sequence[str], command: str, where: str, slo: Slo, limits: Limits, cpus: Cpus) -> App:
     """Facet under the journey mix. `command` is for the record."""
     return App(
-        name=f"Facet's {' and '.join(services)}{where}",
+        name=f"Facet's {_listed(services)}{where}",
         command=command,
         requests=JOURNEYS,
         slo=slo,
@@ -33,6 +33,10 @@ def facet(services: Sequence[str], command: str, where: str, slo: Slo, limits: L
         target_cpus=cpus.target,
         load_cpus=cpus.load,
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def pinned_later(counts: Mapping[str, int], cpus: Collection[int]) -> Mapping[str, str]:
