@@ -62,8 +62,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def target(files: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandTarget]:
-    monkeypatch.setattr(command, "_WARM_UP", 0.2)
-    monkeypatch.setattr(command, "_WARM_UPS", 1)
+    monkeypatch.setattr(command, "WARM_UP", 0.2)
+    monkeypatch.setattr(command, "WARM_UPS", 1)
     target = CommandTarget(App("dial", DIAL, [], Slo(0.5), Limits(1)))
     yield target
     target.close()

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from loadtests.tuner.candidates import ladder
 from loadtests.tuner.feasible import Feasible
+from loadtests.tuner.measure_only import TIMES
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.command import CommandTarget
-from loadtests.tuner.model import Configuration, Measurement
+from loadtests.tuner.measuring.running import RunningTarget
+from loadtests.tuner.model import AS_IT_RUNS, Configuration, Measurement
 from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.race import AFTER
 from loadtests.tuner.run import calibration, trusted
@@ -39,6 +41,21 @@ def check(app: App, folder: Path, say: Say) -> bool:
     return all(good)
 
 
+def check_running(app: App, folder: Path, say: Say) -> bool:
+    """As `check`, of what runs already and can be measured only."""
+    target = RunningTarget(app)
+    target.limit = trusted(calibration(app, folder), say).limit
+    target.roll_out(Configuration.of({AS_IT_RUNS: 1}))
+    taken = target.measure(_RATE, 3, 1)
+    say(f"{AS_IT_RUNS}: {_said(taken, app)}")
+    for reason in taken.invalid:
+        say(f"not valid: {reason}")
+    for name, plan in (("run", Plan()), ("run --quick", QUICK)):
+        minutes = max(1, (TIMES + 1) * _TRIALS * plan.seconds / 60)
+        say(f"{name}: about {minutes:.0f} minutes, and nothing is decided")
+    return taken.valid and not taken.failed
+
+
 def duration(plan: Plan, counts: int, start: float) -> str:
     """How long a run may take; `start` is what a start and a short measurement take."""
     each = start + _TRIALS * plan.seconds
@@ -62,7 +79,9 @@ def _look(target: CommandTarget, feasible: Feasible, count: int, say: Say) -> bo
 
 def _said(taken: Measurement, app: App) -> str:
     slowest = taken.latencies.percentile(app.slo.percentile) * 1000
+    pss = taken.resources.pss
+    memory = "memory unknown" if pss is None else f"{pss // 1024**2} MiB"
     return (
         f"p{app.slo.percentile:g} {slowest:.0f} ms when idle, {taken.failed} of {taken.requests} failed, "
-        f"{(taken.resources.pss or 0) // 1024**2} MiB"
+        f"{memory}"
     )

@@ -1,8 +1,6 @@
 """`facet-tune`: writes a file, checks it, finds the worker count, reports."""
 
 import argparse
-import json
-import os
 import shlex
 import signal
 import subprocess
@@ -12,47 +10,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from loadtests.target import refusal
 from loadtests.tuner import workers_env
 from loadtests.tuner.chain import ChainSession
-from loadtests.tuner.checking import check
+from loadtests.tuner.checking import check, check_running
 from loadtests.tuner.config import ConfigError, duration, load, size, split
 from loadtests.tuner.journal import Absent, JournalMismatch, Unfinished
+from loadtests.tuner.measure_only import MeasureOnly
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.compose import ComposeTarget
 from loadtests.tuner.measuring.embedded import POOLS, SERVICES, EmbeddedTarget
+from loadtests.tuner.measuring.loaded import Loaded
+from loadtests.tuner.measuring.running import RunningTarget
 from loadtests.tuner.model import Limits, RollOutFailed, Slo
 from loadtests.tuner.outcome import Verdict
 from loadtests.tuner.plan import AROUND, QUICK, Plan
 from loadtests.tuner.publish import publish, publish_picture
 from loadtests.tuner.run import GeneratorUnfit, Run
 from loadtests.tuner.session import Session
-
-_FILE = """\
-[app]
-command = {command}
-ready = "/"           # answered with 200 when the application is ready
-cwd = {cwd}               # where the command runs, seen from this file
-
-[slo]
-p99 = "250ms"         # of all requests
-errors = 0.001        # share that may fail
-
-{load}
-
-[limits]              # what a configuration must not exceed
-# cpus = 1            # for the application; the rest is the generator's
-# memory = "1GiB"
-# database_connections = 90
-# connections_per_worker = 10
-"""
-
-_REQUEST = """\
-[[request]]           # repeat it; weight says how often
-path = {}            # may hold {{int:1-1000}}"""
-_LOCUSTFILE = """\
-[load]                # your own User classes instead of [[request]]
-locustfile = {}"""
+from loadtests.tuner.template import write
 
 _STATUS = {Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 4}
 
@@ -81,28 +58,31 @@ def _interrupt(*_: object) -> None:
 
 
 def _init(options: argparse.Namespace) -> int:
-    if options.file.exists():
-        raise ConfigError(f"{options.file} exists already")
-    here = os.path.relpath(Path.cwd(), options.file.parent)
-    options.file.parent.mkdir(parents=True, exist_ok=True)
-    load_of = _REQUEST.format(json.dumps(options.path))
-    if options.locustfile:
-        load_of = _LOCUSTFILE.format(json.dumps(os.path.relpath(options.locustfile, options.file.parent)))
-    options.file.write_text(
-        _FILE.format(command=json.dumps(options.command), cwd=json.dumps(here), load=load_of)
-    )
+    write(options.file, options.command, options.path, options.locustfile)
     load(options.file)
     _say(f"wrote {options.file}: set the requests and the SLO, then facet-tune check {options.file}")
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
-    return 0 if check(load(options.file), _folder(options), _say) else _STATUS[Verdict.INVALID]
+    app = _mine(options)
+    good = (check_running if app.url else check)(app, _folder(options), _say)
+    return 0 if good else _STATUS[Verdict.INVALID]
 
 
 def _run(options: argparse.Namespace) -> int:
-    app = load(options.file)
+    app = _mine(options)
+    if app.url:
+        return _decide(MeasureOnly, RunningTarget(app), options)
     return _decide(Session, CommandTarget(app), options)
+
+
+def _mine(options: argparse.Namespace) -> App:
+    """Of the file. Raises ConfigError where load may not go."""
+    app = load(options.file)
+    if app.url and (reason := refusal(app.url, mine=options.target_is_mine)):
+        raise ConfigError(reason)
+    return app
 
 
 def _facet(options: argparse.Namespace) -> int:
@@ -121,7 +101,7 @@ def _facet(options: argparse.Namespace) -> int:
     return _decide(ChainSession if len(services) > 1 else Session, target, options)
 
 
-def _decide(session: type[Session], target: CommandTarget, options: argparse.Namespace) -> int:
+def _decide(session: type[Session], target: Loaded, options: argparse.Namespace) -> int:
     run = _of(options, target.app)
     outcome, about = run.measured(session, target)
     found = run.report(outcome, about)
@@ -146,7 +126,8 @@ def _picture(options: argparse.Namespace, found: Mapping[str, Any]) -> list[Path
 
 def _report(options: argparse.Namespace) -> int:
     run = _of(options, load(options.file))
-    outcome, about = run.decided(Session, Absent(run.app.name, run.app.limits, run.app.unit))
+    session = MeasureOnly if run.app.url else Session
+    outcome, about = run.decided(session, Absent(run.app.name, run.app.limits, run.app.unit))
     run.report(outcome, about)
     return _STATUS.get(outcome.verdict, 0)
 
@@ -184,7 +165,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="facet-tune", description=__doc__)
     commands = parser.add_subparsers(required=True)
     init = commands.add_parser("init", help="write the file for a command")
-    init.add_argument("command", help='such as "gunicorn shop:app -w {workers} -b 127.0.0.1:{port}"')
+    init.add_argument(
+        "command",
+        help='such as "gunicorn shop:app -w {workers} -b 127.0.0.1:{port}", or the URL of what runs already',
+    )
     init.add_argument("--path", default="/", help="what is asked for; the file takes more")
     init.add_argument("--locustfile", type=Path, help="your own users instead of a path")
     init.add_argument("--file", type=Path, default=Path("tune.toml"))
@@ -192,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="boot it, and say what will be tried")
     check.add_argument("file", type=Path)
     check.add_argument("--results", type=Path, help="folder that `run` will use")
+    _reachable(check)
     check.set_defaults(act=_check)
     for name, act, about in (
         ("run", _run, "find the worker count; goes on where it was stopped"),
@@ -199,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=about)
         command.add_argument("file", type=Path)
+        _reachable(command)
         _common(command, act)
     facet = commands.add_parser("facet", help="tune Facet's own services in the embedded stack")
     facet.add_argument(
@@ -212,6 +198,12 @@ def _parser() -> argparse.ArgumentParser:
     facet.add_argument("--max-workers", type=int, help="of each service")
     _common(facet, _facet)
     return parser
+
+
+def _reachable(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--target-is-mine", action="store_true", help="allow a url that is not on this machine"
+    )
 
 
 def _common(command: argparse.ArgumentParser, act: Callable[[argparse.Namespace], int]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.locustfile import Locustfile, LocustfileError, inspect
@@ -15,7 +16,7 @@ from loadtests.tuner.measuring.requests import Request, named
 from loadtests.tuner.model import Limits, Slo
 
 _SECTIONS = {
-    "app": {"name", "command", "ready", "env", "cwd"},
+    "app": {"name", "command", "url", "ready", "env", "cwd"},
     "slo": {"p50", "p90", "p95", "p99", "errors"},
     "limits": {"cpus", "memory", "database_connections", "connections_per_worker", "max_workers"},
     "state": {"reset"},
@@ -55,11 +56,15 @@ def load(path: Path) -> App:
     app, limits = given.get("app", {}), given.get("limits", {})
     cpus = split(limits.get("cpus"))
     knobs = {name: tuple(map(str, values)) for name, values in given.get("tune", {}).items()}
+    url = _url(app)
+    if url and (useless := sorted({"tune", "state"} & set(given))):
+        raise ConfigError(f"[{useless[0]}] does not apply to a url: the application is measured as it runs")
     per_worker = limits.get("connections_per_worker")
     values = {name: tuple(map(str, listed)) for name, listed in given.get("values", {}).items()}
     return App(
         name=app.get("name", path.stem),
-        command=_command(app, knobs),
+        command="" if url else _command(app, knobs),
+        url=url,
         knobs=knobs,
         requests=[] if "load" in given else _requests(given.get("request", []), values),
         locustfile=_locustfile(given, path.parent),
@@ -76,7 +81,7 @@ def load(path: Path) -> App:
         cwd=(path.parent / app.get("cwd", ".")).resolve(),
         env={name: str(value) for name, value in app.get("env", {}).items()},
         reset=str(given.get("state", {}).get("reset", "")),
-        target_cpus=cpus.target,
+        target_cpus=frozenset() if url else cpus.target,  # where it runs is not ours to say
         load_cpus=cpus.load,
     )
 
@@ -108,12 +113,25 @@ def _check_names(given: Mapping[str, Any]) -> None:
                 raise ConfigError(f"[{section}] has no {', '.join(sorted(unknown))}")
 
 
+def _url(app: Mapping[str, Any]) -> str:
+    """Of an application that runs already; empty if there is none."""
+    if "url" not in app:
+        return ""
+    if other := sorted({"command", "cwd", "env"} & set(app)):
+        raise ConfigError(f"[app] url runs already, without {', '.join(other)} of the tuner's")
+    parts = urlsplit(str(app["url"]))
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+        raise ConfigError(f"[app] url {app['url']!r} is written http://127.0.0.1:8000, without a path")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _command(app: Mapping[str, Any], knobs: Mapping[str, Sequence[str]]) -> str:
     command = str(app.get("command", ""))
     for name in ("workers", "port"):
         if f"{{{name}}}" not in command:
             raise ConfigError(
-                f"[app] command holds no {{{name}}}: a count that cannot be set cannot be tuned"
+                f"[app] command holds no {{{name}}}: a count that cannot be set cannot be tuned. To measure "
+                'it as it runs, start it yourself and give url = "http://127.0.0.1:8000" instead of command'
             )
     named = set(re.findall(r"\{(\w+)\}", command)) - {"workers", "port"}
     if missing := named ^ {name for name, values in knobs.items() if values}:

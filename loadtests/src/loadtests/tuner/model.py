@@ -9,6 +9,8 @@ from typing import Protocol
 
 from loadtests.tuner.histogram import Histogram
 
+AS_IT_RUNS = "as it runs"  # stands for the service of a target that cannot be reconfigured
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Configuration:
@@ -35,6 +37,8 @@ class Configuration:
     def label(self) -> str:
         """Such as `4`, `gateway=2 items=1` or `4 pool=5`."""
         only = len(self.workers) == 1
+        if only and self.workers[0][0] == AS_IT_RUNS:
+            return AS_IT_RUNS
         counts = [str(count) if only else f"{name}={count}" for name, count in self.workers]
         return " ".join([*counts, *(f"{name}={value}" for name, value in self.knobs)])
 

@@ -18,6 +18,7 @@ class Verdict(Enum):
     NOT_WORKERS = "workers are not your bottleneck"
     INCONCLUSIVE = "inconclusive"
     INVALID = "invalid"
+    MEASURED = "measured only"
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from loadtests.tuner.compare import compared
 from loadtests.tuner.journal import Journal, Recorded
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.calibration import Calibration, calibrate, stored
-from loadtests.tuner.measuring.command import CommandTarget
+from loadtests.tuner.measuring.loaded import Loaded
 from loadtests.tuner.model import RollOutFailed, Target
 from loadtests.tuner.notes import machine_notes
 from loadtests.tuner.outcome import Outcome, Verdict
@@ -24,6 +24,7 @@ from loadtests.tuner.summary import About, summary
 from loadtests.tuner.verified import Asked, Verified, keep, kept, verify
 
 _LOCUSTFILE = "No second generator checked it, because only locust can send what the locustfile says."
+_ELSEWHERE = "The tuner did not start the application: on this machine, the generator may take CPU from it."
 _VERIFY = 6.0  # seconds of each load by the second generator
 
 Say = Callable[[str], None]
@@ -44,7 +45,7 @@ class Run:
     say: Say
     earlier: Sequence[Path] = ()
 
-    def measured(self, session: type[Session], target: CommandTarget) -> tuple[Outcome, About]:
+    def measured(self, session: type[Session], target: Loaded) -> tuple[Outcome, About]:
         """Raises GeneratorUnfit."""
         try:
             self.say("testing the load generator")
@@ -60,12 +61,11 @@ class Run:
         outcome = session(
             Recorded(target, journal), app.slo, self.plan, self.say, app.knobs, repeat=True
         ).run()
-        shared = app.target_cpus & app.load_cpus
-        notes = (
-            ("The generator ran on the application's CPUs: the capacities are too low.",) if shared else ()
-        )
+        notes = [_ELSEWHERE] if app.url else []
+        if app.target_cpus & app.load_cpus:
+            notes.append("The generator ran on the application's CPUs: the capacities are too low.")
         known = (*_calibration_facts(self.folder), *machine_notes(outcome))
-        about = About(app.name, app.slo, app.limits, journal.evidence, self.command, notes, known)
+        about = About(app.name, app.slo, app.limits, journal.evidence, self.command, tuple(notes), known)
         about = replace(about, machine=_machine(self.folder), margin=self.plan.margin, unit=app.unit)
         return outcome, replace(about, loop=app.locustfile.loop if app.locustfile else about.loop)
 
@@ -82,7 +82,7 @@ class Run:
         self.say(f"{self.folder / 'report.html'}, evidence {about.evidence}")
         return found
 
-    def _verified(self, target: CommandTarget, outcome: Outcome, about: About) -> About:
+    def _verified(self, target: Loaded, outcome: Outcome, about: About) -> About:
         """The choice on a fresh start, by another generator; kept in the folder."""
         file = self.folder / "verified.json"
         if outcome.choice is None or outcome.verdict is Verdict.INVALID:
@@ -102,7 +102,7 @@ class Run:
             self.say(found.line)
         return replace(about, facts=(*about.facts, found.line))
 
-    def _verify(self, target: CommandTarget, machine: Pace | None, capacity: float) -> Verified:
+    def _verify(self, target: Loaded, machine: Pace | None, capacity: float) -> Verified:
         def ask(rate: float) -> Asked:
             done, length = target.ask_otherwise(rate, _VERIFY)
             return done, machine.of(length) if machine else 1.0
@@ -144,7 +144,7 @@ def _calibration_facts(folder: Path) -> Sequence[str]:
 
 def _identity(app: App, plan: Plan) -> dict[str, Any]:
     """What must be the same for a run to go on; no paths, so that the folder can move."""
-    said: dict[str, Any] = {"command": app.command, "reset": app.reset, "knobs": dict(app.knobs)}
+    said: dict[str, Any] = {"command": app.command or app.url, "reset": app.reset, "knobs": dict(app.knobs)}
     said["requests"] = [asdict(request) for request in app.requests]
     if app.locustfile:
         said["locustfile"] = {"digest": app.locustfile.digest, "users": app.locustfile.users}

@@ -101,3 +101,12 @@ def compare(capacities: Mapping[Key, Sequence[float]], error: float) -> Comparis
 
 def _named(keys: Sequence[Key], values: NDArray[np.float64]) -> dict[Key, float]:
     return {key: float(value) for key, value in zip(keys, values, strict=True)}
+
+
+def alone(key: Key, rates: Sequence[float]) -> Comparison[Key]:
+    """Of one configuration without a rival: its mean and 95 % interval."""
+    logs = np.log(np.maximum(rates, 1e-9))
+    mean, spread = float(np.mean(logs)), max(float(np.std(logs, ddof=1)), _FINEST)
+    half = float(t.ppf(0.975, len(logs) - 1)) * spread / math.sqrt(len(logs))
+    low, high = math.exp(mean - half), math.exp(mean + half)
+    return Comparison(len(logs), {key: math.exp(mean)}, {key: 1.0}, {key: low}, {key: high}, spread, half)

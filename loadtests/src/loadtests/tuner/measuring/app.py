@@ -11,7 +11,9 @@ from loadtests.tuner.model import Limits, Slo
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """`command` holds `{workers}` and `{port}`, and may hold other settings by name."""
+    """`command` holds `{workers}` and `{port}`, and may hold other settings by name. It is empty where the
+    application runs already, at `url`, and can be measured only.
+    """
 
     name: str
     command: str
@@ -27,6 +29,7 @@ class App:
     load_cpus: frozenset[int] = frozenset()
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)  # for `{name}` in the requests
     locustfile: Locustfile | None = None  # instead of requests
+    url: str = ""
 
     @property
     def unit(self) -> str:

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loadtests.bench.rig import free_port
-from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.measuring import guards
 from loadtests.tuner.measuring.generate import generate
 from loadtests.tuner.measuring.load import Load, Result
@@ -128,7 +127,7 @@ def _kept(run: Callable[[], Result], slo: Slo) -> tuple[float, str]:
 
 
 def _p99(done: Result) -> float:
-    return Histogram({int(bucket): count for bucket, count in done.latencies.items()}).percentile(99)
+    return done.histogram.percentile(99)
 
 
 @contextlib.contextmanager

@@ -13,18 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from loadtests.bench.rig import free_port
-from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.generate import generate
-from loadtests.tuner.measuring.loaded import Loaded
+from loadtests.tuner.measuring.loaded import STABLE, WARM_UP, WARM_UPS, Loaded
 from loadtests.tuner.measuring.processes import Use, stop, use
 from loadtests.tuner.model import Configuration, RollOutFailed
 
 _RESET = 60.0  # seconds that the reset of the state may take
 _STOP = 20.0  # seconds that it may take to end by itself
-_WARM_UP = 1.0  # seconds of one step
-_WARM_UPS = 6
-_STABLE = 0.8  # times the median latency of the step before
 _STOPPING = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -131,15 +127,12 @@ class CommandTarget(Loaded):
     def _warm_up(self) -> None:
         """Until every worker has served and answers no longer become faster, or long enough."""
         first, before = self._use().workers, math.inf
-        for step in range(_WARM_UPS):
-            done = generate(self._load(30.0 * self._workers, _WARM_UP, step), self.app.load_cpus)
+        for step in range(WARM_UPS):
+            done = generate(self._load(30.0 * self._workers, WARM_UP, step), self.app.load_cpus)
             now = self._use()
-            median = Histogram({int(bucket): count for bucket, count in done.latencies.items()}).percentile(
-                50
-            )
-            if self._served(first, now) and median > _STABLE * before:
+            if self._served(first, now) and done.median > STABLE * before:
                 return
-            before = median
+            before = done.median
         if len(now.workers) < self._workers:
             raise RollOutFailed(
                 f"{len(now.workers)} of {self._workers} workers are there: {self._last_words()}"

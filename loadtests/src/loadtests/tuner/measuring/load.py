@@ -44,6 +44,11 @@ class Load:
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     locustfile: str = ""  # instead of requests, which `locust_load.py` then sends
     open_loop: bool = True  # else `rate` is the number of users
+    base: str = ""  # URL of the target; on this machine at `port` where there is none
+
+    @property
+    def url(self) -> str:
+        return self.base or f"http://127.0.0.1:{self.port}"
 
 
 @dataclass(slots=True)
@@ -68,6 +73,14 @@ class Result:
     opened: int = 0  # connections
     wrong: dict[str, int] = field(default_factory=dict)  # how often each wrong status came
     objection: str = ""  # why there was no load at all
+
+    @property
+    def histogram(self) -> Histogram:
+        return Histogram({int(bucket): count for bucket, count in self.latencies.items()})
+
+    @property
+    def median(self) -> float:
+        return self.histogram.percentile(50)
 
 
 class Generator:
@@ -131,8 +144,8 @@ class Generator:
         load, made = self.load, len(self._clients)
         if made < min(load.spread, load.connections) or (not self._idle and made < load.connections):
             patience = load.seconds + load.patience
-            client = HTTPClient(
-                "127.0.0.1", load.port, connection_timeout=patience, network_timeout=patience, concurrency=1
+            client = HTTPClient.from_url(
+                load.url, connection_timeout=patience, network_timeout=patience, concurrency=1
             )
             self._clients.append(client)
             return client

@@ -13,8 +13,11 @@ from loadtests.tuner.measuring.load import Load, Result
 from loadtests.tuner.measuring.processes import Use
 from loadtests.tuner.measuring.second import Answers
 from loadtests.tuner.measuring.yardstick import yardstick
-from loadtests.tuner.model import Limits, Measurement, Resources
+from loadtests.tuner.model import Configuration, Limits, Measurement, Resources
 
+WARM_UP = 1.0  # seconds of one step
+WARM_UPS = 6
+STABLE = 0.8  # times the median latency of the step before
 _TURNS = 20  # connections per worker that take turns
 _USERS = 1000  # of an open loop with a locustfile, at most
 
@@ -59,7 +62,7 @@ class Loaded:
             answered=done.answered_in_time / seconds,
             seconds=seconds,
             seed=seed,
-            latencies=Histogram({int(bucket): count for bucket, count in done.latencies.items()}),
+            latencies=done.histogram,
             errors=done.errors,
             unsent=done.due - done.started,
             unfinished=done.unfinished,
@@ -67,6 +70,13 @@ class Loaded:
             invalid=tuple(guards.after(done, self.app.slo, during.steal)),
             closed=not load.open_loop,
         )
+
+    def roll_out(self, configuration: Configuration) -> None:
+        """Raises RollOutFailed."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
 
     def ask_otherwise(self, rate: float, seconds: float) -> tuple[Answers, float | None]:
         """By the second generator, with the yardstick meanwhile; what runs is left as it is."""
@@ -87,6 +97,7 @@ class Loaded:
             connections=users if mine else max(256, turns),
             spread=min(turns, 16 + math.ceil(3 * rate)),  # servers close connections that are idle for long
             values=self.values,
+            base=self.app.url,
             locustfile=mine.path if mine else "",
             open_loop=mine.open_loop if mine else True,
         )
@@ -98,6 +109,8 @@ class Loaded:
             service = self._service(after.modules[pid])
             if service is not None:
                 by_service.setdefault(service, []).append(max(0.0, cpu - before.workers.get(pid, 0.0)))
+        if not after.workers:  # it cannot be seen
+            return Resources(generator_cpus=done.cpus, steal=during.steal, mhz=during.mhz)
         cpu, database = max(0.0, after.cpu - before.cpu), max(0.0, after.database - before.database)
         return Resources(
             app_cpus=cpu / done.elapsed,

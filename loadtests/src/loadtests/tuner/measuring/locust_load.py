@@ -67,7 +67,7 @@ class LocustGenerator:
     def _environment(self, users: list[type[locust.User]]) -> Environment:
         """As locust's own command makes it: the file's listeners hear what they would hear there."""
         load = self.load
-        arguments = ["--headless", f"--host=http://127.0.0.1:{load.port}", f"--seed={load.seed}"]
+        arguments = ["--headless", f"--host={load.url}", f"--seed={load.seed}"]
         if load.open_loop:
             arguments += [f"--arrivals={load.rate}", f"--late={load.seconds + load.patience}"]
             arguments.append(f"--schedule={'constant' if load.even else 'poisson'}")

@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from loadtests.tuner.model import Configuration
-from loadtests.tuner.outcome import Outcome
+from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.summary import About, interval, trials
 from loadtests.tuner.usl import held_out
 
@@ -18,6 +18,9 @@ _LINES = [BLUE, ORANGE, GREEN, "#7b3fa0", "#0f8b8d", "#b5651d"]
 
 def all_figures(outcome: Outcome, about: About) -> Mapping[str, go.Figure]:
     """By heading; those without data are left out."""
+    if outcome.verdict is Verdict.MEASURED:
+        figure = latency(outcome, about)
+        return {"Latency against load": figure} if figure else {}
     made = {
         "Capacity at the SLO": capacity(outcome, about),
         "Scalability law": law(outcome, about),
@@ -138,7 +141,7 @@ def latency(outcome: Outcome, about: About) -> go.Figure | None:
             y=[trial.latency * 1000 for trial in seen],
             mode="markers",
             marker={"color": _LINES[index % len(_LINES)], "size": 7},
-            name=f"{key.label} workers",
+            name=key.label if outcome.verdict is Verdict.MEASURED else f"{key.label} workers",
         )
         values += [trial.latency * 1000 for trial in seen]
         rates += [trial.rate for trial in seen]

@@ -35,12 +35,14 @@ def page(outcome: Outcome, about: About) -> str:
         f"<h2>{escape(heading)}</h2>{figure.to_html(full_html=False, include_plotlyjs=False, config=_CONFIG)}"
         for heading, figure in all_figures(outcome, about).items()
     )
-    title = f"Workers of {about.name}"
+    measured = outcome.verdict is Verdict.MEASURED
+    title = f"{'Capacity' if measured else 'Workers'} of {about.name}"
+    thumb = "" if measured else _regrets(outcome, about)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head><body>"
         f"<h1>{escape(title)}</h1>{_head(outcome, about)}{_capacities(outcome, about)}"
-        f"{_regrets(outcome, about)}{plots}{_stress(outcome)}{_rejected(outcome)}"
+        f"{thumb}{plots}{_stress(outcome)}{_rejected(outcome)}"
         f"<h2>Repeat it</h2><pre>{escape(about.command)}</pre></body></html>"
     )
 
