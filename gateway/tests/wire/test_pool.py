@@ -257,3 +257,30 @@ async def test_one_connection_carries_many_requests_past_its_first_deadline(
 async def test_an_upstream_is_only_an_origin(url: str) -> None:
     with pytest.raises(ValueError, match="upstream"):
         Upstream("gems", [url])
+
+
+@pytest.mark.parametrize(
+    "banner", [ANSWER, b"220 ready\r\n", b"\r\n", b""], ids=["answer", "greeting", "line-end", "end"]
+)
+async def test_an_upstream_that_speaks_or_closes_before_it_is_asked_is_not_asked(
+    make_pool, ask, banner
+) -> None:
+    """Its bytes would be taken for the answer to the first request."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        pool = make_pool(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        listener.setblocking(False)
+        asked = asyncio.create_task(ask(pool, b"POST"))
+        plug = None
+        while plug is None:
+            await asyncio.sleep(0)
+            with contextlib.suppress(BlockingIOError):
+                plug, _ = listener.accept()
+        with plug:  # the loop has had no turn since the connection is there
+            if banner:
+                plug.sendall(banner)
+            else:
+                plug.shutdown(socket.SHUT_WR)
+            with pytest.raises(UpstreamUnreachable, match="before it was asked"):
+                await asked
+            assert b"POST" not in plug.recv(65536)
+    assert pool.stats == (0, 0, 0, 0)

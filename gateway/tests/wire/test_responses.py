@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gateway.wire.exceptions import UpstreamBroken
+from gateway.wire.reader import ResponseReader
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
@@ -132,6 +133,8 @@ MALFORMED = {
     "nul": OK + b"A: \0\r\nContent-Length: 0\r\n\r\n",
     "two-lengths": OK + b"Content-Length: 4\r\nContent-Length: 4\r\n\r\nruby",
     "length-and-chunked": OK + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunked-1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "other-version-after-interim": b"HTTP/1.1 100 Go\r\n\r\nHTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
     "gzip-coding": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "chunked-twice": OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "switching": b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
@@ -167,6 +170,25 @@ async def test_what_is_not_one_response_breaks_the_connection(start_upstream, ma
     assert pool.stats == (0, 0, 0, 0)
     await upstream.peers[0].ended.wait()
     assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize("cut", range(9))
+@pytest.mark.parametrize("version", [b"2.0", b"0.9"])
+async def test_another_version_is_refused_however_it_is_cut(cut: int, version: bytes) -> None:
+    answer = b"HTTP/" + version + b" 200 OK\r\nContent-Length: 0\r\n\r\n"
+    reader = ResponseReader()
+    assert [fault for piece in (answer[:cut], answer[cut:]) if (fault := reader.feed(piece))]
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 4", b"Transfer-Encoding: chunked"])
+async def test_a_connection_on_which_204_announces_a_body_is_not_reused(
+    start_upstream, make_pool, ask, answering, framing
+) -> None:
+    """Such a body may follow, and would be taken for the next answer."""
+    upstream = await start_upstream(answering(b"HTTP/1.1 204 No Content\r\n" + framing + b"\r\n\r\n"))
+    pool = make_pool(upstream)
+    assert (await ask(pool)).status == 204
+    assert pool.stats.open == 0
 
 
 async def test_an_answer_to_head_with_a_body_breaks_the_connection(

@@ -159,7 +159,10 @@ class Pool:
             self._free_slot()
             return
         error = done.exception()
-        if error is None and not (connection := done.result()).closed:
+        if error is None and self._spoke_first(connection := done.result()):
+            error = ConnectionAbortedError("closed or sent something before it was asked")
+            connection.discard()
+        if error is None:
             self._connections.add(connection)
             if ticket.cancelled:
                 self.returned(connection)
@@ -176,6 +179,10 @@ class Pool:
             unreachable = UpstreamUnreachable(self._upstream, reason)
             unreachable.__cause__ = error
             ticket.give(unreachable)
+
+    def _spoke_first(self, connection: Connection) -> bool:
+        """Bytes that came before the request would be taken for its answer. TLS has bytes of its own."""
+        return connection.closed or (self._tls is None and connection.is_stale())
 
     def _free_slot(self) -> None:
         ticket = self._next_waiting()

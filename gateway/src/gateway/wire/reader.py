@@ -12,7 +12,9 @@ _LINE_END = b"\r\n"
 _VERSION = b"HTTP/1."
 SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL = 200
-_BODILESS = frozenset({204, 304})
+_NO_CONTENT = 204
+_BODILESS = frozenset({_NO_CONTENT, 304})
+_VERSIONS = frozenset({"1.0", "1.1"})
 _LAST_VALID = 599
 
 
@@ -35,6 +37,7 @@ class ResponseReader:
         "_parser",
         "_until_close",
         "_upgrade",
+        "_version_unread",
         "chunks",
         "complete",
         "final",
@@ -61,6 +64,7 @@ class ResponseReader:
         self._fault: str | None = None
         self._overhead = 0
         self._until_close = False
+        self._version_unread = False
         self.status = 0
         self.headers: Headers = []
         self.length: int | None = None
@@ -76,13 +80,10 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> str | None:
         """Reads on. Returns why this is no valid response, or None; no more may be fed after a reason."""
-        if (
-            not self._overhead
-            and not self.final
-            and not data.startswith(_VERSION)
-            and not _VERSION.startswith(data)
-        ):
-            return "not an HTTP/1.x response"
+        if not self._overhead and not self.final and not data.startswith(_VERSION):
+            if not _VERSION.startswith(data):
+                return "not an HTTP/1.x response"
+            self._version_unread = True
         self._overhead += len(data)
         try:
             self._parser.feed_data(data)
@@ -153,6 +154,8 @@ class ResponseReader:
             return
         if status > _LAST_VALID:
             self._refuse(f"status {status} does not exist")
+        if self._version_unread and self._parser.get_http_version() not in _VERSIONS:
+            self._refuse("not an HTTP/1.x response")
         self.status = status
         self._read_framing()
         self.final = True
@@ -168,6 +171,7 @@ class ResponseReader:
         if status < 100:  # noqa: PLR2004 - the first status there is (RFC 9110, section 15)
             self._refuse(f"status {status} does not exist")
         self.headers = []
+        self._version_unread = True  # of the next head
 
     def _read_framing(self) -> None:
         headers = self.headers
@@ -187,6 +191,8 @@ class ResponseReader:
                 # We never send TE, so nothing but one "chunked" is ours to undo (RFC 9112, section 7.4).
                 if chunked or value.strip().lower() != b"chunked":
                     self._refuse("a transfer coding nobody asked for")
+                if self._parser.get_http_version() == "1.0":  # faulty (RFC 9112, section 6.1)
+                    self._refuse("a transfer coding in HTTP/1.0")
                 chunked = True
         self._until_close = not chunked and self.length is None and self.status not in _BODILESS
 
@@ -204,3 +210,8 @@ class ResponseReader:
     def _complete(self) -> None:
         self.complete = True
         self.reusable = self._parser.should_keep_alive()
+        if self.status == _NO_CONTENT and self._announces_body():
+            self.reusable = False  # the body that must not be there may follow
+
+    def _announces_body(self) -> bool:
+        return bool(self.length) or any(name == b"transfer-encoding" for name, _ in self.headers)
