@@ -2,13 +2,15 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ml_predict.exceptions import CardDiffers, ModelFileCorrupt, ModelMissing, ModelNotFound
 from ml_predict.repository import Repository
-from ml_predict.serving_state import ServingState
+from ml_predict.serving_state import ServingState, StateFile, Traffic
+from ml_predict.versions import Versions
 
 
 def add(repository: Path, source: Path, name: str, version: str) -> Path:
@@ -97,3 +99,13 @@ def test_a_card_in_another_models_folder_is_refused(
     with pytest.raises(CardDiffers, match="it is the card of diamond-price 1"):
         repository.load("stone", "12")
     assert repository.find("stone").ref.version == "10"
+
+
+async def test_what_is_decided_while_a_worker_loads_its_models_is_followed(stored: Path) -> None:
+    file = StateFile(stored / "serving.json")
+    repository = Repository(stored)
+    repository.load_all(file.read())
+    file.change("stone", lambda state: state.model_copy(update={"traffic": Traffic(default="2")}))
+    with ThreadPoolExecutor(1) as pool:
+        await Versions(repository, file, pool, main="stone", watching=False).follow()
+    assert repository.find("stone").ref.version == "2"

@@ -29,7 +29,8 @@ class Versions:
         self._pool = pool
         self._main = main
         self._watching = watching
-        self._seen = state.stamp()
+        # No file has this stamp, so the first look reads what was decided while the models were being loaded.
+        self._seen: tuple[int, int] | None = (0, 0)
         self._changing = asyncio.Lock()
 
     async def follow(self) -> None:
