@@ -15,15 +15,27 @@ SHARED = ROOT / "shared"
 LIBRARIES = {"database": {"alembic", "asyncpg", "sqlalchemy"}, "redis": {"redis"}}
 # Modules that need an extra; all others are the core. `embedded` and `testing` have extras of their own.
 LAYERS = {
-    "database": {"shared.database", "shared.keyset", "shared.migrations", "shared.provision"},
+    "database": {
+        "shared.database",
+        "shared.keyset",
+        "shared.migrations",
+        "shared.provision",
+        "shared.events.handled",
+        "shared.events.outbox",
+    },
     "redis": {
         "shared.read_cache",
         "shared.redis",
         "shared.identity.ended_sessions",
         "shared.identity.remote",
         "shared.identity.revocations",
+        "shared.events.consumer",
+        "shared.events.consumers",
+        "shared.events.dead_letters",
+        "shared.events.dead_letters_command",
+        "shared.events.stream",
     },
-    "both": {"shared.events"},
+    "both": {"shared.events.process", "shared.events.relay"},
 }
 IMPORT = """
 import importlib, sys

@@ -14,6 +14,9 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
+from ml_predict.announcer import Announcer
+from ml_predict.events import STREAM as MODELS
+from ml_predict.events import DefaultChanged
 from shared.embedded import EmbeddedValkey
 from shared.events import Event, Fact, Handlers
 from shared.events.consumer import Consumer
@@ -183,6 +186,47 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 async def fail(*_: Any) -> None:
     raise ValueError
+
+
+async def test_ml_predict_tells_of_models_once_and_items_hears_it(
+    settings: Settings, eventually: Callable[..., Any]
+) -> None:
+    seen: list[str] = []
+
+    async def handle(_: Event, fact: DefaultChanged) -> None:
+        seen.append(fact.default)
+
+    async with streams(settings("ml-predict")) as sender, streams(settings("items")) as items:
+        announcer = Announcer(sender, lambda: {"tiny": "1"}, main="tiny")
+        for _ in range(2):
+            await announcer.follow()
+        handlers = Handlers({DefaultChanged: handle})
+        consumer = Consumer(items, MODELS, "items", "1", handlers, abandoned=0)
+        async with consumer.running():
+            await eventually(lambda: seen, ["1"])
+        await consumer._take_over()
+        await consumer._look()
+
+
+READING_AND_REMOVING: dict[str, Callable[[Redis], Any]] = {
+    "read": lambda redis: redis.xrange(MODELS),
+    "trim": lambda redis: redis.xtrim(MODELS, maxlen=0),
+    "delete": lambda redis: redis.delete(MODELS),
+}
+
+
+@pytest.mark.parametrize("what", READING_AND_REMOVING)
+async def test_ml_predict_only_adds_to_its_stream(settings: Settings, what: str) -> None:
+    async with client(settings("ml-predict")) as redis:
+        with pytest.raises(NoPermissionError):
+            await READING_AND_REMOVING[what](redis)
+
+
+@pytest.mark.parametrize("service", ["users", "gateway", "items"])
+async def test_no_other_service_tells_of_models(settings: Settings, service: str) -> None:
+    async with client(settings(service)) as redis:
+        with pytest.raises(NoPermissionError):
+            await redis.xadd(MODELS, {"event": "{}"})
 
 
 @pytest.mark.parametrize("service", ["gateway", "ml-predict"])

@@ -103,10 +103,10 @@ class Actors:
         self.users.ring.update([])
         self.items = items.factory.Factory(self.items_database)
         self.relay = Relay(self.users_database, self.stream, users.events.STREAM, ["items"])
-        handlers = items.consumer.handlers(self.items.owners(self.redis))
+        handlers = items.consumer.of_accounts(self.items.owners(self.redis))
         self.dead = DeadLetters(self.stream, items.consumer.GROUP)
         self.consumer = Consumer(
-            self.stream, items.consumer.STREAM, items.consumer.GROUP, "1", handlers, abandoned=0
+            self.stream, items.consumer.ACCOUNTS, items.consumer.GROUP, "1", handlers, abandoned=0
         )
 
     async def sign_up(self) -> tuple[int, str]:

@@ -21,8 +21,11 @@ from shared.read_cache import Changes, ReadCache
 from shared.redis import request_client
 from shared.testing import LiveApp, TestIdentity, served
 
+from .upstream import Upstream
+
 MIGRATIONS = Path(items.__file__).parent / "migrations"
 ALICE, BOB, ADMIN = 1, 2, 99
+PATIENT = 20.0  # seconds for which ml-predict is waited for
 
 Body = dict[str, Any]
 Create = Callable[..., Awaitable[Body]]
@@ -116,3 +119,27 @@ def create(alice: httpx2.AsyncClient) -> Create:
         return item
 
     return made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def stage() -> AsyncIterator[Upstream]:
+    played = Upstream()
+    async with served(played.app) as live:
+        played.url = live.url
+        yield played
+        played.held.set()
+
+
+@pytest.fixture
+def upstream(stage: Upstream) -> Upstream:
+    """Playing well, asked by nobody yet."""
+    stage.begin()
+    return stage
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def market(settings: ItemsSettings, stage: Upstream) -> AsyncIterator[LiveApp]:
+    """The service with one database connection and a patient appraiser."""
+    changes = {"ml_predict_url": stage.url, "appraisal_timeout": PATIENT, "database_pool_size": 2}
+    async with served(create_app(settings.model_copy(update=changes))) as live:
+        yield live

@@ -4,79 +4,23 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
 import pytest_asyncio
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Route
 
 from items.main import create_app
 from items.settings import ItemsSettings
 from shared.testing import LiveApp, TestIdentity, served
 
-from .conftest import ALICE, BOB, Body, Create
+from .conftest import ALICE, BOB, PATIENT, Body, Create
+from .upstream import MODEL, PRICE, Upstream, always, well
 
-MODEL = {"name": "diamond-price", "version": "1"}
-PRICE = {"estimate": 2829.62, "low": 2490.4, "high": 3214}
-PATIENT, HASTY = 20.0, 0.2  # seconds
-
-Play = Callable[[Request], Awaitable[Response]]
-
-
-async def well(_: Request) -> Response:
-    return JSONResponse({"model": MODEL, "predictions": [PRICE]})
-
-
-def always(response: Response) -> Play:
-    async def play(_: Request) -> Response:
-        return response
-
-    return play
-
-
-class Upstream:
-    """ml-predict as `play` has it. `held` lets `hold` answer."""
-
-    def __init__(self) -> None:
-        self.held = asyncio.Event()
-        self.url = ""
-        self.app = Starlette(routes=[Route("/predict", self._predict, methods=["POST"])])
-        self.begin()
-
-    def begin(self) -> None:
-        self.held.set()
-        self.held = asyncio.Event()
-        self.play: Play = well
-        self.asked: list[tuple[dict[str, str], Any]] = []
-
-    async def _predict(self, request: Request) -> Response:
-        self.asked.append((dict(request.headers), await request.json()))
-        return await self.play(request)
-
-    async def hold(self, request: Request) -> Response:
-        await self.held.wait()
-        return await well(request)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def stage() -> AsyncIterator[Upstream]:
-    played = Upstream()
-    async with served(played.app) as live:
-        played.url = live.url
-        yield played
-        played.held.set()
-
-
-@pytest.fixture
-def upstream(stage: Upstream) -> Upstream:
-    """Playing well, asked by nobody yet."""
-    stage.begin()
-    return stage
-
+HASTY = 0.2  # seconds
 
 Appraise = Callable[..., Awaitable[httpx2.Response]]
 
@@ -86,14 +30,6 @@ def appraiser_of(market: LiveApp, identity: TestIdentity) -> Appraise:
         return await market.client.post(f"/items/{item_id}/appraisal", headers=identity.headers(caller))
 
     return appraise
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def market(settings: ItemsSettings, stage: Upstream) -> AsyncIterator[LiveApp]:
-    """The service with one database connection and a patient appraiser."""
-    changes = {"ml_predict_url": stage.url, "appraisal_timeout": PATIENT, "database_pool_size": 2}
-    async with served(create_app(settings.model_copy(update=changes))) as live:
-        yield live
 
 
 @pytest.fixture
@@ -143,7 +79,10 @@ async def test_any_caller_has_a_diamond_appraised_in_exact_dollars(
         "high": "3214.00",
         "currency": "USD",
         "model": MODEL,
+        "appraised_at": answer.json()["appraised_at"],
     }
+    age = datetime.now(UTC) - datetime.fromisoformat(answer.json()["appraised_at"])
+    assert timedelta() <= age < timedelta(minutes=1)
 
 
 async def test_ml_predict_is_asked_with_the_features_in_the_callers_name_and_with_the_requests_ids(

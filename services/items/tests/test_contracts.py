@@ -11,7 +11,7 @@ from items import consumer, events
 from items.appraiser import Appraiser
 from items.exceptions import AppraisalFailed
 from items.factory import Factory
-from items.tables import items, outbox
+from items.tables import default_model, items, outbox
 from shared.database import Database
 from shared.events import Event, Fact
 from shared.http import service_client
@@ -27,7 +27,8 @@ def facts(module: Any) -> dict[str, type[Fact]]:
     return {f"{one.kind}.{one.version}": one for one in found if hasattr(one, "kind")}
 
 
-OWN, HEARD = facts(events), facts(consumer)
+OWN = facts(events)
+HEARD = {name: fact for name, fact in facts(consumer).items() if name.startswith("user.")}
 
 
 def test_there_is_an_example_of_every_event_and_of_no_other(contracts: Contracts) -> None:
@@ -69,7 +70,7 @@ async def test_every_event_of_users_that_is_heard_has_its_effect(
         listing = {"name": "n", "description": "", "price": 1, "currency": "USD", "owner_id": owner_id}
         hidden = example.kind == "user.reactivated"
         await connection.execute(sa.insert(items).values(**listing, hidden=hidden))
-    handle = consumer.handlers(factory.owners(redis)).of(example)
+    handle = consumer.handlers(factory, redis)[consumer.ACCOUNTS].of(example)
     assert handle is not None
     await handle()
     visible = {"user.deleted": [], "user.deactivated": [True], "user.reactivated": [False]}
@@ -79,14 +80,37 @@ async def test_every_event_of_users_that_is_heard_has_its_effect(
         await connection.execute(sa.delete(items).where(items.c.owner_id == owner_id))
 
 
-def test_all_that_users_tells_of_accounts_is_heard(contracts: Contracts) -> None:
-    assert set(HEARD) == set(contracts.events("user."))
+def test_all_that_users_tells_of_accounts_and_ml_predict_of_models_is_heard(contracts: Contracts) -> None:
+    assert set(facts(consumer)) == set(contracts.events("user.")) | set(contracts.events("model."))
+
+
+async def test_a_change_of_the_default_model_has_its_effect(
+    contracts: Contracts, database: Database, redis: Redis
+) -> None:
+    example = contracts.event("model.default_changed")
+    async with database.transaction() as connection:
+        await connection.execute(sa.delete(default_model))
+    handle = consumer.handlers(Factory(database), redis)[consumer.MODELS].of(example)
+    assert handle is not None
+    await handle()
+    async with database.transaction() as connection:
+        [row] = await connection.execute(sa.select(default_model))
+        await connection.execute(sa.delete(default_model))
+    assert (row.name, row.version) == (example.data["model"], example.data["default"])
+
+
+async def test_nobody_ends_listings_by_the_stream_of_another(
+    contracts: Contracts, database: Database, redis: Redis
+) -> None:
+    of_models = consumer.handlers(Factory(database), redis)[consumer.MODELS]
+    assert of_models.of(contracts.event("user.deleted")) is None
 
 
 @pytest.mark.parametrize(
     ("name", "raised"),
     [
         ("a price", None),
+        ("prices of a page", None),
         ("a token that is not valid", TokenInvalid),
         ("features that cannot be priced", AppraisalFailed),
     ],
@@ -97,12 +121,13 @@ async def test_ml_predict_is_asked_as_agreed_and_its_answers_are_understood(
     agreed = contracts.http("items--ml-predict")[name]
     played = Played(agreed)
     async with served(played) as live, service_client(live.url, timeout=5) as client:
-        asking = Appraiser(client, 5).appraise(1, agreed.body["instances"][0], "the-token")
+        asking = Appraiser(client, 5).appraise(dict(enumerate(agreed.body["instances"])), "the-token")
         if raised is None:
-            appraisal = await asking
-            estimate = agreed.answer["predictions"][0]["estimate"]
-            assert appraisal.estimate == Decimal(str(estimate))
-            assert appraisal.model.name == agreed.answer["model"]["name"]
+            appraised = await asking
+            estimates = [Decimal(str(one["estimate"])) for one in agreed.answer["predictions"]]
+            assert [one.estimate for one in appraised.appraisals] == estimates
+            assert appraised.model.name == agreed.answer["model"]["name"]
+            assert appraised.by_canary == agreed.answer.get("canary", False)
         else:
             with pytest.raises(raised):
                 await asking

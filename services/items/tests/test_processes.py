@@ -14,14 +14,19 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 from redis.asyncio import Redis
 
-from items.consumer import GROUP, STREAM
+from items.consumer import ACCOUNTS as STREAM
+from items.consumer import GROUP, MODELS
 from items.events import STREAM as OWN_STREAM
 from items.settings import ItemsSettings
+from items.tables import default_model
+from shared.database import Database
 from shared.events import Event
 from shared.events.event import decode, encode
 from shared.redis import stream_client
+from shared.testing.contracts import Contracts
 
 Eventually = Callable[..., Awaitable[Any]]
 Process = asyncio.subprocess.Process
@@ -218,3 +223,26 @@ async def test_what_cannot_work_is_alive_and_not_ready(
     async with running("items.relay", nowhere, metrics_port) as client:
         await eventually(lambda: status(client, "/ready"), 503, seconds=30)
         assert await status(client, "/health") == 200
+
+
+async def test_the_consumer_hears_of_another_default_model_too(
+    environment: dict[str, str],
+    redis: Redis,
+    database: Database,
+    contracts: Contracts,
+    metrics_port: int,
+    eventually: Eventually,
+) -> None:
+    event = contracts.event("model.default_changed")
+    await redis.delete(MODELS)
+    async with database.transaction() as connection:
+        await connection.execute(sa.delete(default_model))
+    await redis.xadd(MODELS, encode(event))
+
+    async def known() -> list[str]:
+        return list(await database.autocommit.scalars(sa.select(default_model.c.version)))
+
+    async with running("items.consumer", environment, metrics_port) as client:
+        await eventually(known, [event.data["default"]], seconds=30)
+        checks = (await client.get("/ready")).json()["checks"]
+    assert set(checks) == {f"consumer of {STREAM}", f"consumer of {MODELS}"}

@@ -1,7 +1,7 @@
 """What an administrator is told, and what is refused: in one worker, without load."""
 
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,12 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from ml_predict.events import STREAM
 from ml_predict.main import create_app
 from ml_predict.metrics import DIFFERENCE
 from ml_predict.settings import MlPredictSettings
+from shared.events.event import decode
+from shared.redis import stream_client
 from shared.testing import TestIdentity, served
 
 TINY = "/v2/repository/models/tiny"
@@ -77,6 +80,33 @@ async def test_a_model_that_is_not_there_is_not_found(
     method = "GET" if path == "traffic" else "POST"
     answer = await admin.request(method, f"/v2/repository/models/{name}/{path}")
     assert answer.status_code == 404
+
+
+async def test_an_answer_of_a_canary_says_that_it_is_one(admin: httpx2.AsyncClient) -> None:
+    canary = {"version": "2", "weight": 1.0}
+    assert (await admin.put(f"{TINY}/traffic", json={"default": "1", "canary": canary})).status_code == 200
+    answer = (await admin.post("/predict", json=ROWS)).json()
+    assert (answer["model"]["version"], answer["canary"]) == ("2", True)
+    await admin.put(f"{TINY}/traffic", json={"default": "2", "canary": canary})
+    assert "canary" not in (await admin.post("/predict", json=ROWS)).json()
+
+
+async def test_another_default_is_announced(
+    admin: httpx2.AsyncClient, own: MlPredictSettings, eventually: Callable[..., Any]
+) -> None:
+    async with stream_client(own) as redis:
+
+        async def told() -> list[str]:
+            events = [decode(fields) for _, fields in await redis.xrange(STREAM)]
+            return [event.data["default"] for event in events if event.data["model"] == "tiny"]
+
+        for default in ("1", "2"):
+            await admin.put(f"{TINY}/traffic", json={"default": default})
+            await eventually(lambda: last(told), default)
+
+
+async def last(told: Callable[[], Awaitable[list[str]]]) -> str | None:
+    return next(reversed(await told()), None)
 
 
 async def test_what_is_needed_cannot_be_unloaded(admin: httpx2.AsyncClient) -> None:

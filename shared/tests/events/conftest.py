@@ -12,16 +12,10 @@ from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.database import Database, database_url
-from shared.events import (
-    Event,
-    Fact,
-    HandledRepository,
-    Handlers,
-    OutboxRepository,
-    handled_table,
-    outbox_table,
-)
+from shared.events import Event, Fact, Handlers
 from shared.events.consumer import Consumer
+from shared.events.handled import HandledRepository, handled_table
+from shared.events.outbox import OutboxRepository, outbox_table
 from shared.events.relay import Relay
 from shared.redis import request_client, stream_client
 from shared.settings import DatabaseSettings, RedisSettings

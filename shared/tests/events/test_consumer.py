@@ -80,7 +80,7 @@ async def test_an_event_that_always_fails_becomes_a_dead_letter_and_the_next_is_
     assert "no such ring" in letter.reason
     assert letter.event is not None
 
-    assert await letters.replay(scene.handlers()) == (1, [])
+    assert await letters.replay({scene.stream: scene.handlers()}) == (1, [])
     assert await scene.sold() == {1: 1, 2: 1}
     assert await letters.all() == []
 
@@ -93,7 +93,7 @@ async def test_a_replay_that_fails_keeps_the_letter(scene: Any, eventually: Even
     letters = DeadLetters(scene.bytes_redis, scene.group)
     async with running(scene.member(fails)):
         await eventually(lambda: count(letters), 1)
-    handled, left = await letters.replay(scene.handlers(fails))
+    handled, left = await letters.replay({scene.stream: scene.handlers(fails)})
     assert (handled, len(left)) == (0, 1)
     assert await count(letters) == 1
 
@@ -191,8 +191,9 @@ async def test_an_unknown_version_waits_for_code_that_knows_it(scene: Any, event
         version = 2
         ring: int
 
-    assert await letters.replay(scene.handlers()) == (0, [letter_that_says(letter, "unknown version 2")])
-    assert await letters.replay(Handlers({SoldAgain: scene.count_once})) == (1, [])
+    unknown = letter_that_says(letter, "unknown version 2")
+    assert await letters.replay({scene.stream: scene.handlers()}) == (0, [unknown])
+    assert await letters.replay({scene.stream: Handlers({SoldAgain: scene.count_once})}) == (1, [])
     assert (await scene.sold())[1] == 1
 
 

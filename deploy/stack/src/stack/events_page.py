@@ -50,11 +50,17 @@ def document(found: Facts) -> dict[str, Any]:
         "defaultContentType": "application/json",
         "channels": {service: _channel(service, told) for service, told in found.items()},
         "operations": {
-            f"{service}-relay": {"action": "send", "channel": {"$ref": f"#/channels/{service}"}}
+            _sender(service): {"action": "send", "channel": {"$ref": f"#/channels/{service}"}}
             for service in found
         },
         "components": {"messages": {_name(fact): _message(fact) for told in found.values() for fact in told}},
     }
+
+
+def _sender(service: str) -> str:
+    """The process that sends: a service without a relay does it itself."""
+    relay = f"{service}-relay"
+    return relay if relay in services()[service].processes else service
 
 
 def _channel(service: str, told: list[type[Fact]]) -> dict[str, Any]:

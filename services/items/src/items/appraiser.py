@@ -1,6 +1,9 @@
-"""Asks ml-predict for a price, and names each way in which that can fail."""
+"""Asks ml-predict for prices, and names each way in which that can fail."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated
@@ -26,7 +29,17 @@ class _Answer(BaseModel):
     """The part of an answer of `POST /predict` that is used here."""
 
     model: Model
-    predictions: Annotated[list[_Prediction], Field(min_length=1, max_length=1)]
+    canary: bool = False
+    predictions: list[_Prediction]
+
+
+@dataclass(frozen=True, slots=True)
+class Appraised:
+    """`by_canary` is true if another version than the default answered."""
+
+    model: Model
+    by_canary: bool
+    appraisals: Sequence[Appraisal]
 
 
 class Appraiser:
@@ -34,30 +47,39 @@ class Appraiser:
 
     def __init__(self, client: httpx2.AsyncClient, timeout: float) -> None:
         self._client = client
-        self._timeout = timeout
+        self.timeout = timeout
 
-    async def appraise(self, item_id: int, diamond: Features, token: str) -> Appraisal:
-        """Asks with the caller's own token, which ml-predict verifies too.
+    async def appraise(self, diamonds: Mapping[int, Features], token: str) -> Appraised:
+        """One request for all `diamonds`, which have their listings' ids.
+
+        Asks with the caller's own token, which ml-predict verifies too.
 
         Raises AppraisalUnavailable, AppraisalTimeout or AppraisalFailed, and TokenInvalid when ml-predict
         refuses the token: it expired, or its session ended, after it was verified here.
         """
-        answer = _read(await self._ask(diamond, token))
-        (prediction,) = answer.predictions
-        return Appraisal(
-            item_id=item_id,
-            estimate=two_places(prediction.estimate),
-            low=two_places(prediction.low),
-            high=two_places(prediction.high),
-            model=answer.model,
-        )
+        answer = _read(await self._ask(list(diamonds.values()), token))
+        if len(answer.predictions) != len(diamonds):
+            raise AppraisalFailed
+        now = datetime.now(UTC)
+        appraisals = [
+            Appraisal(
+                item_id=item_id,
+                estimate=two_places(prediction.estimate),
+                low=two_places(prediction.low),
+                high=two_places(prediction.high),
+                model=answer.model,
+                appraised_at=now,
+            )
+            for item_id, prediction in zip(diamonds, answer.predictions, strict=True)
+        ]
+        return Appraised(answer.model, answer.canary, appraisals)
 
-    async def _ask(self, diamond: Features, token: str) -> httpx2.Response:
+    async def _ask(self, diamonds: Sequence[Features], token: str) -> httpx2.Response:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 return await self._client.post(
                     "/predict",
-                    json={"instances": [dict(diamond)]},
+                    json={"instances": [dict(diamond) for diamond in diamonds]},
                     headers={"Authorization": f"Bearer {token}"},
                 )
         except (TimeoutError, httpx2.TimeoutException) as error:

@@ -1,4 +1,4 @@
-"""Hears what happens to accounts, and does what that means for their listings: `python -m items.consumer`."""
+"""Hears of accounts and models, and does what that means for listings: `python -m items.consumer`."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -7,15 +7,20 @@ from typing import ClassVar, Final
 
 from redis.asyncio import Redis
 
+from items.domain import Model
 from items.factory import Factory
+from items.models import ModelService
 from items.owners import OwnerService
 from items.settings import EventSettings
 from shared.events import Event, Fact, Handlers
 from shared.events.consumer import Consumer
+from shared.events.consumers import Consumers
+from shared.events.handlers import ByStream
 from shared.events.process import connections, run
 from shared.settings import load_settings
 
-STREAM: Final = "events:users"
+ACCOUNTS: Final = "events:users"
+MODELS: Final = "events:ml-predict"
 GROUP: Final = "items"
 
 
@@ -37,7 +42,21 @@ class UserReactivated(AccountFact):
     kind: ClassVar[str] = "user.reactivated"
 
 
-def handlers(owners: OwnerService) -> Handlers:
+class DefaultChanged(Fact):
+    """The part of an event of `ml-predict` that is used here."""
+
+    kind: ClassVar[str] = "model.default_changed"
+
+    model: str
+    default: str
+    main: bool
+
+
+def handlers(factory: Factory, redis: Redis) -> ByStream:
+    return {ACCOUNTS: of_accounts(factory.owners(redis)), MODELS: of_models(factory.models())}
+
+
+def of_accounts(owners: OwnerService) -> Handlers:
     async def end(event: Event, fact: UserDeleted) -> None:
         await owners.end(fact.user_id, event.sequence)
 
@@ -50,17 +69,26 @@ def handlers(owners: OwnerService) -> Handlers:
     return Handlers({UserDeleted: end, UserDeactivated: hide, UserReactivated: show})
 
 
+def of_models(models: ModelService) -> Handlers:
+    async def become(event: Event, fact: DefaultChanged) -> None:
+        if fact.main:
+            await models.become(Model(fact.model, fact.default), event.sequence)
+
+    return Handlers({DefaultChanged: become})
+
+
 @asynccontextmanager
-async def opened(settings: EventSettings) -> AsyncIterator[tuple[Redis, Handlers]]:
+async def opened(settings: EventSettings) -> AsyncIterator[tuple[Redis, ByStream]]:
     async with connections(settings, settings.service) as (database, redis):
-        yield redis, handlers(Factory(database).owners(redis))
+        yield redis, handlers(Factory(database), redis)
 
 
 @asynccontextmanager
-async def consumer(settings: EventSettings) -> AsyncIterator[Consumer]:
+async def consumer(settings: EventSettings) -> AsyncIterator[Consumers]:
     """A container's host name is its own, so replicas share the work."""
-    async with opened(settings) as (redis, handling):
-        yield Consumer(redis, STREAM, GROUP, socket.gethostname(), handling)
+    async with opened(settings) as (redis, by_stream):
+        name = socket.gethostname()
+        yield Consumers([Consumer(redis, stream, GROUP, name, one) for stream, one in by_stream.items()])
 
 
 def main() -> None:

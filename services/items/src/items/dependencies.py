@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query
 
+from items.appraisals import AppraisalService
 from items.imports import ImportService
 from items.schemas import ItemQuery
-from items.service import AppraisalService, ItemService
+from items.service import ItemService
 from shared.fields import LARGEST_ID, PathId
 from shared.identity.dependencies import oauth2
 from shared.resources import resource

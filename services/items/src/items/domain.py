@@ -79,3 +79,18 @@ class Appraisal:
     low: Decimal
     high: Decimal
     model: Model
+    appraised_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Appraisable:
+    """A listing to appraise: what is remembered of it, and the model that is the default, if one is known."""
+
+    item_id: int
+    features: Features | None
+    appraisal: Appraisal | None
+    default: Model | None
+
+    @property
+    def is_current(self) -> bool:
+        return self.appraisal is not None and self.appraisal.model == self.default

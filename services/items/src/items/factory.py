@@ -2,12 +2,14 @@
 
 from redis.asyncio import Redis
 
+from items.appraisals import AppraisalService
 from items.appraiser import Appraiser
 from items.domain import Item
 from items.idempotency import Idempotency
 from items.imports import ImportService
+from items.models import ModelService
 from items.owners import OwnerService
-from items.service import AppraisalService, ItemService
+from items.service import ItemService
 from items.store import Store
 from shared.database import Database
 from shared.read_cache import Changes, ReadCache
@@ -31,5 +33,8 @@ class Factory:
     def owners(self, redis: Redis) -> OwnerService:
         return OwnerService(self.store, Changes(redis, CHANGED))
 
-    def appraisals(self, appraiser: Appraiser) -> AppraisalService:
-        return AppraisalService(self.store, appraiser)
+    def models(self) -> ModelService:
+        return ModelService(self.store)
+
+    def appraisals(self, appraiser: Appraiser, hours: int) -> AppraisalService:
+        return AppraisalService(self.store, appraiser, hours)

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypedDict
 
+from items.appraisals import AppraisalService
 from items.appraiser import Appraiser
 from items.domain import Item
 from items.factory import CHANGED, Factory
 from items.imports import ImportService
-from items.service import AppraisalService, ItemService
+from items.service import ItemService
 from items.settings import ItemsSettings
 from shared.database import Database
 from shared.health import Check
@@ -46,10 +47,13 @@ async def resources(settings: ItemsSettings) -> AsyncIterator[Resources]:
         await stack.enter_async_context(idempotency.forgetting())
         imports = factory.imports(settings.import_hours)
         await stack.enter_async_context(imports.forgetting())
+        appraiser = Appraiser(ml_predict, settings.appraisal_timeout)
+        appraisals = factory.appraisals(appraiser, settings.appraisal_hours)
+        await stack.enter_async_context(appraisals.forgetting())
         yield Resources(
             items=factory.items(idempotency, await stack.enter_async_context(_read_cache(settings))),
             imports=imports,
-            appraisals=factory.appraisals(Appraiser(ml_predict, settings.appraisal_timeout)),
+            appraisals=appraisals,
             verifier=identity.verifier,
             revocations=identity.revocations,
             checks=[Check("postgres", database.ping), *identity.checks],

@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter, Response, status
 
-from items.dependencies import Appraisals, IdempotencyKey, ItemId, Items, ItemSearch, Token
-from items.schemas import AppraisalOut, ItemChange, ItemOut, NewItem
+from items.appraisal_routes import appraising
+from items.dependencies import IdempotencyKey, ItemId, Items, ItemSearch
+from items.schemas import ItemChange, ItemOut, NewItem
 from items.transfer_routes import transfers
 from shared.conditional import PUBLIC, READ, WRITE, Conditional
 from shared.identity import ActiveCaller
@@ -11,7 +12,7 @@ from shared.identity.dependencies import Reader
 from shared.pagination import PAGE, Paged
 
 router = APIRouter(prefix="/items", tags=["items"])
-ROUTERS = (transfers, router)  # literal paths first
+ROUTERS = (transfers, appraising, router)  # literal paths first
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
@@ -49,11 +50,3 @@ async def change_item(
 async def delete_item(item_id: ItemId, caller: ActiveCaller, items: Items, conditions: Conditional) -> None:
     """By its owner or an administrator."""
     await items.remove(item_id, caller, conditions.on(ItemOut))
-
-
-@router.post("/{item_id}/appraisal")
-async def appraise_item(
-    item_id: ItemId, _caller: ActiveCaller, token: Token, appraisals: Appraisals
-) -> AppraisalOut:
-    """What a model estimates the diamond to sell for. Any caller may ask."""
-    return AppraisalOut.model_validate(await appraisals.appraise(item_id, token))

@@ -1,8 +1,8 @@
-"""Wire models: listings, searches and appraisals. Unknown fields of a body are refused."""
+"""Wire models: listings and searches. Unknown fields of a body are refused."""
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import MISSING, BaseModel, Field, model_validator
 
@@ -112,19 +112,3 @@ class ItemQuery(BaseModel):
     @property
     def wanted(self) -> Search:
         return Search(**{**dict(self), "q": self.q or None})
-
-
-class ModelOut(WireOut):
-    name: str
-    version: str
-
-
-class AppraisalOut(WireOut):
-    """What a model estimates the diamond to sell for, and its likely range."""
-
-    item_id: int
-    estimate: Decimal
-    low: Decimal
-    high: Decimal
-    currency: Literal["USD"] = "USD"
-    model: ModelOut

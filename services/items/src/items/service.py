@@ -1,13 +1,12 @@
-"""The rules: anyone may read and appraise a listing; its owner and administrators may change it."""
+"""The rules of listings: anyone may read one; its owner and administrators may change it."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Final
 
-from items.appraiser import Appraiser
-from items.domain import Appraisal, Item, Search
+from items.domain import Item, Search
 from items.events import ItemChanged, ItemCreated, ItemDeleted
-from items.exceptions import ItemNotFound, NotAppraisable, NotYourItem, OwnerGone
+from items.exceptions import ItemNotFound, NotYourItem, OwnerGone
 from items.idempotency import Idempotency
 from items.schemas import ItemChange, NewItem
 from items.store import Store, Transaction
@@ -115,19 +114,3 @@ async def _own(tx: Transaction, item_id: int, caller: Caller) -> Item:
 
 def _may_change(item: Item, caller: Caller) -> bool:
     return item.owner_id == caller.id or caller.is_admin
-
-
-class AppraisalService:
-    def __init__(self, store: Store, appraiser: Appraiser) -> None:
-        self._store = store
-        self._appraiser = appraiser
-
-    async def appraise(self, item_id: int, token: str) -> Appraisal:
-        """No connection is held while ml-predict is asked: that may take long, and the pool is small.
-
-        Raises ItemNotFound, NotAppraisable, and what `Appraiser` raises.
-        """
-        item = require_found(await self._store.autocommit.items.by_id(item_id), ItemNotFound(item_id))
-        if item.features is None:
-            raise NotAppraisable(item_id)
-        return await self._appraiser.appraise(item_id, item.features, token)

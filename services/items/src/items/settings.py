@@ -43,6 +43,9 @@ class ItemsSettings(EventSettings, RemoteIdentitySettings):
     appraisal_timeout: float = Field(
         default=2.0, gt=0, le=60, description="Seconds for a whole answer of ml-predict, connecting included."
     )
+    appraisal_hours: int = Field(
+        default=24, ge=1, le=8760, description="For which an appraisal by the default model is remembered."
+    )
     read_cache_size: int = Field(
         default=10_000, ge=0, description="Listings that each worker keeps in memory; 0 keeps none."
     )

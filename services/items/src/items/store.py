@@ -8,13 +8,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
+from items.appraisal_repository import AppraisalRepository
 from items.idempotency_repository import IdempotencyRepository
 from items.import_repository import ImportRepository
+from items.model_repository import ModelRepository
 from items.owner_repository import OwnerRepository
 from items.repository import ItemRepository
 from shared.database import Connection, Database
 from shared.deadline import transaction_deadline
-from shared.events import OutboxRepository
+from shared.events.outbox import OutboxRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Repositories:
     owners: OwnerRepository
     idempotency: IdempotencyRepository
     imports: ImportRepository
+    appraisals: AppraisalRepository
+    models: ModelRepository
     outbox: OutboxRepository
 
     @classmethod
@@ -32,6 +36,8 @@ class Repositories:
             owners=OwnerRepository(connection),
             idempotency=IdempotencyRepository(connection),
             imports=ImportRepository(connection),
+            appraisals=AppraisalRepository(connection),
+            models=ModelRepository(connection),
             outbox=OutboxRepository(connection),
         )
 

@@ -23,10 +23,11 @@ from sqlalchemy import (
     false,
     func,
     literal_column,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.events import outbox_table
+from shared.events.outbox import outbox_table
 
 metadata = MetaData(
     naming_convention={
@@ -126,6 +127,31 @@ import_errors = Table(
     Column("code", Text, nullable=False),
     Column("reason", Text, nullable=False),
     ForeignKeyConstraint(["caller_id", "import_id"], ["imports.caller_id", "imports.id"], ondelete="CASCADE"),
+)
+
+# What models have said lately. It counts while the listing has the same features.
+appraisals = Table(
+    "appraisals",
+    metadata,
+    Column("item_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("features", JSONB, nullable=False),
+    Column("estimate", Numeric(12, 2), nullable=False),
+    Column("low", Numeric(12, 2), nullable=False),
+    Column("high", Numeric(12, 2), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("appraised_at", DateTime(timezone=True), nullable=False, index=True),
+)
+# The model that answers where none is named, as far as is known: one row at most.
+default_model = Table(
+    "default_model",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=true()),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("learned_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("one", name="one"),
 )
 
 outbox = outbox_table(metadata)

@@ -28,6 +28,11 @@ class Renderer:
         return self._start + orjson.dumps(rows) + b"}"
 
 
+def by_canary(answer: bytes) -> bytes:
+    """The same answer, which says that it is not the default version's."""
+    return b'{"canary":true,' + answer[1:]
+
+
 def _columns(output: Output) -> Callable[[Array], list[dict[str, Any]]]:
     """From an array to one dict a row."""
     names, decimals = output.columns, output.decimals

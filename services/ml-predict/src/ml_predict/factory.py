@@ -3,6 +3,9 @@
 from concurrent.futures import Executor
 from pathlib import Path
 
+from redis.asyncio import Redis
+
+from ml_predict.announcer import Announcer
 from ml_predict.reading import Reader
 from ml_predict.repository import Repository
 from ml_predict.scheduler import Limits, Scheduler
@@ -41,6 +44,13 @@ def loaded_repository(settings: MlPredictSettings) -> Repository:
 def versions(settings: MlPredictSettings, repository: Repository, spare: Executor) -> Versions:
     state = StateFile(state_path(settings))
     return Versions(repository, state, spare, main=settings.model_name, watching=settings.watch)
+
+
+def announcer(settings: MlPredictSettings, repository: Repository, redis: Redis) -> Announcer:
+    def defaults() -> dict[str, str]:
+        return {name: model.ref.version for name, model in repository.defaults().items()}
+
+    return Announcer(redis, defaults, main=settings.model_name)
 
 
 def state_path(settings: MlPredictSettings) -> Path:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypedDict
 
-from ml_predict.factory import loaded_repository, prediction_service, versions
+from ml_predict.factory import announcer, loaded_repository, prediction_service, versions
 from ml_predict.routes import ROUTERS
 from ml_predict.service import PredictionService
 from ml_predict.settings import MlPredictSettings
@@ -16,6 +16,7 @@ from shared.health import Check
 from shared.identity import TokenVerifier
 from shared.identity.remote import remote_identity
 from shared.identity.revocations import Revocations
+from shared.redis import stream_client
 
 
 class Resources(TypedDict):
@@ -41,6 +42,9 @@ async def resources(settings: MlPredictSettings) -> AsyncIterator[Resources]:
         predictions = prediction_service(settings, repository, pool, reading, spare)
         served = versions(settings, repository, spare)
         await stack.enter_async_context(repeated(served.follow, "follow_models", pause=FOLLOW_SECONDS))
+        redis = await stack.enter_async_context(stream_client(settings))
+        announced = announcer(settings, repository, redis)
+        await stack.enter_async_context(repeated(announced.follow, "announce_defaults", pause=FOLLOW_SECONDS))
         identity = await stack.enter_async_context(remote_identity(settings))
         yield {
             "predictions": predictions,

@@ -1,8 +1,8 @@
 """Wire models that are the same for every model; what a model takes and gives follows from its card."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ModelRef(BaseModel):
@@ -21,4 +21,7 @@ class PredictResponse(BaseModel):
     """
 
     model: ModelRef
+    canary: Annotated[
+        bool, Field(description="True for an answer of a canary, not of the default version. Else left out.")
+    ] = False
     predictions: list[dict[str, Any]]

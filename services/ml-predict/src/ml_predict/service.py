@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from time import perf_counter
 
-from ml_predict.answers import Array
+from ml_predict.answers import Array, by_canary
 from ml_predict.drift import DRIFT
 from ml_predict.exceptions import ModelNotFound, QueueFull
 from ml_predict.explain import MOST_EXPLAINED
@@ -55,7 +55,7 @@ class PredictionService:
             if serving.shadow is not None:
                 self._shadows.compare(serving.shadow, feeds, model.shown, computed)
         MODEL_METRICS.answered(model, perf_counter() - started)
-        return answer
+        return answer if model is serving.default else by_canary(answer)
 
     async def _explained(self, model: Model, rows: Float32s, gone: Gone | None) -> bytes:
         explainer = model.explainer

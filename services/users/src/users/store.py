@@ -12,7 +12,7 @@ from typing import Self
 
 from shared.database import Connection, Database
 from shared.deadline import transaction_deadline
-from shared.events import OutboxRepository
+from shared.events.outbox import OutboxRepository
 from users.audit_repository import AuditRepository
 from users.email_token_repository import EmailTokenRepository
 from users.key_repository import ApiKeyRepository, SigningKeyRepository

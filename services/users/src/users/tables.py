@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from shared.events import outbox_table
+from shared.events.outbox import outbox_table
 
 metadata = MetaData(
     naming_convention={

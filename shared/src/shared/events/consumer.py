@@ -17,6 +17,7 @@ from shared.events.event import NotAnEvent, decode
 from shared.events.handlers import Handlers
 from shared.events.progress import Progress
 from shared.exceptions import DatabaseUnavailable
+from shared.health import Check
 from shared.logging import get_logger
 
 Entry = tuple[bytes, Mapping[bytes, bytes]]
@@ -65,7 +66,11 @@ class Consumer:
         self._abandoned = abandoned
         self._ready = self._stopping = False
         self._looked_at = float("-inf")
-        self.progress = Progress("consumer")
+        self.progress = Progress(f"consumer of {stream}")
+
+    @property
+    def checks(self) -> list[Check]:
+        return [self.progress.check]
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from shared.events.event import FIELD, Event, NotAnEvent, decode
-from shared.events.handlers import Handlers
+from shared.events.handlers import ByStream
 
 MOST: Final = 10_000
 
@@ -60,7 +60,7 @@ class DeadLetters:
         entries: Any = await self._redis.xrange(self._stream)
         return [_letter(entry_id, fields) for entry_id, fields in entries]
 
-    async def replay(self, handlers: Handlers) -> tuple[int, list[DeadLetter]]:
+    async def replay(self, handlers: ByStream) -> tuple[int, list[DeadLetter]]:
         """Handles each again, oldest first. Returns how many succeeded, and those that failed."""
         handled, left = 0, []
         for letter in await self.all():
@@ -76,12 +76,13 @@ class DeadLetters:
         return bool(await self._redis.xdel(self._stream, letter_id))
 
 
-async def _failure(handlers: Handlers, letter: DeadLetter) -> str:
+async def _failure(handlers: ByStream, letter: DeadLetter) -> str:
     """Handles it. Returns why that failed, or nothing."""
     if letter.event is None:
         return letter.reason
     try:
-        handle = handlers.of(letter.event)
+        known = handlers.get(letter.stream)
+        handle = known.of(letter.event) if known else None
         if handle is None:
             return "nobody handles this kind"
         await handle()

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from shared.events.dead_letters import DeadLetter, DeadLetters
-from shared.events.handlers import Handlers
+from shared.events.handlers import ByStream
 from shared.logging import configure_logging
 from shared.settings import ServiceSettings
 
@@ -17,7 +17,7 @@ def run(
     module: str,
     settings: ServiceSettings,
     group: str,
-    opened: AbstractAsyncContextManager[tuple[Redis, Handlers]],
+    opened: AbstractAsyncContextManager[tuple[Redis, ByStream]],
 ) -> None:
     """Raises SystemExit with one line, and status 1 where letters are left after a replay."""
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=__doc__)
@@ -35,7 +35,7 @@ def run(
 
 
 async def _act(
-    opened: AbstractAsyncContextManager[tuple[Redis, Handlers]], group: str, action: str, letter: str
+    opened: AbstractAsyncContextManager[tuple[Redis, ByStream]], group: str, action: str, letter: str
 ) -> int:
     """Returns how many letters were shown."""
     async with opened as (redis, handlers):

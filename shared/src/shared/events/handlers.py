@@ -34,6 +34,10 @@ class Handlers:
         return functools.partial(_handle, handler, event, data)
 
 
+ByStream = Mapping[str, Handlers]
+"""What is done with the events of each stream: a sender is believed only what its own stream is for."""
+
+
 async def _handle(handler: Handler, event: Event, fact: Fact) -> None:
     """With the ids of the request that made it true, so that one search of the logs finds both."""
     before = CURRENT.set(RequestContext.start(event.request_id.encode()))

@@ -15,8 +15,7 @@ from redis.asyncio import Redis
 from starlette.responses import Response
 
 from shared.database import Database
-from shared.events.progress import Progress
-from shared.health import health_router
+from shared.health import Check, health_router
 from shared.logging import configure_logging, get_logger
 from shared.ports import cannot_listen
 from shared.problems import install_problem_handlers
@@ -27,9 +26,10 @@ log = get_logger()
 
 
 class Worker(Protocol):
-    """A Relay or a Consumer."""
+    """A Relay, a Consumer or Consumers."""
 
-    progress: Progress
+    @property
+    def checks(self) -> list[Check]: ...
 
     def running(self) -> AbstractAsyncContextManager[None]: ...
 
@@ -76,7 +76,7 @@ async def _run(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with opened as worker, _observed(settings, worker.progress, listener), worker.running():
+    async with opened as worker, _observed(settings, worker.checks, listener), worker.running():
         log.info("process_started")
         await stopping.wait()
     log.info("process_stopped")
@@ -84,13 +84,13 @@ async def _run(
 
 @contextlib.asynccontextmanager
 async def _observed(
-    settings: ServiceSettings, progress: Progress, listener: socket.socket | None
+    settings: ServiceSettings, checks: list[Check], listener: socket.socket | None
 ) -> AsyncIterator[None]:
     if listener is None:
         yield
         return
     config = uvicorn.Config(
-        _page(settings, progress),
+        _page(settings, checks),
         lifespan="on",
         log_config=None,
         log_level="warning",
@@ -106,10 +106,10 @@ async def _observed(
         await task
 
 
-def _page(settings: ServiceSettings, progress: Progress) -> FastAPI:
+def _page(settings: ServiceSettings, checks: list[Check]) -> FastAPI:
     @contextlib.asynccontextmanager
     async def state(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        yield {"checks": [progress.check]}
+        yield {"checks": checks}
 
     app = FastAPI(lifespan=state, openapi_url=None)
     install_problem_handlers(app)

@@ -14,6 +14,7 @@ from shared.database import Database
 from shared.events.outbox import OutboxRepository
 from shared.events.progress import Progress
 from shared.events.stream import LONGEST, Stream
+from shared.health import Check
 from shared.logging import get_logger
 
 PAUSE: Final = 0.5  # seconds between two looks
@@ -54,6 +55,10 @@ class Relay:
         self._looked_at = self._cleaned_at = float("-inf")
         self._full = False
         self.progress = Progress("relay")
+
+    @property
+    def checks(self) -> list[Check]:
+        return [self.progress.check]
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
