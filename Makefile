@@ -98,9 +98,9 @@ load: loadtests/.venv/.installed ## load on whatever runs at HOST; USERS, RATE, 
 	$(LOADTESTS)/python -m loadtests.run $(if $(HOST),--host $(HOST)) $(if $(USERS),--users $(USERS)) \
 	  $(if $(RATE),--rate $(RATE)) $(if $(TIME),--time $(TIME)) $(ARGS)
 
-tune: .venv/.services loadtests/.venv/.installed ## find Facet's worker counts; SERVICE, SLO, BUDGET (CPUs), QUICK=1, MINUTES, COMPOSE=1; writes deploy/workers.env, with PUBLISH=1 docs and the picture of the report too
+tune: .venv/.services loadtests/.venv/.installed ## find Facet's worker counts; SERVICE, SLO, BUDGET (CPUs), POOL="5 10", QUICK=1, MINUTES, COMPOSE=1; writes deploy/workers.env, with PUBLISH=1 docs and the picture of the report too
 	$(LOADTESTS)/facet-tune facet $(if $(SERVICE),--service $(SERVICE)) $(if $(SLO),--slo $(SLO)) \
-	  $(if $(BUDGET),--cpus $(BUDGET)) $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(COMPOSE),--compose) $(if $(PUBLISH),--publish .) \
+	  $(if $(BUDGET),--cpus $(BUDGET)) $(if $(POOL),--pool $(POOL)) $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(COMPOSE),--compose) $(if $(PUBLISH),--publish .) \
 	  $(addprefix --compare ,$(wildcard docs/figures/tuning.json)) --write deploy/workers.env $(ARGS)
 
 bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside others, in sections; writes docs/figures; ARGS="--only peers,latency --quick"

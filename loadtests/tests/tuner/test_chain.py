@@ -62,3 +62,13 @@ def test_what_rules_of_thumb_would_cost_a_chain_is_known() -> None:
     assert found["2n + 1"] is not None
     assert found["1"] is not None
     assert found["1"] > 0.1, "one worker of each cannot use both CPUs"
+
+
+def test_other_pool_sizes_meet_the_best_counts_as_far_as_the_connections_go() -> None:
+    limits = Limits(2, connections_per_worker=POOLS, connections_per_service=40)
+    pools = {"pool": ("5", "10", "50")}
+    outcome = ChainSession(ChainTarget(Chain(CPU, MEMORY, limits), 1), SLO, Plan(), knobs=pools).run()
+    sizes = {dict(key.knobs)["pool"] for key in outcome.screened}
+    assert sizes == {"5", "10"}
+    [refused] = [why for key, why in outcome.rejected.items() if dict(key.knobs)["pool"] == "50"]
+    assert "of the 40 that" in refused

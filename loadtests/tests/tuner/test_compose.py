@@ -7,7 +7,7 @@ import pytest
 from loadtests.bench.environment import ROOT
 from loadtests.tuner.config import Cpus
 from loadtests.tuner.measuring.compose import ComposeTarget, override
-from loadtests.tuner.measuring.embedded import POOLS, SERVICES
+from loadtests.tuner.measuring.embedded import POOLS, ROLE, SERVICES, connections
 from loadtests.tuner.measuring.processes import Use, together
 from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
 
@@ -18,6 +18,20 @@ def test_every_service_gets_its_count() -> None:
     assert told["ml-predict"]["environment"] == {"ML_PREDICT_WORKERS": "3"}
     assert told["users"]["environment"] == {"USERS_WORKERS": "1", "USERS_HASH_THREADS": "2"}
     assert override({}, ())["services"]["users"]["environment"] == {"USERS_WORKERS": "1"}
+
+
+def test_a_pool_size_reaches_the_services_with_a_database() -> None:
+    told = override({}, (), {"pool": "7"})["services"]
+    assert told["items"]["environment"] == {"ITEMS_WORKERS": "1", "ITEMS_DATABASE_POOL_SIZE": "7"}
+    assert told["users"]["environment"]["USERS_DATABASE_POOL_SIZE"] == "7"
+    assert told["gateway"]["environment"] == {"GATEWAY_WORKERS": "1"}
+
+
+def test_workers_and_other_processes_share_the_connections() -> None:
+    assert connections(SERVICES, 90, []) == 90 - 3 * 5, "two relays and a consumer"
+    assert connections(["items"], 90, [5, 10]) == 90 - 4 * 10, "and the worker of users"
+    provision = (ROOT / "shared/src/shared/provision.py").read_text()
+    assert f"CONNECTIONS = {ROLE}\n" in provision
 
 
 def test_the_services_are_those_of_the_catalogue() -> None:

@@ -1,5 +1,6 @@
 """Impossible configurations are known before they run; ladders and orders are what they say."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 from loadtests.tuner.candidates import ladder, refine, rules_of_thumb
@@ -35,6 +36,20 @@ def test_memory_that_cannot_be_read_forbids_nothing() -> None:
     feasible = Feasible(Limits(2, memory=500 * MIB))
     feasible.learn(Configuration.of(1), _used(None))
     assert feasible.refusal(Configuration.of(99)) is None
+
+
+def test_a_pool_size_counts_for_the_services_that_have_a_database() -> None:
+    limits = Limits(2, connections_per_worker={"items": 5, "users": 5}, connections_per_service=40)
+    feasible = Feasible(replace(limits, database_connections=60))
+    counts = {"gateway": 9, "items": 4, "users": 1}
+    assert feasible.refusal(Configuration.of(counts)) is None
+    assert feasible.refusal(Configuration.of(counts, pool=10)) is None
+    assert feasible.refusal(Configuration.of(counts, pool=11)) == (
+        "44 database connections of the 40 that items may open"
+    )
+    assert feasible.refusal(Configuration.of({**counts, "users": 3}, pool=10)) == (
+        "70 database connections of 60"
+    )
 
 
 def test_connections_are_counted_over_all_services() -> None:

@@ -4,6 +4,8 @@ A first look starts with one worker each and grows one of the busiest services a
 helps most, as long as one helps and the budget allows it. What came close enters the rounds, as always.
 """
 
+from collections.abc import Mapping
+
 from loadtests.tuner import candidates
 from loadtests.tuner.capacity import Capacity
 from loadtests.tuner.model import Configuration
@@ -24,13 +26,17 @@ class ChainSession(Session):
     """The target's `services` are tuned together; its limits hold for all of them together."""
 
     def screen(self) -> Screened:
-        return climb(self.runner)
+        usual = {name: values[0] for name, values in self.knobs.items()}
+        found = climb(self.runner, usual)
+        if found:
+            self._turn(found, usual)
+        return found
 
 
-def climb(runner: Runner) -> Screened:
+def climb(runner: Runner, knobs: Mapping[str, str] | None = None) -> Screened:
     """Raises NothingValid."""
     found: Screened = {}
-    here = Configuration.of(dict.fromkeys(runner.target.services, 1))
+    here = Configuration.of(dict.fromkeys(runner.target.services, 1), **(knobs or {}))
     runner.left = 2 * _STEPS + runner.plan.looks[0] * runner.plan.survivors + AFTER
     first = _look(runner, here, runner.plan.first_rate, found, "one worker each")
     if first is None or not first.rate:
@@ -47,7 +53,7 @@ def climb(runner: Runner) -> Screened:
             break
         here = max(near, key=lambda key: found[key].rate)
         stalled = 0 if found[here].rate > _HELPS * best else stalled + 1
-    _rules(runner, found)
+    _rules(runner, found, knobs or {})
     return found
 
 
@@ -58,11 +64,11 @@ def _saturated(runner: Runner, capacity: Capacity) -> bool:
     return max(used, default=0.0) > _FULL * runner.target.limits.cpus
 
 
-def _rules(runner: Runner, found: Screened) -> None:
+def _rules(runner: Runner, found: Screened, knobs: Mapping[str, str]) -> None:
     """What people set without measuring: n or 2n + 1 workers for each service; n is the number of CPUs."""
     thumb = candidates.rules_of_thumb(runner.target.limits)
     for rule in ("n", "2n + 1"):
-        each = Configuration.of(dict.fromkeys(runner.target.services, thumb[rule]))
+        each = Configuration.of(dict.fromkeys(runner.target.services, thumb[rule]), **knobs)
         if each not in found and each not in runner.rejected:
             best = max(capacity.rate for capacity in found.values())
             _look(runner, each, best, found, f"{rule} each, as a rule of thumb says")
@@ -87,6 +93,6 @@ def _larger(here: Configuration, capacity: Capacity) -> list[Configuration]:
     ranked = sorted(counts, key=lambda name: -load[name])
     busy = [name for name in ranked if load[name] >= _BUSY * load[ranked[0]]]
     return [
-        Configuration.of({**counts, name: counts[name] + max(1, counts[name] // 2)})
+        Configuration.of({**counts, name: counts[name] + max(1, counts[name] // 2)}, **dict(here.knobs))
         for name in (busy[:_MOST] if used else ranked)
     ]

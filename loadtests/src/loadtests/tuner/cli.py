@@ -20,7 +20,7 @@ from loadtests.tuner.measure_only import MeasureOnly
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.compose import ComposeTarget
-from loadtests.tuner.measuring.embedded import POOLS, SERVICES, EmbeddedTarget
+from loadtests.tuner.measuring.embedded import POOLS, ROLE, SERVICES, EmbeddedTarget, connections
 from loadtests.tuner.measuring.loaded import Loaded
 from loadtests.tuner.measuring.running import RunningTarget
 from loadtests.tuner.model import Limits, RollOutFailed, Slo
@@ -86,18 +86,19 @@ def _mine(options: argparse.Namespace) -> App:
 
 
 def _facet(options: argparse.Namespace) -> int:
-    cpus = split(options.cpus)
+    cpus, services = split(options.cpus), options.service or SERVICES
     memory = size(options.memory) if options.memory else None
     limits = Limits(
         len(cpus.target),
         memory=memory,
-        database_connections=options.connections,
+        database_connections=connections(services, options.connections, options.pool),
         connections_per_worker=POOLS,
         max_workers=options.max_workers,
+        connections_per_service=ROLE,
     )
-    services = options.service or SERVICES
     kind = ComposeTarget if options.compose else EmbeddedTarget
-    target = kind(services, Slo(duration(options.slo)), limits, cpus)
+    knobs = {"pool": list(map(str, options.pool))} if options.pool else {}
+    target = kind(services, Slo(duration(options.slo)), limits, cpus, knobs)
     return _decide(ChainSession if len(services) > 1 else Session, target, options)
 
 
@@ -195,6 +196,9 @@ def _parser() -> argparse.ArgumentParser:
     facet.add_argument("--cpus", type=int, help="of the stack; the rest is the generator's")
     facet.add_argument("--memory", help="of all services together, such as 1GiB")
     facet.add_argument("--connections", type=int, default=90, help="database connections of all services")
+    facet.add_argument(
+        "--pool", type=int, nargs="+", default=[], help="database connections of a worker: sizes to try"
+    )
     facet.add_argument("--max-workers", type=int, help="of each service")
     _common(facet, _facet)
     return parser

@@ -36,13 +36,18 @@ class Feasible:
         return None
 
     def _connections(self, configuration: Configuration) -> str | None:
-        if self.limits.database_connections is None:
-            return None
-        pool = dict(configuration.knobs).get("pool")
-        each = self.limits.connections_per_worker
-        needed = sum(n * (int(pool) if pool else each.get(name, 0)) for name, n in configuration.workers)
-        if needed > self.limits.database_connections:
-            return f"{needed} database connections of {self.limits.database_connections}"
+        """A knob named pool is the pool of each worker; services without any connections have none."""
+        pool, each = dict(configuration.knobs).get("pool"), self.limits.connections_per_worker
+        needed = {
+            name: count * (int(pool) if pool and (name in each or not each) else each.get(name, 0))
+            for name, count in configuration.workers
+        }
+        together, one = self.limits.database_connections, self.limits.connections_per_service
+        for name, wanted in needed.items():
+            if one is not None and wanted > one:
+                return f"{wanted} database connections of the {one} that {name} may open"
+        if together is not None and sum(needed.values()) > together:
+            return f"{sum(needed.values())} database connections of {together}"
         return None
 
     def _memory(self, configuration: Configuration) -> str | None:

@@ -64,6 +64,7 @@ class Limits:
     database_connections: int | None = None
     connections_per_worker: Mapping[str, int] = field(default_factory=dict)  # by service
     max_workers: int | None = None  # of any one service
+    connections_per_service: int | None = None  # what its role may open in the database
 
 
 @dataclass(frozen=True, slots=True)

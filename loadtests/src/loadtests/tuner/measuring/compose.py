@@ -12,7 +12,7 @@ from typing import Any
 from loadtests.bench.environment import ROOT
 from loadtests.tuner.config import Cpus
 from loadtests.tuner.measuring.command import CommandTarget
-from loadtests.tuner.measuring.embedded import SERVICES, facet, pinned_later
+from loadtests.tuner.measuring.embedded import SERVICES, Knobs, facet, pinned_later, pools
 from loadtests.tuner.measuring.journeys import people
 from loadtests.tuner.measuring.processes import Use, together, use
 from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
@@ -24,13 +24,15 @@ _FORMAT = '{{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}}'
 class ComposeTarget(CommandTarget):
     """Images are built once. Every start begins with new volumes, on all CPUs, and is pinned when ready."""
 
-    def __init__(self, services: Sequence[str], slo: Slo, limits: Limits, cpus: Cpus) -> None:
+    def __init__(
+        self, services: Sequence[str], slo: Slo, limits: Limits, cpus: Cpus, knobs: Knobs | None = None
+    ) -> None:
         self.services = tuple(services)
         self._folder = Path(tempfile.mkdtemp(prefix="facet-tune-"))
         self._project = self._folder.name.replace("_", "-").lower()
         self._containers: Mapping[int, str] = {}
         self._built = self._up = False
-        super().__init__(facet(services, "docker compose up", " in Compose", slo, limits, cpus))
+        super().__init__(facet(services, "docker compose up", " in Compose", slo, limits, cpus, knobs))
 
     def close(self) -> None:
         super().close()
@@ -40,7 +42,8 @@ class ComposeTarget(CommandTarget):
         if not self._built:
             self._compose("build", "--quiet")
             self._built = True
-        wanted = override(dict(configuration.workers), self.app.target_cpus)
+        knobs = dict(configuration.knobs)
+        wanted = override(dict(configuration.workers), self.app.target_cpus, knobs)
         self._override.write_text(json.dumps(wanted))
         self._up = True
         self._compose("up", "--detach", "--wait")
@@ -102,11 +105,15 @@ class ComposeTarget(CommandTarget):
         return done.stdout
 
 
-def override(counts: Mapping[str, int], cpus: Collection[int]) -> dict[str, Any]:
-    """Worker counts, which go before deploy/workers.env."""
+def override(
+    counts: Mapping[str, int], cpus: Collection[int], knobs: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Worker counts and pool sizes, which go before deploy/workers.env."""
     services: dict[str, Any] = {}
     for name in SERVICES:
         variable = f"{name.upper().replace('-', '_')}_WORKERS"
         services[name] = {"environment": {variable: str(counts.get(name, 1))}}
+    for variable, size in pools(knobs or {}).items():
+        services[variable.split("_")[0].lower()]["environment"][variable] = size
     services["users"]["environment"] |= pinned_later(counts, cpus)
     return {"services": services}

@@ -15,12 +15,38 @@ from loadtests.tuner.measuring.journeys import JOURNEYS, SAMPLE, people
 from loadtests.tuner.measuring.processes import pin
 from loadtests.tuner.model import Configuration, Limits, Slo
 
+Knobs = Mapping[str, Sequence[str]]
+
 SERVICES = ("gateway", "users", "items", "ml-predict")
 FURTHER = ("USERS_RELAY", "ITEMS_RELAY", "ITEMS_CONSUMER")  # processes beside the web servers
-POOLS = {"users": 5, "items": 5}  # database connections of a worker
+POOLS = {"users": 5, "items": 5}  # database connections of a worker, unless a pool size is given
+ROLE = 40  # that the role of one service may open
 
 
-def facet(services: Sequence[str], command: str, where: str, slo: Slo, limits: Limits, cpus: Cpus) -> App:
+def pools(knobs: Mapping[str, str]) -> dict[str, str]:
+    """Environment for the size of each worker's pool; empty where none is given."""
+    size = knobs.get("pool")
+    return {f"{name.upper()}_DATABASE_POOL_SIZE": size for name in POOLS} if size else {}
+
+
+def connections(services: Sequence[str], most: int, sizes: Sequence[int]) -> int:
+    """Those that the workers of these services may hold together, of the `most` that the database gives.
+
+    The other processes have a pool each: those of `FURTHER`, and a worker of a service that is not tuned.
+    """
+    others = len(FURTHER) + len(set(POOLS) - set(services))
+    return most - others * max(sizes, default=max(POOLS.values()))
+
+
+def facet(
+    services: Sequence[str],
+    command: str,
+    where: str,
+    slo: Slo,
+    limits: Limits,
+    cpus: Cpus,
+    knobs: Knobs | None,
+) -> App:
     """Facet under the journey mix. `command` is for the record."""
     return App(
         name=f"Facet's {_listed(services)}{where}",
@@ -32,6 +58,7 @@ def facet(services: Sequence[str], command: str, where: str, slo: Slo, limits: L
         cwd=ROOT,
         target_cpus=cpus.target,
         load_cpus=cpus.load,
+        knobs=knobs or {},
     )
 
 
@@ -52,11 +79,13 @@ class EmbeddedTarget(CommandTarget):
 
     start_within = 90.0
 
-    def __init__(self, services: Sequence[str], slo: Slo, limits: Limits, cpus: Cpus) -> None:
+    def __init__(
+        self, services: Sequence[str], slo: Slo, limits: Limits, cpus: Cpus, knobs: Knobs | None = None
+    ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="facet-tune-"))
         self._folder.chmod(0o755)  # Postgres is another user when root runs this
         self.services = tuple(services)
-        super().__init__(facet(services, ".venv/bin/python -m stack", "", slo, limits, cpus))
+        super().__init__(facet(services, ".venv/bin/python -m stack", "", slo, limits, cpus, knobs))
 
     def close(self) -> None:
         super().close()
@@ -87,6 +116,7 @@ class EmbeddedTarget(CommandTarget):
     def _environment(self, configuration: Configuration) -> dict[str, str]:
         counts = {**dict.fromkeys(SERVICES, 1), **dict(configuration.workers)}
         given = {"GATEWAY_PORT": str(self._port), **pinned_later(counts, self.app.target_cpus)}
+        given |= pools(dict(configuration.knobs))
         for service in SERVICES:
             prefix = service.upper().replace("-", "_")
             given[f"{prefix}_WORKERS"] = str(counts[service])

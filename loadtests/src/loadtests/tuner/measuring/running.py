@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import math
-import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -101,7 +100,7 @@ def _open(pid: int) -> set[str]:
     with contextlib.suppress(OSError):
         for file in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):  # it was closed meanwhile
-                found.add(os.readlink(file))
+                found.add(str(file.readlink()))
     return found
 
 
