@@ -33,7 +33,12 @@ class DrainingServer(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """libuv accepts one connection of a socket in each round of the loop, which takes long under load."""
         copies = [sock.dup() for sock in sockets or () for _ in range(ACCEPTED - 1)]
-        await super().startup([*sockets, *copies] if sockets else sockets)
+        try:
+            await super().startup([*sockets, *copies] if sockets else sockets)
+        finally:
+            if not self.started:
+                for copy in copies:
+                    copy.close()
         self._on_start(self)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
