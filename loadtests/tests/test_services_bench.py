@@ -8,11 +8,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from loadtests.bench import data_servers
-from loadtests.bench.data_servers import CALLERS, CASES, FIELDS, SERVERS, Data, Server, has_fields
+from loadtests.bench import data_cases
+from loadtests.bench.data_cases import CALLERS, CASES, FIELDS, has_fields
+from loadtests.bench.data_servers import SERVERS, Data, Server
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.identity import Issuer
 from loadtests.bench.plot import bars
+from loadtests.bench.refreshes import BLOCK, RUNS
 from loadtests.bench.request import Request, write_requests
 from loadtests.bench.services import main
 
@@ -24,12 +26,12 @@ SERVER = Server(
 
 @pytest.fixture
 def data(tmp_path: Path) -> Data:
-    return Data({"rows": 1000}, Issuer(), tmp_path, "", 0)
+    return Data({"rows": 1000}, Issuer(), tmp_path, "", 0, 0, 0)
 
 
 @pytest.mark.parametrize("found", [LISTING, [LISTING, LISTING], {"data": [LISTING], "count": 1}])
 def test_a_listing_and_both_forms_of_a_page_are_complete(found: object) -> None:
-    assert has_fields(json.dumps(found).encode())
+    assert has_fields(found)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_a_listing_and_both_forms_of_a_page_are_complete(found: object) -> None:
     ],
 )
 def test_whoever_sends_less_or_more_or_nothing_is_not_complete(found: object) -> None:
-    assert not has_fields(json.dumps(found).encode())
+    assert not has_fields(found)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_a_server_whose_first_answer_is_not_good_is_not_measured(
     data: Data, status: int, body: bytes
 ) -> None:
     with (
-        patch.object(data_servers, "ask", return_value=(status, body)),
+        patch.object(data_cases, "ask", return_value=(status, body)),
         pytest.raises(BenchFailed, match="a peer"),
     ):
         CASES["read"].check(SERVER, 0, data)
@@ -80,6 +82,23 @@ def test_every_case_begins_with_ours_and_knows_its_servers(name: str) -> None:
     titles = [SERVERS[server].title for server in CASES[name].servers]
     assert titles[0].startswith("Facet")
     assert not any(title.startswith("Facet") for title in titles[1:])
+
+
+def test_each_run_of_refreshes_begins_with_tokens_of_its_own(data: Data, tmp_path: Path) -> None:
+    CASES["refresh"].script(SERVERS["template"], data, tmp_path / "refresh.lua")
+    written = (tmp_path / "refresh.lua").read_text()
+    tokens = (tmp_path / "refresh.tokens").read_text().split()
+    assert str(tmp_path / "refresh.tokens") in written
+    assert len(tokens) == (BLOCK + 1) * RUNS
+
+
+def test_an_answer_that_lacks_what_costs_is_not_complete(data: Data) -> None:
+    body = json.dumps({"access_token": "a"}).encode()
+    with (
+        patch.object(data_cases, "ask", return_value=(HTTPStatus.OK, body)),
+        pytest.raises(BenchFailed, match="/auth/refresh"),
+    ):
+        CASES["refresh"].check(SERVERS["template"], 0, data)
 
 
 def test_quotes_and_lines_in_a_body_stay_inside_its_string(tmp_path: Path) -> None:

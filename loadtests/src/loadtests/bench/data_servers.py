@@ -1,38 +1,24 @@
-"""The data services that are compared, and the requests that are made of them."""
+"""The data services that are compared."""
 
 import http.client
-import json
-import random
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import jwt
 
 from loadtests.bench import environment, nginx, valkey
-from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.identity import Issuer
-from loadtests.bench.request import Request, ask, write_requests
+from loadtests.bench.refreshes import BLOCK, RUNS
+from loadtests.bench.request import Request, ask
 
 PEERS = Path(__file__).parent / "peers"
-CALLERS = 100
-REQUESTS = 512  # different ones in turn
-HOT = 100  # listings that are read again and again
-FIELDS: Final = frozenset(
-    ("id", "name", "description", "price", "currency", "features", "owner_id", "created_at", "updated_at")
-)
-NEW: Final = {
-    "name": "Round diamond, 0.71 ct",
-    "description": "With a certificate.",
-    "price": "2700.00",
-    "currency": "USD",
-    "features": {"carat": 0.71, "cut": "Ideal", "color": "G", "clarity": "SI1"}
-    | {"depth": 61.8, "table": 57.0, "x": 5.74, "y": 5.77, "z": 3.56},
-}
+PRICE: Final = {"estimate": 2829.62, "low": 2490.4, "high": 3214}
+PRICED: Final = {"model": {"name": "diamond-price", "version": "1"}, "predictions": [PRICE]}
+BY_CANARY: Final = {"canary": True} | PRICED  # which is never remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +30,8 @@ class Data:
     folder: Path
     redis_password: str
     keys_port: int
+    models_port: int
+    canary_port: int
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     def answers(self, port: int, path: str) -> bool:
@@ -61,16 +49,21 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`bearer` makes the header of one caller; `ready` is a path that answers 200 without it."""
+    """`bearer` makes the header of one caller; `ready` is a path that answers 200 without it.
+
+    `refresh_tokens` are those that it takes.
+    """
 
     title: str
     command: Callable[[int], list[str]]
     environment: Callable[[Data, int], Mapping[str, str]]
     bearer: Callable[[Data, int], Mapping[str, str]]
     ready: str = "/health"
+    refresh_tokens: Callable[[Data], list[str]] = lambda data: data.database["refresh_tokens"]
 
 
-def _items(cached: bool) -> Callable[[Data, int], Mapping[str, str]]:
+def _items(*, cached: bool, remembers: bool = True) -> Callable[[Data, int], Mapping[str, str]]:
+    """`remembers`: the prices are the default version's, and are asked for once."""
     return lambda data, port: {
         "ITEMS_PORT": str(port),
         "ITEMS_WORKERS": "1",
@@ -79,8 +72,28 @@ def _items(cached: bool) -> Callable[[Data, int], Mapping[str, str]]:
         "ITEMS_DATABASE_URL": data.database["url"],
         "ITEMS_DATABASE_PASSWORD": data.database["password"],
         "ITEMS_JWKS_URL": f"http://127.0.0.1:{data.keys_port}{nginx.JWKS_PATH}",
+        "ITEMS_ML_PREDICT_URL": f"http://127.0.0.1:{data.models_port if remembers else data.canary_port}",
         "ITEMS_READ_CACHE_SIZE": "10000" if cached else "0",
         **data.redis("ITEMS"),
+    }
+
+
+def _users(data: Data, port: int) -> Mapping[str, str]:
+    """The limits of failed and of simultaneous sign-ins are out of the way: all come from one address."""
+    return {
+        "USERS_PORT": str(port),
+        "USERS_WORKERS": "1",
+        "USERS_ENVIRONMENT": "production",
+        "USERS_LOG_FORMAT": "json",
+        "USERS_DATABASE_URL": data.database["users_url"],
+        "USERS_DATABASE_PASSWORD": data.database["password"],
+        "USERS_SIGNING_KEY": data.issuer.private_pem,
+        "USERS_INTERNAL_SECRET": data.secret,
+        "USERS_ADDRESS_ATTEMPTS": "1000000",
+        "USERS_PAIR_ATTEMPTS": "1000000",
+        "USERS_HASH_QUEUE": "1000",
+        "USERS_HASH_WAIT": "15",
+        **data.redis("USERS"),
     }
 
 
@@ -91,6 +104,13 @@ def _es256(data: Data, subject: int) -> Mapping[str, str]:
 def _hs256(data: Data, subject: int) -> Mapping[str, str]:
     token = jwt.encode({"sub": str(subject), "exp": 4_000_000_000}, data.secret, "HS256")
     return {"Authorization": f"Bearer {token}"}
+
+
+def _signed(data: Data) -> list[str]:
+    """Refresh tokens that nobody stores."""
+    claims = [{"sub": str(subject % 1000 + 1), "type": "refresh"} for subject in range(BLOCK + 1)]
+    made = [jwt.encode(one | {"exp": 4_000_000_000}, data.secret, "HS256") for one in claims]
+    return made * RUNS
 
 
 def _uvicorn(module: str, *options: str) -> Callable[[int], list[str]]:
@@ -106,15 +126,22 @@ def _peer(data: Data, _: int) -> Mapping[str, str]:
     return {
         "PEER_DATABASE_URL": data.database["plain"],
         "PEER_SECRET": data.secret,
+        "PEER_MODELS_PORT": str(data.models_port),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
-OURS: Final = [str(environment.OURS), "-m", "items"]
+OURS: Final = [str(environment.OURS), "-m"]
 SERVERS: Final = {
-    "facet": Server("Facet", lambda _: OURS, _items(True), _es256),
-    "facet-uncached": Server("Facet, no read cache", lambda _: OURS, _items(False), _es256),
-    "template": Server("the usual template's design", _uvicorn("usual_data_service"), _peer, _hs256, "/docs"),
+    "facet": Server("Facet", lambda _: [*OURS, "items"], _items(cached=True), _es256),
+    "facet-uncached": Server(
+        "Facet, no read cache", lambda _: [*OURS, "items"], _items(cached=False), _es256
+    ),
+    "facet-asking": Server("Facet", lambda _: [*OURS, "items"], _items(cached=True, remembers=False), _es256),
+    "facet-users": Server("Facet", lambda _: [*OURS, "users"], _users, lambda *_: {}),
+    "template": Server(
+        "the usual template's design", _uvicorn("usual_data_service"), _peer, _hs256, "/docs", _signed
+    ),
     "bare": Server(
         "asyncpg + orjson (the limit)",
         _uvicorn("bare_data_service", "--no-access-log"),
@@ -122,66 +149,4 @@ SERVERS: Final = {
         lambda *_: {},
         "/items/1",
     ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """`servers` begins with the one that is ours. `requests` are made anew for each server."""
-
-    title: str
-    servers: Sequence[str]
-    requests: Callable[[int], list[Request]]
-    good: int = HTTPStatus.OK
-
-    def script(self, server: Server, data: Data, path: Path) -> None:
-        """Writes what wrk asks: all callers in turn."""
-        callers = [server.bearer(data, subject) for subject in range(1, CALLERS + 1)]
-        requests = self.requests(int(data.database["rows"]))
-        write_requests(path, [one.of(callers[place % CALLERS]) for place, one in enumerate(requests)])
-
-    def check(self, server: Server, port: int, data: Data) -> None:
-        """Raises BenchFailed when the first answer is not a good one, or its listings have other fields."""
-        one = self.requests(int(data.database["rows"]))[0]
-        status, body = ask(port, one.of(server.bearer(data, 1)))
-        if status != self.good or not has_fields(body):
-            raise BenchFailed(f"{server.title}: {status} {body[:200]!r} to {one.method} {one.path}")
-
-
-def has_fields(body: bytes) -> bool:
-    """Whether each listing has all fields and no other. The usual template wraps a page in `data`."""
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return False
-    found = found.get("data", found) if isinstance(found, dict) else found
-    listings = found if isinstance(found, list) else [found]
-    return bool(listings) and all(isinstance(one, dict) and one.keys() == FIELDS for one in listings)
-
-
-def _reads(among: int | None) -> Callable[[int], list[Request]]:
-    def requests(rows: int) -> list[Request]:
-        draw = random.Random(1)  # noqa: S311 - the same listings for each server, no secret
-        most = min(rows, among or rows)
-        return [Request("GET", f"/items/{draw.randint(1, most)}") for _ in range(REQUESTS)]
-
-    return requests
-
-
-def _page(**query: str) -> Callable[[int], list[Request]]:
-    path = "/items?" + urlencode({"limit": "20", **query})
-    return lambda _: [Request("GET", path)] * REQUESTS
-
-
-def _creates(_: int) -> list[Request]:
-    return [Request("POST", "/items", json.dumps(NEW), {"Content-Type": "application/json"})] * REQUESTS
-
-
-ALL: Final = ("facet", "template", "bare")
-CASES: Final = {
-    "read": Case("one listing by id, not cached", ("facet-uncached", "template", "bare"), _reads(None)),
-    "cached": Case("one listing by id, of 100 that are read often", ALL, _reads(HOT)),
-    "page": Case("a page of 20, the newest first", ALL, _page()),
-    "filtered": Case("a page of 20 of one cut", ALL, _page(cut="Ideal")),
-    "create": Case("a new listing", ALL, _creates, HTTPStatus.CREATED),
 }

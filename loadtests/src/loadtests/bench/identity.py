@@ -6,6 +6,7 @@ import time
 import uuid
 
 import jwt
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
@@ -24,6 +25,11 @@ class Issuer:
     def jwks(self) -> str:
         public = ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         return json.dumps({"keys": [{**public, "kid": self._key_id, "use": "sig", "alg": "ES256"}]})
+
+    @property
+    def private_pem(self) -> str:
+        kind = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        return self._key.private_bytes(serialization.Encoding.PEM, *kind).decode()
 
     def token(self, subject: int) -> str:
         now = int(time.time())

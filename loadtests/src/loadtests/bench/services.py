@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.bench import environment, machine, nginx, report, valkey, wrk
-from loadtests.bench.data_servers import CASES, SERVERS, Data, Server
+from loadtests.bench.data_cases import CASES
+from loadtests.bench.data_servers import BY_CANARY, PRICED, SERVERS, Data, Server
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.identity import Issuer
 from loadtests.bench.plot import bars
+from loadtests.bench.refreshes import BLOCK, RUNS
 from loadtests.bench.rig import Rig, choose_cores, free_port, require
 from loadtests.bench.rounds import Plan, interleaved
 
@@ -27,8 +29,9 @@ METHOD = {
     "load": "wrk -t1 --latency, closed loop; latencies are those at full load",
     "cores": "one worker on one; wrk, Postgres and Valkey on the other",
     "identity": "100 callers in turn: ES256 tokens for Facet, HS256 for the template, none for the limit",
+    "models": "nginx, which gives the same price to everybody: what is measured is who asks",
     "log": "one line a request, to a file, for Facet and the template; the limit writes none",
-    "check": "before it is measured, each server's first answer must be good and its listings complete",
+    "check": "before it is measured, each server's first answer must be good and it complete",
     "interval": "95 %, Student's t on the logarithms of the rounds' ratios",
 }
 LIBRARIES = ("fastapi", "uvicorn", "asyncpg", "sqlalchemy", "pydantic")
@@ -95,8 +98,9 @@ class Bench:
         _say(title)
         measure = partial(self._measure, name, connections)
         for one in servers:
-            measure(one, plan.warm_up)
-        samples = interleaved(list(servers), plan.rounds, partial(measure, seconds=plan.seconds))
+            measure(one, plan.warm_up * case.longer)
+        seconds = plan.seconds * case.longer
+        samples = interleaved(list(servers), plan.rounds, partial(measure, seconds=seconds))
         titles = {one: server.title for one, server in servers.items()}
         ratios = report.compare(samples, case.servers[0])
         print(f"\n{title}")  # noqa: T201 - the command's result
@@ -109,16 +113,20 @@ class Bench:
         (folder / "data").mkdir()
         (folder / "data").chmod(0o755)
         program = str(Path(__file__).parent / "peers" / "data_stage.py")
-        command = [str(environment.our_python()), program, str(folder / "data"), str(self._rows)]
+        sessions = str((BLOCK + 1) * RUNS)
+        command = [str(environment.our_python()), program, str(folder / "data"), str(self._rows), sessions]
         written = folder / "data" / "data.json"
         self._rig.start("data", command, core=core, ready=written.exists, patience=900.0)
         password, port, issuer = secrets.token_urlsafe(), free_port(), Issuer()
         redis = valkey.command(folder, password)
         self._rig.start("redis", redis, core=core, ready=lambda: valkey.answers(folder))
         valkey.complete_list(folder, password)
-        keys = nginx.upstream_command(folder, port, "{}", issuer.jwks)
-        data = Data(json.loads(written.read_text()), issuer, folder, password, port)
-        self._rig.start("keys", keys, core=core, ready=lambda: data.answers(port, nginx.JWKS_PATH))
+        models, canary = free_port(), free_port()
+        data = Data(json.loads(written.read_text()), issuer, folder, password, port, models, canary)
+        for name, at, body in (("keys", port, {}), ("models", models, PRICED), ("canary", canary, BY_CANARY)):
+            (folder / name).mkdir()
+            command = nginx.upstream_command(folder / name, at, json.dumps(body), issuer.jwks)
+            self._rig.start(name, command, core=core, ready=partial(data.answers, at, nginx.JWKS_PATH))
         return data
 
     def _start(self, name: str, server: Server) -> None:
