@@ -70,12 +70,12 @@ up: ## run the whole system with Docker Compose, until it is healthy
 test: .venv/.services .venv/.development loadtests/.venv/.installed ## all tests that need no Docker, with coverage
 ifeq ($(findstring loadtests,$(ARGS)),)
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --max-worker-restart 0 $(ARGS)
+	$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(ARGS),,--fail-under=95)
 endif
 ifneq ($(findstring loadtests,$(or $(ARGS),loadtests)),)
-	$(LOADTESTS)/python -m pytest -c loadtests/pyproject.toml -n $(TEST_PROCESSES) --dist loadfile --max-worker-restart 0 $(or $(ARGS),loadtests/tests)
+	$(LOADTESTS)/python -m pytest -c loadtests/pyproject.toml -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(or $(ARGS),loadtests/tests)
 endif
 
 slowest: ## the tests again, and the 20 slowest of them; ARGS="loadtests/tests" for those of the load tests

@@ -1,3 +1,37 @@
-"""The folder `gateway` would be taken for the package of that name, were this not imported first."""
+"""Runs the longest test files first, and keeps the folder `gateway` from being taken for the package."""
+
+import pytest
 
 import gateway  # noqa: F401 - imported to be known: pytest names test modules after their folders
+
+# Each process of `make test` runs file after file (`--dist loadfile`). A long file that starts last would run
+# alone at the end. By default xdist starts the files with most tests first, and the longest have few.
+LONGEST = (
+    "deploy/stack/tests/test_running.py",
+    "services/items/tests/test_processes.py",
+    "deploy/stack/tests/test_starting.py",
+    "shared/tests/test_serve.py",
+    "deploy/stack/tests/test_new_service.py",
+    "services/ml-predict/tests/test_versions.py",
+    "services/users/tests/test_key_rotation.py",
+    "deploy/stack/tests/test_dev.py",
+    "gateway/tests/test_under_load.py",
+    "services/items/tests/test_faults_under_load.py",
+    "deploy/stack/tests/test_own_model.py",
+    "services/users/tests/test_faults_under_load.py",
+    "tests/test_layers.py",
+    "deploy/stack/tests/test_under_load.py",
+    "gateway/tests/test_process.py",
+    "shared/tests/wire/test_limits.py",
+    "tests/crashes/test_crashes.py",
+    "gateway/tests/test_malformed.py",
+    "deploy/stack/tests/test_readme.py",
+    "gateway/tests/test_disconnect.py",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    places = {config.rootpath / name: place for place, name in enumerate(LONGEST)}
+    if gone := [str(path) for path in places if not path.exists()]:
+        raise pytest.UsageError(f"conftest.py names test files that are gone: {', '.join(gone)}")
+    items.sort(key=lambda item: places.get(item.path, len(places)))

@@ -12,6 +12,8 @@ from typing import Any
 import httpx2
 import pytest_asyncio
 
+from shared.testing import http_client
+
 
 @dataclass
 class Running:
@@ -68,7 +70,7 @@ async def start(
                 stdout=out,
                 stderr=out,
             )
-        client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20)
+        client = http_client(f"http://127.0.0.1:{port}")
         started.append(Running(process, port, metrics_port, table, log, client))
 
         async def up() -> bool:

@@ -21,6 +21,7 @@ from gunicorn.config import Config
 
 from shared.serve import Log, gunicorn_options
 from shared.settings import ServiceSettings
+from shared.testing import NO_TLS
 from shared.worker import Worker
 
 PROGRAM = "from shared.serve import serve; serve('sample_service:create_app', 'sample_service:{}')"
@@ -66,7 +67,8 @@ class Service:
     def get(self, path: str, port: int = 0) -> httpx2.Response:
         """On a connection of its own, so that any worker may answer."""
         url = f"http://127.0.0.1:{port or self.port}{path}"
-        return httpx2.get(url, trust_env=False, timeout=WAIT, headers={"Connection": "close"})
+        headers = {"Connection": "close"}
+        return httpx2.get(url, trust_env=False, timeout=WAIT, headers=headers, verify=NO_TLS)
 
     def text(self) -> str:
         return self.log.read_text()

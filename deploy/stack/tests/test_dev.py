@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from shared.testing import NO_TLS
 from shared.testing.waiting import eventually
 from stack.borrowing import borrowed, is_borrowed
 from stack.catalogue import ROOT, services
@@ -55,7 +56,7 @@ def ready(demo: Demo) -> bool:
         return False
     try:
         url = f"http://127.0.0.1:{demo.ports['ML_PREDICT_PORT']}/ready"
-        return httpx2.get(url, timeout=2, trust_env=False).is_success
+        return httpx2.get(url, timeout=2, trust_env=False, verify=NO_TLS).is_success
     except httpx2.TransportError:
         return False
 

@@ -20,7 +20,7 @@ Start = Callable[..., Demo]
 def test_ctrl_c_during_the_start_leaves_nothing(
     start: Start, new_folder: Path, moment: str, times: int
 ) -> None:
-    starting = start(new_folder)
+    starting = start(new_folder, FACET_SAMPLE="0")
     starting.says(moment)
     for _ in range(times):
         starting.process.send_signal(signal.SIGINT)
@@ -29,12 +29,12 @@ def test_ctrl_c_during_the_start_leaves_nothing(
 
 
 def test_what_a_killed_stack_left_behind_is_ended_by_the_next(start: Start, new_folder: Path) -> None:
-    killed = start(new_folder)
+    killed = start(new_folder, FACET_SAMPLE="0")
     killed.says("ready after")
     killed.process.kill()
     killed.status()
     assert killed.processes()
-    following = start(new_folder, "--exit", ports=killed.ports)
+    following = start(new_folder, "--exit", ports=killed.ports, FACET_SAMPLE="0")
     assert following.status() == 0, following.output
     assert "left behind" in following.output
     assert following.processes() == {}
@@ -42,11 +42,11 @@ def test_what_a_killed_stack_left_behind_is_ended_by_the_next(start: Start, new_
 
 def test_a_cluster_that_was_half_made_is_made_again(start: Start, new_folder: Path) -> None:
     """Killed while Postgres was being set up: what is there then looks like a cluster and is none."""
-    killed = start(new_folder)
+    killed = start(new_folder, FACET_SAMPLE="0")
     eventually(lambda: any(new_folder.glob("postgres*/PG_VERSION")))
     killed.process.kill()
     killed.status()
-    following = start(new_folder, "--exit", ports=killed.ports)
+    following = start(new_folder, "--exit", ports=killed.ports, FACET_SAMPLE="0")
     assert following.status() == 0, following.output
 
 
@@ -127,7 +127,7 @@ def test_the_folder_is_free_again_after_a_refusal(start: Start, new_folder: Path
 
 
 def test_a_stack_whose_folder_is_deleted_still_stops_everything(start: Start, new_folder: Path) -> None:
-    running = start(new_folder)
+    running = start(new_folder, FACET_SAMPLE="0")
     running.says("Where to look")
     shutil.rmtree(new_folder, ignore_errors=True)
     running.process.terminate()

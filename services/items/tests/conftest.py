@@ -19,7 +19,7 @@ from items.tables import items as table
 from shared.database import Database
 from shared.read_cache import Changes, ReadCache
 from shared.redis import request_client
-from shared.testing import LiveApp, TestIdentity, served
+from shared.testing import LiveApp, TestIdentity, http_client, served
 
 from .upstream import Upstream
 
@@ -72,7 +72,7 @@ async def empty(database: Database) -> None:
 
 
 def client_of(live: LiveApp, identity: TestIdentity, caller: int, **claims: Any) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=live.url, headers=identity.headers(caller, **claims), timeout=20)
+    return http_client(live.url, headers=identity.headers(caller, **claims))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -20,7 +20,7 @@ from items.tables import outbox, owners
 from shared.database import Database
 from shared.identity import Caller
 from shared.read_cache import ReadCache
-from shared.testing import LiveApp, TestIdentity
+from shared.testing import LiveApp, TestIdentity, http_client
 
 Visible = Callable[[], Awaitable[int]]
 _ids = itertools.count(1_000)
@@ -40,7 +40,7 @@ def service(database: Database, redis: Redis) -> OwnerService:
 async def owner(live: LiveApp, identity: TestIdentity, owner_id: int) -> AsyncIterator[httpx2.AsyncClient]:
     """Somebody with two listings."""
     headers = identity.headers(owner_id)
-    async with httpx2.AsyncClient(base_url=live.url, headers=headers, timeout=20) as client:
+    async with http_client(live.url, headers=headers) as client:
         for name in ("one", "two"):
             assert (await client.post("/items", json={"name": name, "price": "1"})).status_code == 201
         yield client
@@ -101,7 +101,7 @@ async def test_each_order_of_delivery_ends_the_same(
     events = {1: service.hide, 2: service.show, 3: service.hide}
     for order in itertools.permutations(events):
         someone = next(_ids)
-        async with httpx2.AsyncClient(base_url=live.url, headers=identity.headers(someone)) as client:
+        async with http_client(live.url, headers=identity.headers(someone)) as client:
             created = await client.post("/items", json={"name": "one", "price": "1"})
             for sequence in (*order, *order):
                 await events[sequence](someone, sequence)

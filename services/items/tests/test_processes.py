@@ -26,6 +26,7 @@ from shared.database import Database
 from shared.events import Event
 from shared.events.event import decode, encode
 from shared.redis import stream_client
+from shared.testing import http_client
 from shared.testing.contracts import Contracts
 
 Eventually = Callable[..., Awaitable[Any]]
@@ -76,7 +77,7 @@ async def running(module: str, environment: dict[str, str], port: int) -> AsyncI
     """A client of its metrics port. It ends on SIGTERM, with status 0."""
     process = await started(module, {**environment, "ITEMS_METRICS_PORT": str(port)})
     try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        async with http_client(f"http://127.0.0.1:{port}") as client:
             yield client
     finally:
         with contextlib.suppress(ProcessLookupError):

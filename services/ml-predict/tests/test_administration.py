@@ -15,7 +15,7 @@ from ml_predict.metrics import DIFFERENCE
 from ml_predict.settings import MlPredictSettings
 from shared.events.event import decode
 from shared.redis import stream_client
-from shared.testing import TestIdentity, served
+from shared.testing import TestIdentity, http_client, served
 
 TINY = "/v2/repository/models/tiny"
 ROWS = {"instances": [{"a": 1.0, "b": 2.0}]}
@@ -38,7 +38,7 @@ def own(settings: MlPredictSettings, repository: Path) -> MlPredictSettings:
 async def admin(own: MlPredictSettings, identity: TestIdentity) -> AsyncIterator[httpx2.AsyncClient]:
     async with (
         served(create_app(own)) as live,
-        httpx2.AsyncClient(base_url=live.url, headers=identity.headers(admin=True), timeout=20) as client,
+        http_client(live.url, headers=identity.headers(admin=True)) as client,
     ):
         yield client
 

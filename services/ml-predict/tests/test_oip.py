@@ -12,7 +12,7 @@ import pytest_asyncio
 from oip_check.__main__ import main
 from oip_check.checks import BINARY, CORE, Check
 from oip_check.server import LENGTH, Server
-from shared.testing import LiveApp, TestIdentity
+from shared.testing import NO_TLS, LiveApp, TestIdentity, http_client
 
 ROW = [0.7, 4.0, 3.0, 3.0, 61.8, 56.0, 5.7, 5.72, 3.53]
 MODEL = "diamond-price"
@@ -21,7 +21,7 @@ INFER = f"/v2/models/{MODEL}/infer"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def caller(live: LiveApp, identity: TestIdentity) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=live.url, headers=identity.headers(7), timeout=20) as client:
+    async with http_client(live.url, headers=identity.headers(7)) as client:
         yield client
 
 
@@ -32,7 +32,8 @@ def tensor(**changed: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("check", [*CORE, *BINARY], ids=lambda check: check.__name__)
 async def test_the_conformance_suite_passes(live: LiveApp, identity: TestIdentity, check: Check) -> None:
     def run() -> None:
-        with httpx2.Client(base_url=live.url, headers=identity.headers(7), timeout=20) as client:
+        headers = identity.headers(7)
+        with httpx2.Client(base_url=live.url, headers=headers, timeout=20, verify=NO_TLS) as client:
             check(Server(client, MODEL, {"features": ROW}))
 
     await asyncio.to_thread(run)

@@ -12,14 +12,14 @@ from ml_predict.settings import MlPredictSettings
 from ml_training.data import Split
 from shared.identity.revocations import publish_end
 from shared.redis import request_client
-from shared.testing import LiveApp, TestIdentity
+from shared.testing import LiveApp, TestIdentity, http_client
 
 Diamond = dict[str, Any]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def caller(live: LiveApp, identity: TestIdentity) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=live.url, headers=identity.headers(7), timeout=20) as client:
+    async with http_client(live.url, headers=identity.headers(7)) as client:
         yield client
 
 
