@@ -144,6 +144,8 @@ class ResponseReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.final:  # afterwards they are trailers, which nobody asked for (RFC 9110, 6.5.1)
             self.headers.append((name.lower(), value))
+        elif name.lower() == b"transfer-encoding":
+            self._refuse("a transfer coding among the trailers")
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
