@@ -210,7 +210,7 @@ PUBLIC_PATHS = [
     ("PATCH", "/items/5", "items", "required"),
     ("DELETE", "/items/5", "items", "required"),
     ("POST", "/items/5/appraisal", "items", "required"),
-    ("POST", "/items/appraisals", "items", "required"),
+    ("POST", "/appraisals", "items", "required"),
     ("POST", "/items/imports/a-file-of-mine", "items", "required"),
     ("GET", "/items/imports/a-file-of-mine", "items", "required"),
     ("GET", "/items/imports/a-file-of-mine/errors", "items", "required"),

@@ -6,7 +6,7 @@ from items.appraisal_schemas import AppraisalOut, AppraisalPage, AppraisalPageOu
 from items.dependencies import Appraisals, ItemId, Token
 from shared.identity import ActiveCaller
 
-appraising = APIRouter(prefix="/items", tags=["items"])
+appraising = APIRouter(tags=["items"])
 
 
 @appraising.post("/appraisals")
@@ -17,7 +17,7 @@ async def appraise_items(
     return AppraisalPageOut.of(await appraisals.appraise_page(page.item_ids, token))
 
 
-@appraising.post("/{item_id}/appraisal")
+@appraising.post("/items/{item_id}/appraisal")
 async def appraise_item(
     item_id: ItemId, _caller: ActiveCaller, token: Token, appraisals: Appraisals
 ) -> AppraisalOut:

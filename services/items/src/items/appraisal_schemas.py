@@ -3,23 +3,24 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
 
 from items.appraisals import Outcome
 from items.domain import Appraisal
 from shared.exceptions import ServiceError
-from shared.fields import LARGEST_ID
 from shared.pagination import LARGEST_PAGE
 from shared.schemas import WireIn, WireOut
+
+LARGEST: Final = 2**53 - 1  # larger integers in JSON are rounded by many clients
 
 
 class AppraisalPage(WireIn):
     """Listings to appraise at once. One that is named twice is appraised once."""
 
     item_ids: Annotated[
-        list[Annotated[int, Field(ge=1, le=LARGEST_ID)]],
+        list[Annotated[int, Field(ge=1, le=LARGEST)]],
         Field(min_length=1, max_length=LARGEST_PAGE, examples=[[1, 2, 3]]),
     ]
 
