@@ -10,6 +10,7 @@ from loadtests.tuner.runner import Runner
 
 STEP = 1.25
 RESOLUTION = 1.2  # interpolation between two trials this close is good to about 3 %
+_COARSE = 1.26  # no finer than the step, so that two trials are enough where the guess was right
 _NEAR = 0.88  # of the best screened capacity: may be the best in truth
 _FAR = 0.75  # the noise of a quiet machine does not do this
 _GOOD = 0.92  # likely to be within the margin of the best
@@ -24,13 +25,13 @@ def screen(runner: Runner, service: str, knobs: Mapping[str, str] | None = None)
     """
     found: dict[int, Capacity] = {}
 
-    def look(count: int, why: str) -> bool:
+    def look(count: int, why: str, resolution: float = _COARSE) -> bool:
         configuration = Configuration.of({service: count}, **(knobs or {}))
         capacity = runner.capacity(
             configuration,
             _guess(rates(), count, runner),
             step=STEP,
-            resolution=RESOLUTION,
+            resolution=resolution,
             why=why,
             known=any(rates().values()),
         )
@@ -52,7 +53,7 @@ def screen(runner: Runner, service: str, knobs: Mapping[str, str] | None = None)
             _up_to_the_limit(runner, service, look, max(found, default=0), count)
             break
     while found and (between := candidates.refine(rates())) is not None:
-        if not look(between, "between two good ones"):
+        if not look(between, "between two good ones", RESOLUTION):
             break
     return {Configuration.of({service: n}, **(knobs or {})): found[n] for n in sorted(found)}
 
