@@ -36,6 +36,7 @@ REFUSED = {
     "a coding that is none": answer(b"Transfer-Encoding: xchunked"),
     "identity": answer(b"Transfer-Encoding: identity"),
     "a coding after a vertical tab": answer(b"Transfer-Encoding: \x0bchunked", body=b"0" + END),
+    "a coding before a tab": answer(b"Transfer-Encoding: chunked\t", body=b"0" + END),
     "a coding with a space before the colon": answer(b"Transfer-Encoding : chunked", body=b"0" + END),
     "a coding on a folded line": answer(b"X-A: b", b" Transfer-Encoding: chunked", body=b"0" + END),
     "a coding in HTTP/1.0": answer(
