@@ -1,6 +1,7 @@
 """Background work goes on after failures, and ends with its block."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -56,3 +57,15 @@ async def test_it_ends_with_its_block() -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert ended == [True]
+
+
+async def test_work_that_swallows_its_cancellation_ends_all_the_same() -> None:
+    began = asyncio.Event()
+
+    async def work() -> None:
+        began.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(5), repeated(work, "swallows", pause=0.001):
+        await began.wait()

@@ -36,7 +36,8 @@ async def _repeat(
     work: Callable[[], Awaitable[None]], name: str, pause: float, succeeded: asyncio.Event
 ) -> None:
     failing = False
-    while True:
+    task = asyncio.current_task()
+    while task is not None and not task.cancelling():  # redis' client swallows a cancellation at times
         try:
             await work()
             succeeded.set()
@@ -45,4 +46,5 @@ async def _repeat(
             if not failing:
                 log.warning("background_work_failed", work=name, reason=repr(error))
             failing = True
-        await asyncio.sleep(pause)
+        if not task.cancelling():
+            await asyncio.sleep(pause)
