@@ -12,7 +12,7 @@ from shared.logging import get_logger, on_console, write_lines
 from shared.settings import ServiceSettings
 
 QUIET = frozenset({"/health", "/ready", "/metrics"})
-MOST_LINES = 1000  # gathered before they are written without waiting
+MOST_LINES = 50  # gathered before they are written without waiting: more in one go would be felt as latency
 log = get_logger()
 
 
