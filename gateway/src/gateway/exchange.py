@@ -86,7 +86,7 @@ class Exchange(ServerStream):
     # Its way through the stages.
 
     def start(self) -> None:
-        if self.connection.flow.write_paused:  # the client has yet to read what was answered before
+        if self.write_paused:  # the client has yet to read what was answered before
             self._postponed = True
             return
         self.started = True

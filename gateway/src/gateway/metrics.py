@@ -1,6 +1,5 @@
 """What the gateway counts beyond what every service does: by route, by upstream, and WebSockets."""
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -9,7 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from gateway.route_table import Route
 from gateway.wire.pool import PoolStats
 from shared.gathering import GATHERING
-from shared.metrics import BUCKETS, Counts, observe
+from shared.metrics import BUCKETS, Counts, Durations
 
 IN_FLIGHT = Gauge(
     "gateway_requests_in_flight",
@@ -57,11 +56,11 @@ WEBSOCKET_BYTES = Counter(
 class Traffic:
     """What a worker has passed on for one route and was not written yet; `in_flight` is as of now."""
 
-    __slots__ = ("in_flight", "received", "sent", "took")
+    __slots__ = ("in_flight", "received", "sent", "upstream")
 
-    def __init__(self) -> None:
+    def __init__(self, upstream: str) -> None:
+        self.upstream = upstream
         self.in_flight = self.received = self.sent = 0
-        self.took = [0.0] * (len(BUCKETS) + 2)  # for each bucket a count, then the sum
 
     def end(self, received: int, sent: int, upstream_took: float) -> None:
         """`upstream_took` is in seconds, 0 where the upstream did not answer."""
@@ -69,8 +68,7 @@ class Traffic:
         self.received += received
         self.sent += sent
         if upstream_took:
-            self.took[bisect_left(BUCKETS, upstream_took)] += 1
-            self.took[-1] += upstream_took
+            UPSTREAM_DURATIONS.observe(upstream_took, self.upstream)
 
 
 class TrafficMetrics:
@@ -83,21 +81,17 @@ class TrafficMetrics:
     def begin(self, route: Route) -> Traffic:
         traffic = self._traffic.get(route.labels)
         if traffic is None:
-            traffic = self._traffic[route.labels] = Traffic()
+            traffic = self._traffic[route.labels] = Traffic(route.upstream)
         traffic.in_flight += 1
         return traffic
 
     def _flush(self) -> None:
-        for (route, upstream), traffic in self._traffic.items():
+        for (route, _), traffic in self._traffic.items():
             IN_FLIGHT.labels(route).set(traffic.in_flight)
-            received, sent, took = traffic.received, traffic.sent, traffic.took
-            if received or sent:
-                BYTES.labels(route, "upstream").inc(received)
-                BYTES.labels(route, "client").inc(sent)
+            if traffic.received or traffic.sent:
+                BYTES.labels(route, "upstream").inc(traffic.received)
+                BYTES.labels(route, "client").inc(traffic.sent)
                 traffic.received = traffic.sent = 0
-            if took[-1]:
-                observe(UPSTREAM_DURATION.labels(upstream), took)
-                traffic.took = [0.0] * len(took)
 
 
 class Pools(Protocol):
@@ -135,5 +129,6 @@ class WebSocketMetrics:
         GATHERING.touch()
 
 
+UPSTREAM_DURATIONS = Durations(UPSTREAM_DURATION)
 TRAFFIC_METRICS = TrafficMetrics()
 WEBSOCKET_METRICS = WebSocketMetrics()

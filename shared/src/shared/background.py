@@ -37,7 +37,7 @@ async def _repeat(
 ) -> None:
     failing = False
     task = asyncio.current_task()
-    while task is not None and not task.cancelling():  # redis' client swallows a cancellation at times
+    while True:
         try:
             await work()
             succeeded.set()
@@ -46,5 +46,6 @@ async def _repeat(
             if not failing:
                 log.warning("background_work_failed", work=name, reason=repr(error))
             failing = True
-        if not task.cancelling():
-            await asyncio.sleep(pause)
+        if task is not None and task.cancelling():
+            return  # redis' client swallows a cancellation at times
+        await asyncio.sleep(pause)

@@ -1,5 +1,6 @@
-"""How much memory this process may really use."""
+"""How much memory this process may really use, and what of it the collector leaves alone."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -17,3 +18,9 @@ def usable_memory(cgroup: Path = CGROUP) -> int:
         except (OSError, ValueError):  # no such file, or "max"
             continue
     return min(limits)
+
+
+def keep_from_collector() -> None:
+    """What is loaded now is for the whole life of the process, and no collection looks at it any more."""
+    gc.collect()
+    gc.freeze()

@@ -30,6 +30,26 @@ DURATION = Histogram(
 IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being worked on.", multiprocess_mode="livesum")
 
 
+class Observations:
+    """Durations by labels: for each bucket how many, then the sum of their seconds."""
+
+    def __init__(self, buckets: tuple[float, ...] = BUCKETS) -> None:
+        self._buckets = buckets
+        self._seen: dict[tuple[Any, ...], list[float]] = {}
+
+    def add(self, seconds: float, labels: tuple[Any, ...]) -> None:
+        seen = self._seen.get(labels)
+        if seen is None:
+            seen = self._seen[labels] = [0.0] * (len(self._buckets) + 2)
+        seen[bisect_left(self._buckets, seconds)] += 1
+        seen[-1] += seconds
+
+    def take(self) -> dict[tuple[Any, ...], list[float]]:
+        """What was added since the last call."""
+        seen, self._seen = self._seen, {}
+        return seen
+
+
 def observe(histogram: Histogram, counts: Sequence[float]) -> None:
     """Many observations at once: how many of each bucket, then their sum. It has no call for that."""
     for bucket, count in zip(histogram._buckets, counts[:-1], strict=True):
@@ -46,20 +66,14 @@ class Durations:
 
     def __init__(self, histogram: Histogram, buckets: tuple[float, ...] = BUCKETS) -> None:
         self._histogram = histogram
-        self._buckets = buckets
-        self._seen: dict[tuple[str, ...], list[float]] = {}  # for each bucket, then the sum
+        self._seen = Observations(buckets)
         GATHERING.register(self.flush)
 
     def observe(self, seconds: float, *labels: str) -> None:
-        seen = self._seen.get(labels)
-        if seen is None:
-            seen = self._seen[labels] = [0.0] * (len(self._buckets) + 2)
-        seen[bisect_left(self._buckets, seconds)] += 1
-        seen[-1] += seconds
+        self._seen.add(seconds, labels)
 
     def flush(self) -> None:
-        seen, self._seen = self._seen, {}
-        for labels, counts in seen.items():
+        for labels, counts in self._seen.take().items():
             observe(self._histogram.labels(*labels), counts)
 
 
@@ -84,8 +98,7 @@ class RequestMetrics:
     """Rate, outcome and duration of requests, and how many are being worked on."""
 
     def __init__(self) -> None:
-        # By method, route and status: for each bucket of durations a count, then their sum.
-        self._seen: dict[tuple[str, str, int], list[float]] = {}
+        self._seen = Observations()  # by method, route and status
         self._in_flight = 0
         GATHERING.register(self.flush)
 
@@ -96,18 +109,12 @@ class RequestMetrics:
     def end(self, method: str, route: str, status: int, seconds: float) -> None:
         """`route` is a template, because labels must be few; `status` is 0 where no answer began."""
         self._in_flight -= 1
-        labels = method, route, status
-        seen = self._seen.get(labels)
-        if seen is None:
-            seen = self._seen[labels] = [0.0] * (len(BUCKETS) + 2)
-        seen[bisect_left(BUCKETS, seconds)] += 1
-        seen[-1] += seconds
+        self._seen.add(seconds, (method, route, status))
         GATHERING.touch()
 
     def flush(self) -> None:
         IN_FLIGHT.set(self._in_flight)
-        seen, self._seen = self._seen, {}
-        for (given, route, status), counts in seen.items():
+        for (given, route, status), counts in self._seen.take().items():
             method = given if given in METHODS else "other"
             REQUESTS.labels(method, route, str(status) if status else "aborted").inc(sum(counts[:-1]))
             observe(DURATION.labels(method, route), counts)

@@ -21,6 +21,7 @@ from gunicorn.errors import HaltServer
 
 from shared.descriptors import raise_descriptor_limit
 from shared.logging import configure_logging, get_logger
+from shared.memory import keep_from_collector
 from shared.ports import cannot_listen
 from shared.settings import DatabaseSettings, ServiceSettings, load_settings
 
@@ -194,8 +195,7 @@ class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
 
 def _share_memory(_: Any) -> None:
     """What the master has loaded is taken out of the collector's sight, so that workers go on sharing it."""
-    gc.collect()
-    gc.freeze()
+    keep_from_collector()
     gc.enable()
 
 

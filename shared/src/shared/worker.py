@@ -1,7 +1,6 @@
 """The gunicorn worker: uvicorn on uvloop with the wire of `shared.wire`, and a graceful stop."""
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -15,6 +14,7 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from shared.gathering import GATHERING
+from shared.memory import keep_from_collector
 from shared.wire import Connections, Protocol
 
 ACCEPTED = 8  # connections of each listening socket in a round of the loop
@@ -106,8 +106,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no type
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def _started(self, server: Server) -> None:
-        gc.collect()
-        gc.freeze()  # what was loaded stays: a full collection of it stops all requests for up to 0.1 s
+        keep_from_collector()  # a full collection of it would stop all requests for up to 0.1 s
         if self._reload_wanted:
             self._reload(server)
 

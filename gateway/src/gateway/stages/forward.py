@@ -59,7 +59,7 @@ class ForwardedCall(Call):
 
     def _begin(self) -> None:
         exchange = self._exchange
-        body, complete = exchange.take() if exchange.has_body else b"", exchange.body_complete
+        body, complete = exchange.take(), exchange.body_complete
         length = len(body) if complete else exchange.request.length
         if length is None:
             body = b"%x\r\n%b\r\n" % (len(body), body)

@@ -228,8 +228,7 @@ class Connection(asyncio.Protocol):
         if reader.reusable and self._sent and not self._transport.get_write_buffer_size():
             self.used = True
             self._set_deadline(self._loop.time() + self._idle_timeout, "idle")
-            if self._read_paused:
-                self.resume()
+            self.resume()
             self._owner.returned(self)
         else:
             self.discard()

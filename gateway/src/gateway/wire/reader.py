@@ -176,17 +176,8 @@ class ResponseReader:
         self._version_unread = True  # of the next head
 
     def _read_framing(self) -> None:
-        headers = self.headers
-        fields = dict(headers)
-        if len(fields) == len(headers) and b"transfer-encoding" not in fields:
-            length = fields.get(b"content-length")
-            if length is not None:
-                self.length = int(length)
-            else:
-                self._until_close = self.status not in _BODILESS
-            return
         chunked = False
-        for name, value in headers:
+        for name, value in self.headers:
             if name == b"content-length":
                 self.length = int(value)
             elif name == b"transfer-encoding":

@@ -62,38 +62,39 @@ class Server:
     refresh_tokens: Callable[[Data], list[str]] = lambda data: data.database["refresh_tokens"]
 
 
+def _ours(prefix: str, data: Data, port: int, url: str) -> dict[str, str]:
+    """What both of our services are given; `url` names that of the database."""
+    given = {
+        "PORT": str(port),
+        "WORKERS": "1",
+        "ENVIRONMENT": "production",
+        "LOG_FORMAT": "json",
+        "DATABASE_URL": data.database[url],
+        "DATABASE_PASSWORD": data.database["password"],
+    }
+    return {f"{prefix}_{name}": value for name, value in given.items()} | dict(data.redis(prefix))
+
+
 def _items(*, cached: bool, remembers: bool = True) -> Callable[[Data, int], Mapping[str, str]]:
     """`remembers`: the prices are the default version's, and are asked for once."""
     return lambda data, port: {
-        "ITEMS_PORT": str(port),
-        "ITEMS_WORKERS": "1",
-        "ITEMS_ENVIRONMENT": "production",
-        "ITEMS_LOG_FORMAT": "json",
-        "ITEMS_DATABASE_URL": data.database["url"],
-        "ITEMS_DATABASE_PASSWORD": data.database["password"],
+        **_ours("ITEMS", data, port, "url"),
         "ITEMS_JWKS_URL": f"http://127.0.0.1:{data.keys_port}{nginx.JWKS_PATH}",
         "ITEMS_ML_PREDICT_URL": f"http://127.0.0.1:{data.models_port if remembers else data.canary_port}",
         "ITEMS_READ_CACHE_SIZE": "10000" if cached else "0",
-        **data.redis("ITEMS"),
     }
 
 
 def _users(data: Data, port: int) -> Mapping[str, str]:
     """The limits of failed and of simultaneous sign-ins are out of the way: all come from one address."""
     return {
-        "USERS_PORT": str(port),
-        "USERS_WORKERS": "1",
-        "USERS_ENVIRONMENT": "production",
-        "USERS_LOG_FORMAT": "json",
-        "USERS_DATABASE_URL": data.database["users_url"],
-        "USERS_DATABASE_PASSWORD": data.database["password"],
+        **_ours("USERS", data, port, "users_url"),
         "USERS_SIGNING_KEY": data.issuer.private_pem,
         "USERS_INTERNAL_SECRET": data.secret,
         "USERS_ADDRESS_ATTEMPTS": "1000000",
         "USERS_PAIR_ATTEMPTS": "1000000",
         "USERS_HASH_QUEUE": "1000",
         "USERS_HASH_WAIT": "15",
-        **data.redis("USERS"),
     }
 
 

@@ -31,7 +31,7 @@ METHOD = {
     "identity": "100 callers in turn: ES256 tokens for Facet, HS256 for the template, none for the limit",
     "models": "nginx, which gives the same price to everybody: what is measured is who asks",
     "log": "one line a request, to a file, for Facet and the template; the limit writes none",
-    "check": "before it is measured, each server's first answer must be good and it complete",
+    "check": "before it is measured, each server's first answer must be good and complete",
     "interval": "95 %, Student's t on the logarithms of the rounds' ratios",
 }
 LIBRARIES = ("fastapi", "uvicorn", "asyncpg", "sqlalchemy", "pydantic")

@@ -2,6 +2,7 @@
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ _TURNS = 20  # connections per worker that take turns
 _USERS = 1000  # of an open loop with a locustfile, at most
 
 
-class Loaded:
+class Loaded(ABC):
     """`limit` is the generator's calibrated rate, above which nothing is measured."""
 
     services: Sequence[str] = ("app",)
@@ -71,12 +72,13 @@ class Loaded:
             closed=not load.open_loop,
         )
 
+    @abstractmethod
     def roll_out(self, configuration: Configuration) -> None:
         """Raises RollOutFailed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
-        raise NotImplementedError
+        """Stops what `roll_out` has started."""
 
     def ask_otherwise(self, rate: float, seconds: float) -> tuple[Answers, float | None]:
         """By the second generator, with the yardstick meanwhile; what runs is left as it is."""
