@@ -280,6 +280,32 @@ async def test_a_body_that_nobody_wanted_is_not_read_for_ever(connect: Connect) 
     assert counted("http_wire_closed_total", reason="unwanted_body") == before + 1
 
 
+UNWANTED = {
+    "content": (head("POST", "/unread", "Content-Length: 100000000000"), b"x" * 65_536),
+    "trailers": (
+        head("POST", "/unread", "Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\n",
+        b"X-Trailer: yes\r\n" * 4096,
+    ),
+    "requests": (b"", head("GET", "/echo") * 1024),
+}
+
+
+@pytest.mark.parametrize("limits", [PATIENT], ids=["patient"])
+@pytest.mark.parametrize(("begun", "more"), UNWANTED.values(), ids=UNWANTED.keys())
+async def test_what_nobody_wants_is_read_up_to_a_limit(connect: Connect, begun: bytes, more: bytes) -> None:
+    """A client that goes on sending costs the others nothing: it waits, and is cut off."""
+    _, writer = await connect()
+    writer.write(begun)
+    sent = 0
+    with contextlib.suppress(ConnectionError, TimeoutError):
+        while sent < 200_000_000:
+            writer.write(more)
+            sent += len(more)
+            async with asyncio.timeout(5):
+                await writer.drain()
+    assert sent < 40_000_000  # what the kernel keeps for both sides is in it
+
+
 async def test_a_client_that_does_not_read_is_closed(live: LiveApp, eventually: Eventually) -> None:
     before = counted("http_wire_closed_total", reason="reader")
     with socket.create_connection(("127.0.0.1", live.port)) as client:

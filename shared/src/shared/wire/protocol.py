@@ -11,11 +11,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from shared.exceptions import ServiceError
 from shared.wire import refusal as refusals
 from shared.wire.connections import Connections
+from shared.wire.counters import CLOSED
 from shared.wire.cycle import Cycle, asgi_cycle
 from shared.wire.deadlines import Phase, check_deadlines
 
 LENGTH_DIGITS = 19  # of 2**63; Python refuses to read a number of thousands of digits
 NO_BODY = b"0"
+UNWANTED_LIMIT = 1 << 22  # bytes read after an answer or a refusal, so that its reader sees it and no reset
 
 
 class Flow(FlowControl):
@@ -47,6 +49,7 @@ class Protocol(HttpToolsProtocol):
         self._refusal: ServiceError | None = None
         self._head_size = 0
         self._uncounted = False
+        self._unwanted = 0  # bytes that came after the answer they belong to, or after a refusal
         self.unsent = 0  # bytes of an answer that the client had not read at `unsent_since`
         self.unsent_since = 0.0
         self._excess = False
@@ -89,6 +92,8 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """In pieces, so that the size of a head is known well before it is complete."""
+        if self.phase >= Phase.UNWANTED:
+            self._count_unwanted(len(data))
         piece = self.limits.head_limit // 4
         if len(data) <= piece:
             self._read(data)
@@ -98,7 +103,7 @@ class Protocol(HttpToolsProtocol):
             self._read(view[start : start + piece])
 
     def _read(self, data: bytes | memoryview) -> None:
-        if self._refusal is not None:
+        if self.phase is Phase.REFUSED:
             return
         self._uncounted = False
         try:
@@ -108,10 +113,30 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.refuse(self._refusal or refusals.MalformedRequest())
             return
-        if not self._uncounted and (self.phase is Phase.HEAD or self.phase is Phase.BODY):
+        if not self._uncounted and self.phase in _COUNTED:
             self._head_size += len(data)  # of a body that brought no byte of content: chunk sizes, trailers
             if self._head_size > self.limits.head_limit:
-                self.refuse(refusals.HeadersTooLarge())
+                self._refuse_size()
+
+    def _refuse_size(self) -> None:
+        if self.phase is Phase.UNWANTED:
+            self._stop_reading()
+        else:
+            self.refuse(refusals.HeadersTooLarge())
+
+    def _count_unwanted(self, size: int) -> None:
+        self._unwanted += size
+        if self._unwanted > UNWANTED_LIMIT:
+            self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        """To parse and drop more of what nobody wants would take the time of other clients."""
+        if self.phase is Phase.UNWANTED:  # answered already
+            CLOSED.labels("unwanted_body").inc()
+            self.phase = Phase.REFUSED
+            self.since = self.peers.now
+            self.transport.write_eof()
+        self.flow.pause_reading()
 
     def after_upgrade(self, data: bytes) -> None:
         """What came behind a request to upgrade. It is dropped: upgrades are ignored, see below."""
@@ -264,4 +289,5 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
 
+_COUNTED = (Phase.HEAD, Phase.BODY, Phase.UNWANTED)
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
