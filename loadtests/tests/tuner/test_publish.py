@@ -11,7 +11,7 @@ from loadtests.bench.environment import ROOT
 from loadtests.tuner.chain import ChainSession
 from loadtests.tuner.model import Limits, Slo
 from loadtests.tuner.plan import Plan
-from loadtests.tuner.publish import NAME, PARTS, long, publish, publish_picture, short
+from loadtests.tuner.publish import NAME, PARTS, long, publish, publish_picture, short, standing
 from loadtests.tuner.report.picture import browser
 from loadtests.tuner.simulator.chain import Chain, ChainTarget
 from loadtests.tuner.summary import About, summary
@@ -71,6 +71,18 @@ def test_a_run_that_did_not_decide_is_published_as_such(found: dict[str, Any]) -
     nothing = {**found, "verdict": "invalid", "why": "a slow generator", "workers": None, "choice": None}
     assert short(nothing) == "The last run of the tuner was invalid: a slow generator."
     assert "Verdict: **invalid**" in long(nothing)
+
+
+def test_a_decision_stands_until_another_run_decides(found: dict[str, Any], tmp_path: Path) -> None:
+    undecided = {**found, "verdict": "inconclusive", "why": "too noisy", "evidence": "fedcba987654"}
+    assert standing(tmp_path, undecided) is None
+    raw = tmp_path / "docs/figures/tuning.json"
+    raw.parent.mkdir(parents=True)
+    raw.write_text(json.dumps(found))
+    assert standing(tmp_path, found) is None
+    assert standing(tmp_path, undecided) == found["evidence"]
+    raw.write_text(json.dumps(undecided))
+    assert standing(tmp_path, undecided) is None
 
 
 @pytest.mark.skipif(browser() is None, reason="no browser is installed")

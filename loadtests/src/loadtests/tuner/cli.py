@@ -26,7 +26,7 @@ from loadtests.tuner.measuring.running import RunningTarget
 from loadtests.tuner.model import Limits, RollOutFailed, Slo
 from loadtests.tuner.outcome import Verdict
 from loadtests.tuner.plan import AROUND, QUICK, Plan
-from loadtests.tuner.publish import publish, publish_picture
+from loadtests.tuner.publish import publish, publish_picture, standing
 from loadtests.tuner.run import GeneratorUnfit, Run
 from loadtests.tuner.session import Session
 from loadtests.tuner.template import write
@@ -111,9 +111,16 @@ def _decide(session: type[Session], target: Loaded, options: argparse.Namespace)
             _say(f"{options.write}: {change}")
         workers_env.write(options.write, dict(outcome.choice.workers), about.evidence)
     if options.publish:
-        for file in [*publish(options.publish, found), *_picture(options, found)]:
-            _say(f"wrote {file}")
+        _publish(options, found)
     return _STATUS.get(outcome.verdict, 0)
+
+
+def _publish(options: argparse.Namespace, found: Mapping[str, Any]) -> None:
+    if evidence := standing(options.publish, found):
+        _say(f"nothing published: the documents keep the decision of the run with evidence {evidence}")
+        return
+    for file in [*publish(options.publish, found), *_picture(options, found)]:
+        _say(f"wrote {file}")
 
 
 def _picture(options: argparse.Namespace, found: Mapping[str, Any]) -> list[Path]:

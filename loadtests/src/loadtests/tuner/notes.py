@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from loadtests.tuner.model import Resources
+from loadtests.tuner.model import Limits, Resources
 from loadtests.tuner.outcome import Outcome
 
 _WORTH_A_NOTE = 0.01  # of the time
+_KEPT = 1.1  # times the budget: clocks of processes are coarse
 
 
 def machine_notes(outcome: Outcome) -> Sequence[str]:
@@ -42,8 +43,35 @@ def machine_notes(outcome: Outcome) -> Sequence[str]:
     return found
 
 
+def budget_notes(outcome: Outcome, limits: Limits) -> Sequence[str]:
+    """How much of each limit the loads used at most, and how many of them used more than 1.1 times of it."""
+    seen = list(_resources(outcome))
+    cpus = [used.app_cpus for used in seen if used.app_cpus is not None]
+    found = [_used("CPUs", cpus, limits.cpus, "{:.2f}")]
+    if limits.memory is not None:
+        memory = [used.pss / 1024**2 for used in seen if used.pss is not None]
+        found.append(_used("MiB of memory", memory, limits.memory / 1024**2, "{:,.0f}"))
+    if limits.database_connections is not None:
+        opened = [float(used.database_connections) for used in seen if used.database_connections is not None]
+        found.append(_used("database connections", opened, limits.database_connections, "{:,.0f}"))
+    return [line for line in found if line]
+
+
+def _used(what: str, used: Sequence[float], limit: float, form: str) -> str:
+    if not used:
+        return ""
+    above = sum(1 for one in used if one > _KEPT * limit)
+    loads = "1 load" if len(used) == 1 else f"{len(used)} loads"
+    return (
+        f"Of {limit:g} {what}, {loads} used at most {form.format(max(used))}; "
+        f"{above or 'none'} used over 10% more than that budget."
+    )
+
+
 def _resources(outcome: Outcome) -> Iterable[Resources]:
     found = [*outcome.screened.values(), *outcome.confirmed.values(), *chain(*outcome.rounds.values())]
     for capacity in found:
         for trial in capacity.trials:
             yield from (taken.resources for taken in trial.measurements)
+    for stress in outcome.stress.values():
+        yield from (overload.taken.resources for overload in stress.overloads)

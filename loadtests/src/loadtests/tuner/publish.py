@@ -22,13 +22,22 @@ Summary = Mapping[str, Any]
 
 def publish(root: Path, found: Summary) -> list[Path]:
     """The files that changed: the documents under `root` and the summary itself. Raises ValueError."""
+    raw, text = root / "docs/figures/tuning.json", json.dumps(found, indent=2) + "\n"
     texts = {"short": short(found), "long": long(found)}
     changed = [root / file for file, kind in PARTS.items() if replace_block(root / file, NAME, texts[kind])]
-    raw, text = root / "docs/figures/tuning.json", json.dumps(found, indent=2) + "\n"
     if not raw.exists() or raw.read_text() != text:
         raw.write_text(text)
         changed.append(raw)
     return changed
+
+
+def standing(root: Path, found: Summary) -> str | None:
+    """The evidence of a published decision that `found` must not replace, because it decided nothing."""
+    raw = root / "docs/figures/tuning.json"
+    if found["verdict"] not in _OPEN or not raw.exists():
+        return None
+    before = json.loads(raw.read_text())
+    return None if before["verdict"] in _OPEN else str(before["evidence"])
 
 
 def publish_picture(root: Path, found: Summary, report: Path) -> list[Path]:

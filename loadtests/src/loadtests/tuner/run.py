@@ -14,7 +14,7 @@ from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.calibration import Calibration, calibrate, stored
 from loadtests.tuner.measuring.loaded import Loaded
 from loadtests.tuner.model import RollOutFailed, Target
-from loadtests.tuner.notes import machine_notes
+from loadtests.tuner.notes import budget_notes, machine_notes
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.pace import Pace
 from loadtests.tuner.plan import Plan
@@ -64,7 +64,11 @@ class Run:
         notes = [_ELSEWHERE] if app.url else []
         if app.target_cpus & app.load_cpus:
             notes.append("The generator ran on the application's CPUs: the capacities are too low.")
-        known = (*_calibration_facts(self.folder), *machine_notes(outcome))
+        known = (
+            *_calibration_facts(self.folder),
+            *machine_notes(outcome),
+            *budget_notes(outcome, app.limits),
+        )
         about = About(app.name, app.slo, app.limits, journal.evidence, self.command, tuple(notes), known)
         about = replace(about, machine=_machine(self.folder), margin=self.plan.margin, unit=app.unit)
         return outcome, replace(about, loop=app.locustfile.loop if app.locustfile else about.loop)
