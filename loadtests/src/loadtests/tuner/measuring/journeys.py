@@ -13,7 +13,7 @@ from loadtests.mix import USUAL
 from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.model import RollOutFailed
 
-PEOPLE = 4  # a token each; more would take long, because a password is slow to hash
+PEOPLE = 4  # who sell and ask, a token each, and as many who only log in; a password is slow to hash
 SAMPLE = 60  # listings that the stack begins with
 _LISTINGS = 200
 _SIGNED = {"authorization": "Bearer {token}"}
@@ -42,26 +42,32 @@ Send = Callable[[str, str, str], bytes]  # path, content type, body
 
 
 def people(port: int, count: int = PEOPLE) -> Values:
-    """Signs so many up and in. Raises RollOutFailed."""
+    """Signs so many up and in, and as many up who log in later. Raises RollOutFailed.
+
+    They are not the same people: an account keeps a few sessions, and each login would end the oldest, so
+    that after a while no token were good any more.
+    """
     with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
         return _people(_sender(connection), count)
 
 
 def _people(send: Send, count: int) -> Values:
-    emails = [f"tuner-{secrets.token_hex(6)}@example.com" for _ in range(count)]
-    passwords = [secrets.token_urlsafe(16) for _ in emails]
-    tokens = []
-    for email, password in zip(emails, passwords, strict=True):
-        account = {"email": email, "name": "A visitor under load", "password": password}
-        send("/users", "application/json", json.dumps(account))
-        form = urlencode({"username": email, "password": password})
-        tokens.append(str(json.loads(send("/auth/token", _FORM, form))["access_token"]))
+    signed_in, others = [[_sign_up(send) for _ in range(count)] for _ in range(2)]
+    forms = [urlencode({"username": email, "password": password}) for email, password in signed_in]
     return {
-        "token": tokens,
-        "email": [quote_plus(email) for email in emails],
-        "password": [quote_plus(password) for password in passwords],
+        "token": [str(json.loads(send("/auth/token", _FORM, form))["access_token"]) for form in forms],
+        "email": [quote_plus(email) for email, _ in others],
+        "password": [quote_plus(password) for _, password in others],
         "listing": [json.dumps(diamond.listing()) for diamond in load_diamonds()[:_LISTINGS]],
     }
+
+
+def _sign_up(send: Send) -> tuple[str, str]:
+    """Email and password."""
+    email, password = f"tuner-{secrets.token_hex(6)}@example.com", secrets.token_urlsafe(16)
+    account = {"email": email, "name": "A visitor under load", "password": password}
+    send("/users", "application/json", json.dumps(account))
+    return email, password
 
 
 def _sender(connection: HTTPConnection) -> Send:
