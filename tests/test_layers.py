@@ -33,6 +33,8 @@ LAYERS = {
         "shared.events.consumers",
         "shared.events.dead_letters",
         "shared.events.dead_letters_command",
+        "shared.events.group",
+        "shared.events.newest",
         "shared.events.stream",
     },
     "both": {"shared.events.process", "shared.events.relay"},

@@ -14,6 +14,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
+from items.consumer import NEWEST
 from ml_predict.announcer import Announcer
 from ml_predict.events import STREAM as MODELS
 from ml_predict.events import DefaultChanged
@@ -201,9 +202,12 @@ async def test_ml_predict_tells_of_models_once_and_items_hears_it(
         for _ in range(2):
             await announcer.follow()
         handlers = Handlers({DefaultChanged: handle})
-        consumer = Consumer(items, MODELS, "items", "1", handlers, abandoned=0)
+        newest = NEWEST[MODELS]
+        consumer = Consumer(items, MODELS, "items", "1", handlers, abandoned=0, newest=newest)
         async with consumer.running():
-            await eventually(lambda: seen, ["1"])
+            await eventually(lambda: seen, ["1", "1"])  # as the newest that is known, and from the stream
+        with pytest.raises(NoPermissionError):
+            await items.hset(newest, "tiny", "{}")
         await consumer._take_over()
         await consumer._look()
 

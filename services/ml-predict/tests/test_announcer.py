@@ -16,7 +16,7 @@ from ml_predict import announcer as module
 from ml_predict.announcer import Announcer
 from ml_predict.settings import MlPredictSettings
 from shared.events import Event
-from shared.events.event import decode
+from shared.events.event import FIELD, decode
 from shared.redis import stream_client
 
 
@@ -42,7 +42,7 @@ class Scene:
 async def scene(settings: MlPredictSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     own = secrets.token_hex(4)
     monkeypatch.setattr(module, "STREAM", f"events:{own}")
-    monkeypatch.setattr(module, "TOLD", f"{own}:defaults")
+    monkeypatch.setattr(module, "ANNOUNCED", f"{own}:announced")
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
     async with stream_client(settings) as redis:
         yield Scene(redis)
@@ -101,9 +101,42 @@ async def test_there_and_back_is_told_twice_with_growing_sequences(
 async def test_what_redis_has_lost_is_told_again(scene: Scene) -> None:
     worker = scene.worker()
     await worker.follow()
-    await scene.redis.delete(module.STREAM, module.TOLD)
+    await scene.redis.delete(module.STREAM, module.ANNOUNCED)
     await worker.follow()
     assert await scene.told() == [("tiny", None, "1")]
+
+
+async def test_a_change_that_redis_forgot_is_told_again_by_a_worker_that_follows_it(scene: Scene) -> None:
+    late = {"tiny": "1"}
+    workers = [scene.worker(), scene.worker(late)]
+    for worker in workers:
+        await worker.follow()
+    before = await scene.redis.hgetall(module.ANNOUNCED)
+    scene.served["tiny"] = "2"
+    for worker in workers:
+        await worker.follow()
+    known = (await scene.events())[-1].sequence
+    await scene.redis.hset(module.ANNOUNCED, mapping=before)  # it came back with an older copy of its memory
+    for worker in reversed(workers):
+        await worker.follow()
+    events = await scene.events()
+    assert [one.data["default"] for one in events] == ["1", "2", "2"]
+    assert events[-1].sequence > known
+
+
+async def test_the_hash_has_the_newest_event_as_it_stands_in_the_stream(scene: Scene) -> None:
+    for version in ("1", "2"):
+        scene.served["tiny"] = version
+        await scene.worker().follow()
+    [kept] = (await scene.redis.hgetall(module.ANNOUNCED)).values()
+    assert decode({FIELD: kept}) == (await scene.events())[-1]
+
+
+async def test_what_nobody_can_read_is_told_anew(scene: Scene) -> None:
+    await scene.worker().follow()
+    await scene.redis.hset(module.ANNOUNCED, "tiny", "nonsense")
+    await scene.worker().follow()
+    assert await scene.told() == [("tiny", None, "1"), ("tiny", None, "1")]
 
 
 async def test_while_redis_is_away_nothing_is_forgotten(scene: Scene, settings: MlPredictSettings) -> None:

@@ -3,13 +3,16 @@
 import asyncio
 import contextlib
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from shared.context import CURRENT, RequestContext
 from shared.events import Event, Fact, Handlers
+from shared.events import consumer as consuming
 from shared.events.dead_letters import DeadLetters
 from shared.exceptions import DatabaseUnavailable
 
@@ -261,3 +264,72 @@ async def test_a_handler_works_under_the_ids_of_the_request_that_made_it_true(
         CURRENT.reset(before)
     async with running(scene.member(note)):
         await eventually(lambda: seen, [("the-request", "the-request")])
+
+
+# Events that the stream has lost
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def newest(scene: Any) -> AsyncIterator[str]:
+    """A hash beside the stream, with the event of one sale that is not in it."""
+    key = f"{scene.stream}:newest"
+    event = {"id": "lost", "kind": "ring.sold", "version": 1, "sequence": 1, "request_id": ""}
+    event |= {"occurred_at": "2026-01-01T00:00:00Z", "data": {"ring": 7}}
+    await scene.redis.hset(key, "ring", json.dumps(event))
+    yield key
+    await scene.redis.delete(key)
+
+
+async def test_a_lost_event_is_heard_from_the_hash_of_the_newest_when_the_consumer_joins(
+    scene: Any, newest: str, eventually: Eventually
+) -> None:
+    async with running(scene.member(newest=newest)):
+        await eventually(scene.sold, {7: 1})
+
+
+async def test_what_is_lost_while_it_runs_is_heard_within_a_minute_and_once(
+    scene: Any, newest: str, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = await scene.redis.hgetall(newest)
+    await scene.redis.delete(newest)
+    consumer = scene.member(newest=newest)
+    async with running(consumer):
+        await eventually(lambda: consumer._reconciled_at > 0)
+        monkeypatch.setattr(consuming, "RECONCILE", 0.0)
+        await scene.redis.hset(newest, mapping=kept)
+        await eventually(scene.sold, {7: 1})
+        at = consumer._reconciled_at
+        await eventually(lambda: consumer._reconciled_at > at)
+    assert await scene.sold() == {7: 1}
+
+
+async def test_nonsense_and_failures_among_the_newest_stop_nothing(
+    scene: Any, newest: str, eventually: Eventually
+) -> None:
+    await scene.redis.hset(newest, "a", "nonsense")
+
+    async def fails(_: Any, fact: Any) -> None:
+        if fact.ring == 7:
+            raise ValueError
+        heard.append(fact.ring)
+
+    heard: list[int] = []
+    await scene.tell(8)
+    await scene.relay().send()
+    async with running(scene.member(fails, newest=newest)):
+        await eventually(lambda: heard, [8])
+
+
+async def test_without_postgres_the_newest_are_heard_later(
+    scene: Any, newest: str, eventually: Eventually
+) -> None:
+    away = [True]
+
+    async def handle(event: Any, fact: Any) -> None:
+        if away:
+            away.clear()
+            raise DatabaseUnavailable
+        await scene.count_once(event, fact)
+
+    async with running(scene.member(handle, newest=newest)):
+        await eventually(scene.sold, {7: 1})

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from shared.events.consumer import _entries
 from shared.events.event import decode
+from shared.events.group import entries
 from shared.events.stream import position
 
 
@@ -125,7 +125,7 @@ async def test_only_what_every_consumer_has_finished_is_forgotten(scene: Any) ->
 
     await scene.member()._join()
     answer = await scene.bytes_redis.xreadgroup(scene.group, "1", {scene.stream: ">"}, count=2)
-    (first, _), (second, _) = _entries(answer)
+    (first, _), (second, _) = entries(answer)
     await scene.bytes_redis.xack(scene.stream, scene.group, second)
     await relay.clean(timedelta(0))
     assert await kept(scene) == 3, "the first is read and not finished"

@@ -21,6 +21,7 @@ from shared.settings import load_settings
 
 ACCOUNTS: Final = "events:users"
 MODELS: Final = "events:ml-predict"
+NEWEST: Final = {MODELS: "ml-predict:announced"}  # kept beside the stream, in case it loses events
 GROUP: Final = "items"
 
 
@@ -88,7 +89,12 @@ async def consumer(settings: EventSettings) -> AsyncIterator[Consumers]:
     """A container's host name is its own, so replicas share the work."""
     async with opened(settings) as (redis, by_stream):
         name = socket.gethostname()
-        yield Consumers([Consumer(redis, stream, GROUP, name, one) for stream, one in by_stream.items()])
+        yield Consumers(
+            [
+                Consumer(redis, stream, GROUP, name, one, newest=NEWEST.get(stream))
+                for stream, one in by_stream.items()
+            ]
+        )
 
 
 def main() -> None:

@@ -4,36 +4,30 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import Counter, Gauge
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisGone
-from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from shared.events.dead_letters import DeadLetters
 from shared.events.event import NotAnEvent, decode
+from shared.events.group import Entry, Membership
 from shared.events.handlers import Handlers
+from shared.events.newest import Newest
 from shared.events.progress import Progress
 from shared.exceptions import DatabaseUnavailable
 from shared.health import Check
 from shared.logging import get_logger
 
-Entry = tuple[bytes, Mapping[bytes, bytes]]
-
-BATCH: Final = 64
-BLOCK: Final = 200  # milliseconds to wait for new entries; shorter than the client's own timeout
 ATTEMPTS: Final = 5  # then it becomes a dead letter
-DELIVERIES: Final = 10  # of an event that kills the process which handles it
 ABANDONED: Final = 15_000  # milliseconds after which an unfinished entry is another consumer's
-GONE: Final = 3_600_000  # milliseconds after which a silent member without entries is forgotten
 OUTAGE_PAUSE: Final = 0.5  # seconds
 LOOK: Final = 5.0  # seconds between two looks at lag and abandoned entries
+RECONCILE: Final = 60.0  # seconds between two looks at the newest events, in case one was lost
 
 HANDLED = Counter("events_handled_total", "Events handled, by outcome.", ["stream", "kind", "outcome"])
-LAG = Gauge("events_lag", "Entries of the stream that the group has not read.", ["stream"])
-PENDING = Gauge("events_pending", "Entries read and not yet finished.", ["stream"])
 DEAD = Gauge("events_dead_letters", "Events put aside, which wait for a replay.", ["stream"])
 log = get_logger()
 
@@ -43,6 +37,9 @@ class Consumer:
 
     An event whose handler fails is tried again in place, so later ones wait; after ATTEMPTS it becomes a dead
     letter. While Postgres or Redis is away nothing is counted and nothing given up.
+
+    `newest` is the hash in which the sender keeps its newest events, if it has one (`shared.events.newest`):
+    they are handled when the consumer joins, which is also after each outage, and once a minute.
     """
 
     def __init__(
@@ -55,17 +52,16 @@ class Consumer:
         *,
         first_pause: float = 0.1,
         abandoned: int = ABANDONED,
+        newest: str | None = None,
     ) -> None:
-        self._redis = redis
         self._stream = stream
-        self._group = group
-        self._name = name
+        self._membership = Membership(redis, stream, group, name, abandoned)
         self._handlers = handlers
+        self._newest = Newest(redis, newest, handlers) if newest else None
         self._dead = DeadLetters(redis, group)
         self._first_pause = first_pause
-        self._abandoned = abandoned
         self._ready = self._stopping = False
-        self._looked_at = float("-inf")
+        self._looked_at = self._reconciled_at = float("-inf")
         self.progress = Progress(f"consumer of {stream}")
 
     @property
@@ -109,48 +105,28 @@ class Consumer:
             await self._take_over()
             await self._look()
             self._looked_at = time.monotonic()
-        answer: Any = await self._redis.xreadgroup(
-            self._group, self._name, {self._stream: ">"}, count=BATCH, block=BLOCK
-        )
-        await self._handle_all(_entries(answer))
+        if self._newest is not None and time.monotonic() >= self._reconciled_at + RECONCILE:
+            await self._newest.hear()
+            self._reconciled_at = time.monotonic()
+        await self._handle_all(await self._membership.new())
 
     async def _join(self) -> None:
-        """Begins at the first entry. What this consumer had read before a restart comes again."""
-        try:
-            await self._redis.xgroup_create(self._stream, self._group, id="0", mkstream=True)
-        except ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
-        answer: Any = await self._redis.xreadgroup(self._group, self._name, {self._stream: "0"})
+        unfinished = await self._membership.join()
         self._ready = True
-        await self._handle_all(_entries(answer))
+        self._reconciled_at = float("-inf")
+        await self._handle_all(unfinished)
 
     async def _take_over(self) -> None:
-        """Entries that a consumer left unfinished, because it was killed."""
-        pending: Any = await self._redis.xpending_range(
-            self._stream, self._group, min="-", max="+", count=BATCH, idle=self._abandoned
-        )
-        for entry in pending:
-            claimed: Any = await self._redis.xclaim(
-                self._stream, self._group, self._name, self._abandoned, [entry["message_id"]]
-            )
-            if entry["times_delivered"] >= DELIVERIES:
-                for entry_id, fields in claimed:
-                    await self._give_up(entry_id, fields, "delivered too often")
-            else:
+        async for claimed, deadly in self._membership.abandoned():
+            if not deadly:
                 await self._handle_all(claimed)
+                continue
+            for entry_id, fields in claimed:
+                await self._give_up(entry_id, fields, "delivered too often")
 
     async def _look(self) -> None:
-        groups: Any = await self._redis.xinfo_groups(self._stream)
-        for group in groups:
-            if group["name"] in {self._group, self._group.encode()}:
-                LAG.labels(self._stream).set(group.get("lag") or 0)
-                PENDING.labels(self._stream).set(group["pending"])
+        await self._membership.look()
         DEAD.labels(self._stream).set(await self._dead.number())
-        members: Any = await self._redis.xinfo_consumers(self._stream, self._group)
-        for member in members:
-            if member["idle"] > GONE and not member["pending"]:
-                await self._redis.xgroup_delconsumer(self._stream, self._group, member["name"])
 
     async def _handle_all(self, entries: Iterable[Entry]) -> None:
         for entry_id, fields in entries:
@@ -195,7 +171,7 @@ class Consumer:
         return reason
 
     async def _finish(self, entry_id: bytes, kind: str, outcome: str) -> None:
-        await self._redis.xack(self._stream, self._group, entry_id)
+        await self._membership.finish(entry_id)
         HANDLED.labels(self._stream, kind, outcome).inc()
 
     async def _give_up(
@@ -204,17 +180,3 @@ class Consumer:
         await self._dead.put_aside(self._stream, entry_id, fields, reason)
         HANDLED.labels(self._stream, kind, "dead").inc()
         log.error("event_is_dead_letter", stream=self._stream, entry_id=entry_id.decode(), reason=reason)
-
-
-def _entries(answer: Any) -> list[Entry]:
-    """redis gives pairs or a mapping, by the protocol spoken."""
-    streams = answer.items() if isinstance(answer, Mapping) else answer or []
-    found: list[Entry] = []
-    for _, entries in streams:
-        for entry in entries:
-            found.extend(
-                entry
-                if isinstance(entry, list) and entry and isinstance(entry[0], (list, tuple))
-                else [entry]
-            )
-    return found
