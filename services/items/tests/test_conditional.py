@@ -117,6 +117,16 @@ async def test_who_may_not_change_it_learns_nothing_from_a_condition(
     assert (await live.client.patch(path, json={"name": "x"}, headers={"If-Match": "*"})).status_code == 401
 
 
+async def test_a_write_with_a_condition_that_cannot_be_read_is_400_and_changes_nothing(
+    alice: httpx2.AsyncClient, create: Create
+) -> None:
+    path = f"/items/{(await create())['id']}"
+    for name in ("If-Match", "If-None-Match"):
+        answer = await alice.delete(path, headers={name: "nonsense"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_condition")
+    assert (await alice.get(path)).status_code == 200
+
+
 async def test_a_write_only_if_there_is_nothing_never_happens(
     alice: httpx2.AsyncClient, create: Create
 ) -> None:

@@ -31,7 +31,7 @@ class PreconditionFailed(ServiceError):
 
 
 class ConditionMalformed(BadRequest):
-    code, title = "malformed_condition", "If-Match is no list of entity tags"
+    code, title = "malformed_condition", "The condition is no list of entity tags"
 
 
 class NotModified(Exception):
@@ -105,6 +105,8 @@ class Conditions:
             if self.given:
                 tag = tag_of(model.model_validate(stored))
                 self._require_match(tag)
+                if self._none_match and parse_tags(self._none_match) is None:
+                    raise ConditionMalformed  # what was not understood must not be overwritten
                 if self._is_known(tag):
                     raise PreconditionFailed
 
@@ -120,7 +122,7 @@ class Conditions:
                 raise PreconditionFailed
 
     def _is_known(self, tag: str) -> bool:
-        """A header that cannot be read names nothing."""
+        """A header that cannot be read names nothing: whoever reads then gets the whole answer."""
         tags = parse_tags(self._none_match) if self._none_match else None
         return tags is not None and (tags == [ANY] or tag in {known.removeprefix("W/") for known in tags})
 
@@ -134,7 +136,11 @@ async def conditions(
         list[_Tags] | None, Header(description="`ETag` of what is to be changed; 412 if it is another now.")
     ] = None,
     if_none_match: Annotated[
-        list[_Tags] | None, Header(description="`ETag` of what is known; 304 if it still is so.")
+        list[str] | None,
+        Header(
+            description="`ETag` of what is known; 304 if it still is so. "
+            "A write with one that cannot be read is 400."
+        ),
     ] = None,
 ) -> Conditions:
     return Conditions(response, if_match or (), if_none_match or ())
