@@ -5,14 +5,15 @@ import asyncio.selector_events
 import gc
 import json
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-KILLED = 9
 NEVER = 1_000_000
+Work = Callable[[], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,47 +29,48 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """`answer` is what a client was told; none if the process died first."""
+    """Of each work that was finished: what its client was told, and how many messages it took."""
 
-    messages: int
-    answer: Any = None
+    answers: list[Any]
+    messages: list[int]
     died: bool = False
 
 
-def in_a_child(work: Callable[[], Awaitable[Any]], death: Death) -> Ending:
-    """Forks: the parent must have no threads, and no loop that runs. Raises RuntimeError if `work` fails."""
+def in_a_child(works: Sequence[Work], death: Death) -> Ending:
+    """One work after another, in a fork: the parent must have no threads, and no loop that runs.
+
+    Raises RuntimeError if a work fails.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _live(work, death, writer)
+        _live(works, death, writer)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        said = pipe.read()
+        said = [json.loads(line) for line in pipe.read().splitlines()]
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status == KILLED:
-        return Ending(death.message, died=True)
-    if status:
+    if status not in {0, -signal.SIGKILL}:
         raise RuntimeError(f"the process failed by itself, with status {status}")
-    messages, answer = json.loads(said)
-    return Ending(messages, answer)
+    return Ending([answer for answer, _ in said], [messages for _, messages in said], status != 0)
 
 
-def _live(work: Callable[[], Awaitable[Any]], death: Death, writer: int) -> None:
+def _live(works: Sequence[Work], death: Death, writer: int) -> None:
     """Does not return."""
     gc.disable()  # a collection would copy the parent's memory, page by page
     try:
-        sent = _count(death)
-        answer = asyncio.run(_awaited(work))
-        os.write(writer, json.dumps([sent[0], answer]).encode())
+        asyncio.run(_all(works, _count(death), writer))
     except BaseException:  # noqa: BLE001 - the parent's stack must not be unwound in the child
         traceback.print_exc(file=sys.stderr)
         os._exit(1)
     os._exit(0)
 
 
-async def _awaited(work: Callable[[], Awaitable[Any]]) -> Any:
-    return await work()
+async def _all(works: Sequence[Work], sent: list[int], writer: int) -> None:
+    for work in works:
+        before = sent[0]
+        answer = await work()
+        os.write(writer, json.dumps([answer, sent[0] - before]).encode() + b"\n")
 
 
 def _count(death: Death) -> list[int]:
@@ -80,10 +82,10 @@ def _count(death: Death) -> list[int]:
     def write(self: Any, data: Any) -> None:
         sent[0] += 1
         if sent[0] == death.message and not death.sent:
-            os._exit(KILLED)
+            os.kill(os.getpid(), signal.SIGKILL)
         original(self, data)
         if sent[0] == death.message:
-            os._exit(KILLED)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     transport.write = write
     transport.writelines = lambda self, parts: self.write(b"".join(parts))
