@@ -1,5 +1,6 @@
 """Several services under one budget, against all allocations measured without noise."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from loadtests.tuner.chain import ChainSession
 from loadtests.tuner.model import Configuration, Limits, Slo
 from loadtests.tuner.outcome import Verdict
-from loadtests.tuner.plan import Plan
+from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.simulator.chain import Chain, ChainTarget
 from loadtests.tuner.summary import regrets
 
@@ -44,6 +45,17 @@ def test_the_allocation_is_within_five_per_cent_of_the_best_that_the_budget_allo
     ]
     best = max(chain.capacity(configuration, SLO) for configuration in everything)
     assert chain.capacity(outcome.choice, SLO) >= 0.95 * best
+
+
+@pytest.mark.parametrize("within", [200.0, 300.0, 600.0])
+def test_the_first_looks_leave_the_rounds_their_time(within: float) -> None:
+    """A climb that takes it all would leave a decision without evidence."""
+    target = ChainTarget(Chain(CPU, MEMORY, Limits(4)), 1)
+    plan = replace(QUICK, within=within)
+    outcome = ChainSession(target, SLO, plan, repeat=True).run()
+    assert len(outcome.screened) >= 2
+    assert outcome.verdict is Verdict.DECIDED
+    assert target.spent <= within
 
 
 def test_the_busiest_service_grows_first() -> None:

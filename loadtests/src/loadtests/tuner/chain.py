@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from loadtests.tuner import candidates
 from loadtests.tuner.capacity import Capacity
 from loadtests.tuner.model import Configuration
-from loadtests.tuner.race import AFTER
+from loadtests.tuner.race import AFTER, shortest
 from loadtests.tuner.runner import Runner
 from loadtests.tuner.screening import RESOLUTION, STEP, Screened
 from loadtests.tuner.session import Session
@@ -46,13 +46,18 @@ def climb(runner: Runner, knobs: Mapping[str, str] | None = None) -> Screened:
         start, best = found[here].rate, max(capacity.rate for capacity in found.values())
         neighbours = _larger(here, found[here])
         for neighbour in neighbours:
-            if neighbour not in found and neighbour not in runner.rejected:
-                _look(runner, neighbour, start, found, "one service larger")
+            if neighbour in found or neighbour in runner.rejected:
+                continue
+            if len(found) > 1 and not runner.has_time_for(shortest(runner.plan) + 2):
+                runner.say("no time for a further look: the rounds need the rest")
+                stalled = _STALLED
+                break
+            _look(runner, neighbour, start, found, "one service larger")
         near = [neighbour for neighbour in neighbours if neighbour in found]
         if not near:
             break
         here = max(near, key=lambda key: found[key].rate)
-        stalled = 0 if found[here].rate > _HELPS * best else stalled + 1
+        stalled = 0 if found[here].rate > _HELPS * best and stalled < _STALLED else stalled + 1
     _rules(runner, found, knobs or {})
     return found
 
@@ -69,7 +74,8 @@ def _rules(runner: Runner, found: Screened, knobs: Mapping[str, str]) -> None:
     thumb = candidates.rules_of_thumb(runner.target.limits)
     for rule in ("n", "2n + 1"):
         each = Configuration.of(dict.fromkeys(runner.target.services, thumb[rule]), **knobs)
-        if each not in found and each not in runner.rejected:
+        known = each in found or each in runner.rejected
+        if not known and runner.has_time_for(shortest(runner.plan) + 1):
             best = max(capacity.rate for capacity in found.values())
             _look(runner, each, best, found, f"{rule} each, as a rule of thumb says")
 

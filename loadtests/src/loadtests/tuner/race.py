@@ -6,12 +6,18 @@ from dataclasses import dataclass, field
 from loadtests.tuner.capacity import Capacity
 from loadtests.tuner.model import Configuration
 from loadtests.tuner.order import order
+from loadtests.tuner.plan import Plan
 from loadtests.tuner.runner import Runner
 from loadtests.tuner.statistics import Comparison, compare
 
 AFTER = 2  # searches after the race: the choice is confirmed and stressed
 
 Comparing = Comparison[Configuration]
+
+
+def shortest(plan: Plan) -> int:
+    """Searches that the shortest race needs: of two configurations, up to the first look at the data."""
+    return 2 * plan.looks[0] + AFTER
 
 
 @dataclass(slots=True)

@@ -29,6 +29,10 @@ class Runner:
         """Seconds that one search takes, the start of the configuration included."""
         return self.target.spent / max(1, self._done)
 
+    def has_time_for(self, searches: int) -> bool:
+        within = self.plan.within
+        return within is None or within - self.target.spent >= searches * self.pace
+
     def capacity(
         self,
         configuration: Configuration,

@@ -7,7 +7,7 @@ from loadtests.tuner.capacity import NothingValid
 from loadtests.tuner.model import Configuration, Slo, Target
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import Plan
-from loadtests.tuner.race import Race
+from loadtests.tuner.race import Race, shortest
 from loadtests.tuner.runner import Runner, Say
 from loadtests.tuner.screening import RESOLUTION, STEP, Screened, screen, some_behind, survivors
 from loadtests.tuner.stress import stress
@@ -49,7 +49,7 @@ class Session:
         try:
             self.outcome.screened = self.screen()
             if any(found.rate > 0 for found in self.outcome.screened.values()):
-                if self.repeat:
+                if self.repeat and self.runner.has_time_for(shortest(self.runner.plan) + 1):
                     self._repeat()
                 self._decide()
             else:
