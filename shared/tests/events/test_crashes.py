@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-SHORT, LONG = 15, 10_000
+SHORT, LONG = 5, 10_000
 
 
 async def die(work: Any, after: float) -> None:
