@@ -14,6 +14,7 @@ from shared.testing.link import Link
 
 DEADLINE = 10.0  # seconds that the gateway waits for an answer
 CLIENTS = 3  # for each kind of request
+PAUSE = 0.01  # seconds between an answer and the client's next request: a 503 comes at once
 
 ENOUGH = 2 * CLIENTS  # answers of a kind after which every client has probably asked again
 Ask = Callable[[], Awaitable[httpx2.Response]]
@@ -65,6 +66,7 @@ async def idle_only(database: Database, application_name: str, most: int) -> boo
 
 async def _keep_asking(ask: Ask, asked: Asked, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
+        await asyncio.sleep(PAUSE)
         try:
             async with asyncio.timeout(DEADLINE):
                 answer = await ask()
