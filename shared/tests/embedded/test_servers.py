@@ -154,7 +154,7 @@ def test_a_server_that_never_answers_is_given_up(folder: Path, monkeypatch: pyte
 
 
 def test_a_server_says_what_it_is_by_its_class(folder: Path) -> None:
-    with pytest.raises(TypeError, match="answers, command"):
+    with pytest.raises(TypeError, match=r"answers'?, '?command"):
         ChildServer(folder / "log")  # type: ignore[abstract]  # which is the claim
 
 
