@@ -18,12 +18,13 @@ import sqlalchemy as sa
 from redis.asyncio import Redis
 
 from items.consumer import ACCOUNTS as STREAM
-from items.consumer import GROUP, MODELS
+from items.consumer import GROUP, MODELS, opened
 from items.events import STREAM as OWN_STREAM
 from items.settings import ItemsSettings
 from items.tables import default_model
 from shared.database import Database
 from shared.events import Event
+from shared.events.dead_letters_command import run
 from shared.events.event import decode, encode
 from shared.redis import stream_client
 from shared.testing import http_client
@@ -175,7 +176,7 @@ async def test_dead_letters_are_shown_replayed_and_discarded(
     [(_, fields)] = await redis.xrange(letters, unknown, unknown)
     known = json.loads(fields[b"event"]) | {"version": 1}
     await redis.xadd(letters, fields | {b"event": json.dumps(known)})
-    await command(environment, "discard", unknown)
+    await redis.xdel(letters, unknown)
     assert await command(environment, "discard", unreadable) == [f"{unreadable} is discarded"]
     assert await command(environment, "replay") == ["1 handled, 0 left"]
     assert await command(environment, "discard", "1-1") == ["there is no letter 1-1"]
@@ -193,10 +194,16 @@ async def command(environment: dict[str, str], *words: str, status: int = 0) -> 
 
 
 @pytest.mark.parametrize("words", [["discard"], ["replay", "1-1"], ["burn"]])
-async def test_a_wrong_command_is_one_that_says_how(environment: dict[str, str], words: list[str]) -> None:
-    process = await started("items.dead_letters", environment, *words)
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
-    assert (process.returncode, b"usage" in output) == (2, True)
+def test_a_wrong_command_is_one_that_says_how(
+    settings: ItemsSettings,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["items.dead_letters", *words])
+    with pytest.raises(SystemExit) as ended:
+        run("items.dead_letters", settings, GROUP, opened(settings))
+    assert (ended.value.code, "usage" in capsys.readouterr().err) == (2, True)
 
 
 async def test_without_redis_the_command_says_so_in_one_line(environment: dict[str, str]) -> None:
