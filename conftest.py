@@ -1,5 +1,7 @@
 """Runs the longest test files first, and keeps the folder `gateway` from being taken for the package."""
 
+import gc
+
 import pytest
 
 import gateway  # noqa: F401 - imported to be known: pytest names test modules after their folders
@@ -12,12 +14,11 @@ LONGEST = (
     "deploy/stack/tests/test_starting.py",
     "shared/tests/test_serve.py",
     "deploy/stack/tests/test_new_service.py",
+    "deploy/stack/tests/test_readme.py",
     "services/ml-predict/tests/test_versions.py",
     "services/users/tests/test_key_rotation.py",
-    "deploy/stack/tests/test_dev.py",
     "gateway/tests/test_under_load.py",
     "services/items/tests/test_faults_under_load.py",
-    "deploy/stack/tests/test_own_model.py",
     "services/users/tests/test_faults_under_load.py",
     "tests/test_layers.py",
     "deploy/stack/tests/test_under_load.py",
@@ -25,7 +26,6 @@ LONGEST = (
     "shared/tests/wire/test_limits.py",
     "tests/crashes/test_crashes.py",
     "gateway/tests/test_malformed.py",
-    "deploy/stack/tests/test_readme.py",
     "gateway/tests/test_disconnect.py",
 )
 
@@ -35,3 +35,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if gone := [str(path) for path in places if not path.exists()]:
         raise pytest.UsageError(f"conftest.py names test files that are gone: {', '.join(gone)}")
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """The garbage collector need not look again and again at what stays until the end."""
+    gc.collect()
+    gc.freeze()

@@ -1,24 +1,39 @@
-"""The README's commands, as a reader pastes them."""
+"""The commands of the README and of docs/models.md, as a reader pastes them, and `make dev`."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
+from onnx import TensorProto, helper
 
-from stack.catalogue import ROOT
+from shared.testing import NO_TLS
+from shared.testing.waiting import eventually
+from stack.catalogue import ROOT, services
+from stack.dev import watched
 from stack.testing import Demo
 
 README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "docs/models.md").read_text()
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
+FIVE = 5
 
 
 @pytest.fixture(scope="module")
-def demo(folder: Path) -> Iterator[Demo]:
-    running = Demo(folder, FACET_SAMPLE="0")
+def models(folder: Path) -> str:
+    """A folder of models of the stack's own."""
+    return str(shutil.copytree(ROOT / "services/ml-predict/models", folder.parent / "models"))
+
+
+@pytest.fixture(scope="module")
+def demo(folder: Path, models: str) -> Iterator[Demo]:
+    running = Demo(folder, FACET_SAMPLE="0", ML_PREDICT_MODEL_REPOSITORY=models)
     try:
         running.says("Where to look")
         yield running
@@ -78,3 +93,71 @@ def made(demo: Demo, target: str, **given: str) -> str:
 
 def test_a_setting_turns_the_sample_off(demo: Demo) -> None:
     assert "real diamonds listed" not in demo.output
+
+
+def write_graph(path: Path) -> None:
+    """`petals`, float32 [N, 1]: the sum of four columns."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])
+    y = helper.make_tensor_value_info("petals", TensorProto.FLOAT, ["N", 1])
+    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+    graph = helper.make_graph(
+        [helper.make_node("ReduceSum", ["x", "axis"], ["petals"])], "sum", [x], [y], [axis]
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(made.SerializeToString())
+
+
+def test_an_own_model_is_served_in_five_commands(demo: Demo, models: str, tmp_path: Path) -> None:
+    """From an ONNX file to a prediction through the gateway."""
+    account = {"email": "grace@example.com", "name": "Grace", "password": "correct horse battery"}
+    httpx2.post(f"{demo.gateway}/users", json=account).raise_for_status()
+    write_graph(tmp_path / "iris.onnx")
+
+    (commands,) = BLOCK.findall(GUIDE)
+    assert len(commands.replace("\\\n", "").strip().splitlines()) == FIVE
+    here = commands.replace("http://127.0.0.1:8000", demo.gateway).replace(
+        "iris.onnx", str(tmp_path / "iris.onnx")
+    )
+    here = here.replace("make admin", "make --no-print-directory -o .venv/.services admin")
+    bash = shutil.which("bash") or "bash"
+    shell = subprocess.run(  # noqa: S603 - these lines are what is tested
+        [bash, "-euo", "pipefail", "-c", here],
+        cwd=ROOT,
+        env={**demo.environment, "ML_PREDICT_MODEL_REPOSITORY": models},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shell.returncode == 0, shell.stderr
+    assert '{"model":{"name":"iris","version":"1"},"predictions":[{"petals":10.' in shell.stdout
+
+
+def test_a_service_runs_with_reload_and_goes_back_to_the_stack(demo: Demo, tmp_path: Path) -> None:
+    of_the_stack = demo.process_of("-m ml_predict")
+    with (tmp_path / "shown").open("w") as shown:
+        dev = subprocess.Popen(
+            [sys.executable, "-m", "stack.dev", "ml-predict"], cwd=ROOT, env=demo.environment, stdout=shown
+        )
+    try:
+        demo.says("ml-predict is stopped: make dev runs it")
+        eventually(lambda: ready(demo) and demo.process_of("-m ml_predict") != of_the_stack)
+        first = demo.process_of("-m ml_predict")
+        os.utime(watched(services()["ml-predict"])[0] / "ml_predict" / "routes.py")
+        eventually(lambda: "changed: routes.py" in (tmp_path / "shown").read_text())
+        eventually(lambda: ready(demo) and demo.process_of("-m ml_predict") != first)
+    finally:
+        dev.send_signal(signal.SIGINT)
+        dev.wait(30)
+    demo.says("ml-predict is started again")
+    eventually(lambda: ready(demo))
+
+
+def ready(demo: Demo) -> bool:
+    """True if the model's own process answers and `process_of` can find it."""
+    if not any("-m ml_predict" in command for command in demo.processes().values()):
+        return False
+    try:
+        url = f"http://127.0.0.1:{demo.ports['ML_PREDICT_PORT']}/ready"
+        return httpx2.get(url, timeout=2, trust_env=False, verify=NO_TLS).is_success
+    except httpx2.TransportError:
+        return False
