@@ -16,6 +16,9 @@ LOADTESTS := loadtests/.venv/bin
 # Tests mostly wait for servers, so two processes a core; each has a Postgres and a Valkey of its own.
 # One that dies ends the run: xdist would wait for its successor for ever.
 TEST_PROCESSES ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+# Python 3.12 and newer report a line once; older ones report each call, and greenlets have to be told apart.
+COVERAGE = $(shell $(BIN)/python -c 'import sys; sys.version_info < (3, 12) or \
+  print("COVERAGE_CORE=sysmon COVERAGE_CONCURRENCY=thread")') $(BIN)/coverage
 PYPROJECTS := pyproject.toml shared/pyproject.toml $(addsuffix /pyproject.toml,$(SERVICES)) deploy/stack/pyproject.toml
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
@@ -70,7 +73,7 @@ up: ## run the whole system with Docker Compose, until it is healthy
 test: .venv/.services .venv/.development loadtests/.venv/.installed ## all tests that need no Docker, with coverage
 ifeq ($(findstring loadtests,$(ARGS)),)
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
+	$(COVERAGE) run -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(ARGS),,--fail-under=95)
 endif
