@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from shared.database import Database
 from shared.redis import request_client
 from shared.testing import served
 from users.administration import AdminService
+from users.argon2 import MEMORY_KIB
 from users.factory import Factory
 from users.main import create_app
 from users.migrations import FOLDER
@@ -104,6 +105,20 @@ class People:
         person = await self.sign_up()
         await self._admins.set_admin(person.email, admin=True)
         return await person.again()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """Hashes of a twentieth of the memory: the real ones would be half of what these tests compute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("users.passwords.MEMORY_KIB", 1024)
+        yield
+
+
+@pytest.fixture
+def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is made in the test itself."""
+    monkeypatch.setattr("users.passwords.MEMORY_KIB", MEMORY_KIB)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from users.exceptions import Busy, PasswordTooCommon
 from users.password_rules import require_uncommon
 from users.passwords import Passwords
 
+pytestmark = pytest.mark.usefixtures("real_hashes")
+
 
 @pytest.fixture
 def gate():
