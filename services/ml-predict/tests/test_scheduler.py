@@ -158,14 +158,14 @@ async def test_a_full_queue_refuses_and_says_when_to_come_back(ask: Ask, held: H
     before = counted(REFUSED, *held.labels)
     held.use(Costs(one=1.2, many=32 * 1.2))
     first = await busy(ask, held, eventually)
-    waiting = ask(1)
+    handed_over, waiting = ask(1), ask(2)
     with pytest.raises(QueueFull) as caught:
-        await ask(2)
+        await ask(3)
     assert caught.value.headers["Retry-After"] == "2"
     assert counted(REFUSED, *held.labels) == before + 1
-    held.go.set()
     waiting.cancel()
-    await first
+    held.go.set()
+    await asyncio.gather(first, handed_over)
 
 
 async def test_a_queue_that_stands_is_served_newest_first(
@@ -176,13 +176,29 @@ async def test_a_queue_that_stands_is_served_newest_first(
     monkeypatch.setattr("ml_predict.scheduler.monotonic", lambda: now[0])
     first = await busy(ask, held, eventually)
     waiting = []
-    for size in (2, 3, 4):
+    for size in (2, 3, 4, 5):
         waiting.append(ask(size, size))
         await asyncio.sleep(0)
-        now[0] += 0.02
+        now[0] += 0.03
     held.go.set()
     await asyncio.gather(first, *waiting)
-    assert held.calls == [1, 4, 3, 2]
+    assert held.calls == [1, 2, 5, 4, 3]  # the second had been handed over at once
+
+
+async def test_a_thread_finds_a_full_call_when_it_is_done_and_leaves_out_who_has_left(
+    ask: Ask, held: Held, pool: ThreadPoolExecutor, eventually: Ask
+) -> None:
+    labels = (*held.ref.model_dump().values(), "caller_gone")
+    before = counted(DROPPED, *labels)
+    first = await busy(ask, held, eventually)
+    waiting = [ask(start, 16) for start in (1, 17, 33)]
+    await asyncio.sleep(0)
+    assert pool._work_queue.qsize() == 1  # 32 of the 48 rows, though the first call is not over
+    waiting[0].cancel()
+    held.go.set()
+    await asyncio.gather(first, *waiting[1:])
+    assert held.calls == [1, 16, 16]
+    assert counted(DROPPED, *labels) == before + 1
 
 
 async def test_whoever_leaves_makes_room_at_once(ask: Ask, held: Held, eventually: Ask) -> None:

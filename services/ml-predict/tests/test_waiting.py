@@ -10,7 +10,7 @@ import pytest
 from ml_predict.batches import Job
 from ml_predict.model import Model
 from ml_predict.pace import SLOWEST, Pace
-from ml_predict.waiting import Waiting
+from ml_predict.waiting import STANDS, Waiting
 
 LIMIT = 0.25
 
@@ -33,10 +33,10 @@ def test_a_queue_that_moves_is_served_in_turn_and_one_that_stands_newest_first(
     jobs = [job(model, result, arrived) for arrived in (0.0, 0.1, 0.2)]
     for each in jobs:
         waiting.add(each)
-    assert waiting.in_turn(LIMIT) == jobs
-    assert waiting.in_turn(LIMIT + 0.01) == jobs[::-1]
+    assert waiting.in_turn(STANDS * LIMIT) == jobs
+    assert waiting.in_turn(STANDS * LIMIT + 0.01) == jobs[::-1]
     waiting.remove(jobs[0])
-    assert waiting.in_turn(LIMIT + 0.01) == jobs[1:]
+    assert waiting.in_turn(STANDS * LIMIT + 0.01) == jobs[1:]
 
 
 def test_the_bound_is_of_work_and_one_may_always_wait(model: Model, result: Future[Any]) -> None:
@@ -64,6 +64,23 @@ def test_after_a_refusal_nothing_is_read_until_a_part_of_the_queue_is_free(
     waiting.add(jobs[0])
     seen.append(waiting.shut)  # until the next refusal
     assert seen == [False, True, True, False, False]
+
+
+def test_what_was_refused_has_room_when_requests_are_read_again(model: Model, result: Future[Any]) -> None:
+    waiting = Waiting(LIMIT)
+    jobs = [job(model, result, 0.0, cost=0.06) for _ in range(4)]
+    for each in jobs:
+        waiting.add(each)
+    assert waiting.full(0.06)
+    waiting.remove(jobs[0])
+    assert not waiting.shut
+    waiting.add(jobs[0])
+    assert waiting.full(1.0)  # for which there is never room
+    seen = []
+    for each in jobs[:2]:
+        waiting.remove(each)
+        seen.append(waiting.shut)
+    assert seen == [True, False]
 
 
 @pytest.mark.parametrize("slower", [1, 4, 20])

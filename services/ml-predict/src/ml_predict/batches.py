@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,12 +26,25 @@ class Job:
     result: asyncio.Future[list[Array]]
 
 
-def compute(jobs: Sequence[Job]) -> tuple[list[Array], float]:
-    """All that `jobs` want, in one call of their model, and the seconds that it took; runs in a thread."""
+class Computed(NamedTuple):
+    """What a call gave to `jobs`, and the seconds that it took."""
+
+    jobs: Sequence[Job]
+    arrays: Sequence[Array]
+    seconds: float
+
+
+def compute(jobs: Sequence[Job]) -> Computed:
+    """All that `jobs` want, in one call of their model; runs in a thread.
+
+    Whoever has left since the call was handed over is left out. Nothing is computed if all have.
+    """
     started = perf_counter()
-    model = jobs[0].model
-    computed = model.run(_together(jobs), wanted(jobs))
-    return computed, perf_counter() - started
+    staying = [job for job in jobs if not job.result.done()]
+    if not staying:
+        return Computed((), (), 0.0)
+    arrays = staying[0].model.run(_together(staying), wanted(staying))
+    return Computed(staying, arrays, perf_counter() - started)
 
 
 def wanted(jobs: Sequence[Job]) -> list[str]:

@@ -3,13 +3,12 @@
 import select
 from typing import Any, Final
 
-from ml_predict.exceptions import CallerGone
-from shared.exceptions import ServiceError
+from ml_predict.exceptions import CallerGone, QueueFull
 
 _CLOSED: Final = getattr(select, "POLLRDHUP", 0)  # Linux tells before what was sent is read
 
 
-def refusal(connection: Any, model: str | None) -> ServiceError | None:
+def refusal(connection: Any, model: str | None) -> QueueFull | CallerGone | None:
     """Why a request is not read, if it is for a model that computes in its queue; None if it is.
 
     While the event loop lags behind, many callers have left before it reads what they sent. The kernel knows.
@@ -17,9 +16,9 @@ def refusal(connection: Any, model: str | None) -> ServiceError | None:
     predictions = connection.app_state["predictions"]
     if not predictions.queues(model):
         return None
-    if caller_left(connection.transport):
+    error: QueueFull | None = predictions.refusal(model)
+    if error is None and caller_left(connection.transport):
         return CallerGone()
-    error: ServiceError | None = predictions.refusal(model)
     return error
 
 

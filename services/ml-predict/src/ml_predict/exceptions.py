@@ -4,6 +4,7 @@ A `ModelUnusable` stops the start and refuses a reload. The others are answers t
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -105,6 +106,12 @@ class _ComeBack(Unavailable):
 
 class QueueFull(_ComeBack):
     code, title = "queue_full", "Too many requests are waiting"
+
+
+@lru_cache(maxsize=64)
+def queue_full(retry_after: int) -> QueueFull:
+    """One to be answered, not raised: it is shared."""
+    return QueueFull(retry_after)
 
 
 class DeadlinePassed(_ComeBack):

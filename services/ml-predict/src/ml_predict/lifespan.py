@@ -1,22 +1,27 @@
 """What a worker holds while it runs: opened in this order, closed in reverse."""
 
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from ml_predict.factory import announcer, loaded_repository, prediction_service, versions
+from ml_predict.lean_routes import LeanRoutes
 from ml_predict.routes import ROUTERS
 from ml_predict.service import PredictionService
 from ml_predict.settings import MlPredictSettings
 from ml_predict.versions import FOLLOW_SECONDS, Versions
-from ml_predict.wire import LeanRoutes
 from shared.background import repeated
 from shared.health import Check
 from shared.identity import TokenVerifier
 from shared.identity.remote import remote_identity
 from shared.identity.revocations import Revocations
 from shared.redis import stream_client
+
+SWITCH_SECONDS: Final = 0.0005
+"""For which a thread that computes waits for the interpreter while the event loop is busy; Python's own 5 ms
+are longer than many a call."""
 
 
 class Resources(TypedDict):
@@ -34,6 +39,7 @@ async def resources(settings: MlPredictSettings) -> AsyncIterator[Resources]:
 
     They are loaded here, after the fork, because neither an ONNX session nor a thread survives one.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(settings.prediction_threads, "predict"))
         reading = stack.enter_context(ThreadPoolExecutor(1, "read"))

@@ -72,8 +72,8 @@ class ModelMetrics:
         self._batch.observe(rows, *model.labels)
         GATHERING.touch()
 
-    def dropped(self, model: Model, reason: str) -> None:
-        self._dropped.add(1, *model.labels, reason)
+    def dropped(self, model: Model, reason: str, count: int = 1) -> None:
+        self._dropped.add(count, *model.labels, reason)
         GATHERING.touch()
 
     def refused(self, model: Model) -> None:

@@ -8,12 +8,13 @@ from ml_predict.drift import DRIFT
 from ml_predict.exceptions import ModelNotFound, QueueFull
 from ml_predict.explain import MOST_EXPLAINED
 from ml_predict.inference import invalid, parse, render, rows_of
+from ml_predict.leaving import Gone
 from ml_predict.metrics import MODEL_METRICS
 from ml_predict.model import Model
 from ml_predict.reading import Reader
 from ml_predict.repository import Repository
 from ml_predict.rows import Float32s
-from ml_predict.scheduler import Gone, Scheduler
+from ml_predict.scheduler import Scheduler
 from ml_predict.shadows import Shadows
 
 

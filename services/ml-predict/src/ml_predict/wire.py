@@ -5,16 +5,18 @@ functions. A request of any unusual form goes the usual way, which ends at the s
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from time import perf_counter
 from typing import Any, Final
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ml_predict.early import refusal
-from ml_predict.exceptions import CallerGone
+from ml_predict.exceptions import QueueFull
 from ml_predict.lean import LeanRoute
+from ml_predict.lean_routes import LeanRoutes
+from ml_predict.refused import RefusedCycle
 from ml_predict.requests import WireRequest
 from ml_predict.resumed import resumed
 from shared.context import CURRENT, RequestContext
@@ -24,48 +26,7 @@ from shared.middleware.access_log import log_request
 from shared.problems import problem_of, problem_response, unexpected
 from shared.wire import Cycle, Protocol
 
-Found = tuple[LeanRoute, dict[str, str]]
-_DIGITS: Final = 9
-_UNUSUAL: Final = frozenset({b"transfer-encoding", b"expect"})
 _BEARER: Final = b"Bearer "
-
-
-class LeanRoutes:
-    """Finds the route of a POST request with a body within the limit; None for all others."""
-
-    def __init__(self, routers: Iterable[APIRouter], *, limit: int, private_port: int) -> None:
-        self._limit = limit
-        self._private_port = private_port
-        every = [route for router in routers for route in router.routes]
-        routes = [route for route in every if isinstance(route, LeanRoute) and route.methods == {"POST"}]
-        self._exact = {route.path.encode(): route for route in routes if not route.param_convertors}
-        self._templates = [route for route in routes if route.param_convertors]
-
-    def find(self, connection: Any) -> Found | None:
-        if connection.parser.get_method() != b"POST" or not self._usual(connection.headers):
-            return None
-        if self._private_port and connection.server and connection.server[1] == self._private_port:
-            return None
-        if (exact := self._exact.get(connection.url)) is not None:
-            return exact, {}
-        if b"%" in connection.url or b"?" in connection.url or not connection.url.isascii():
-            return None
-        path = connection.url.decode()
-        for route in self._templates:
-            if (match := route.path_regex.match(path)) is not None:
-                return route, match.groupdict()
-        return None
-
-    def _usual(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        length = None
-        for name, value in headers:
-            if name == b"content-length":
-                if length is not None or len(value) > _DIGITS or not value.isdigit():
-                    return False
-                length = int(value)
-            elif name in _UNUSUAL:
-                return False
-        return length is not None and length <= self._limit
 
 
 class PredictionConnection(Protocol):
@@ -78,7 +39,9 @@ class PredictionConnection(Protocol):
             return super().make_cycle()
         route, parameters = found
         refused = refusal(self, parameters.get("model")) if route.predicts else None
-        return LeanCycle(self, route, parameters, refused)
+        if refused is not None:
+            return RefusedCycle(self, route, refused)
+        return LeanCycle(self, route, parameters)
 
 
 class LeanCycle:
@@ -86,15 +49,11 @@ class LeanCycle:
 
     waiting_for_100_continue = False
 
-    def __init__(
-        self, connection: Any, route: LeanRoute, parameters: dict[str, str], refused: ServiceError | None
-    ) -> None:
-        """With `refused`, the body is thrown away and nobody is identified: both cost more than to answer."""
+    def __init__(self, connection: Any, route: LeanRoute, parameters: dict[str, str]) -> None:
         self._began = perf_counter()
         self._connection = connection
         self._route = route
         self._parameters = parameters
-        self._refused = refused
         self._fields: dict[bytes, bytes] = dict(connection.headers)
         self._path: str = connection.url.decode()
         ids = self._fields.get(b"x-request-id"), self._fields.get(b"traceparent")
@@ -112,8 +71,7 @@ class LeanCycle:
             self._answer()
 
     def feed(self, data: bytes) -> None:
-        if self._refused is None:
-            self._body = self._body + data if self._body else data
+        self._body = self._body + data if self._body else data
 
     def end(self) -> None:
         self._whole = True
@@ -131,9 +89,6 @@ class LeanCycle:
 
     def _answer(self) -> None:
         """Most answers are there at once; a task is made only for what has to wait."""
-        if self._refused is not None:
-            self._refuse_unread(self._refused)
-            return
         scope = {
             "type": "http",
             "method": "POST",
@@ -172,19 +127,10 @@ class LeanCycle:
         else:
             self._respond(response)
 
-    def _refuse_unread(self, error: ServiceError) -> None:
-        """Counted and in the access log, without the line of its own that other errors have."""
-        if isinstance(error, CallerGone):
-            self._connection.transport.abort()  # and `lose` is called
-            return
-        token = CURRENT.set(self._context)
-        try:
-            self._respond(problem_response(error, self._path))
-        finally:
-            CURRENT.reset(token)
-
     def _refuse(self, error: Exception) -> None:
-        if isinstance(error, ServiceError):
+        if isinstance(error, QueueFull):  # counted, and many: without the line of its own that others have
+            self._respond(problem_response(error, self._path))
+        elif isinstance(error, ServiceError):
             self._respond(problem_of(error, self._path))
         else:
             self._respond(unexpected(self._path, error))
