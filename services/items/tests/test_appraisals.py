@@ -18,7 +18,7 @@ from shared.database import Database
 from shared.testing import LiveApp, TestIdentity
 
 from .conftest import BOB, Body, Create
-from .upstream import MODEL, Upstream, always, by
+from .upstream import MODEL, Upstream, always, by, refusing
 
 BUSY = JSONResponse({"code": "queue_full"}, 503, headers={"Retry-After": "7"})
 Ids = list[int]
@@ -229,6 +229,51 @@ async def test_a_listing_that_is_deleted_has_no_appraisal_any_more(
     found = await page(*stones)
     assert set(versions(found)) == set(stones[1:])
     assert found["missing"][0]["code"] == "item_not_found"
+
+
+# Diamonds that the model refuses
+
+
+async def test_a_diamond_that_the_model_refuses_does_not_take_its_page_with_it(
+    page: Page, upstream: Upstream, stones: Ids, bob_asks: httpx2.AsyncClient
+) -> None:
+    upstream.play = refusing(0.5, 0.9)
+    found = await page(*stones)
+    assert list(versions(found)) == [stones[1]]
+    assert [(one["item_id"], one["code"]) for one in found["missing"]] == [
+        (stones[0], "appraisal_refused"),
+        (stones[2], "appraisal_refused"),
+    ]
+    assert asked_carats(upstream) == [[0.5, 0.7, 0.9], [0.7]]
+    alone = await bob_asks.post(f"/items/{stones[0]}/appraisal")
+    assert (alone.status_code, alone.json()["code"]) == (422, "appraisal_refused")
+
+
+async def test_a_page_that_is_refused_as_a_whole_is_asked_once_and_each_listing_says_so(
+    page: Page, upstream: Upstream, stones: Ids
+) -> None:
+    upstream.play = refusing(0.5, 0.7, 0.9)
+    found = await page(*stones)
+    assert (found["appraisals"], {one["code"] for one in found["missing"]}) == ([], {"appraisal_refused"})
+    assert len(upstream.asked) == 1
+
+
+async def test_what_the_default_model_refuses_is_not_answered_by_the_one_before(
+    page: Page, upstream: Upstream, stones: Ids, models: ModelService
+) -> None:
+    await page(*stones)
+    await models.become(Model(MODEL["name"], "2"), 1)
+    upstream.play = refusing(0.5)
+    assert set(versions(await page(*stones))) == set(stones[1:])
+
+
+@pytest.mark.parametrize("refused", [None, "x", [-1, 3, 2**70], [0.5], {}])
+async def test_a_refusal_that_names_no_diamond_is_502(
+    bob_asks: httpx2.AsyncClient, upstream: Upstream, stones: Ids, refused: Any
+) -> None:
+    upstream.play = always(JSONResponse({"code": "x", "refused_instances": refused}, 422))
+    answer = await bob_asks.post("/appraisals", json={"item_ids": stones})
+    assert (answer.status_code, answer.json()["code"]) == (502, "appraisal_failed")
 
 
 # Without ml-predict

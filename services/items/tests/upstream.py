@@ -30,6 +30,19 @@ def by(version: str, **members: Any) -> Play:
     return play
 
 
+def refusing(*carats: float) -> Play:
+    """The model does not price diamonds of these weights."""
+
+    async def play(request: Request) -> Response:
+        asked = [one["carat"] for one in (await request.json())["instances"]]
+        refused = [position for position, carat in enumerate(asked) if carat in carats]
+        if not refused:
+            return await well(request)
+        return JSONResponse({"code": "validation_error", "refused_instances": refused}, 422)
+
+    return play
+
+
 def always(response: Response) -> Play:
     async def play(_: Request) -> Response:
         return response

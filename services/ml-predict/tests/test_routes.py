@@ -104,6 +104,22 @@ async def test_a_larger_body_is_refused_before_it_is_read(
     assert (answer.status_code, answer.json()["code"]) == (413, "content_too_large")
 
 
+async def test_a_refusal_has_the_positions_of_all_rows_that_do_not_fit(
+    caller: httpx2.AsyncClient, diamond: Diamond
+) -> None:
+    bad = [
+        diamond | {"carat": -1},
+        diamond | {"cut": "x"},
+        diamond | {"carat": True},
+        diamond | {"more": 1},
+        7,
+    ]
+    answer = await caller.post("/predict", json={"instances": [diamond, *bad, diamond | {"carat": 1}]})
+    assert (answer.status_code, answer.json()["refused_instances"]) == (422, [1, 2, 3, 4, 5])
+    for faulty in ({"instances": []}, {"instances": 7}, {"instances": [diamond], "explain": 7}):
+        assert "refused_instances" not in (await caller.post("/predict", json=faulty)).json()
+
+
 @pytest.mark.parametrize(
     ("field", "value", "kind"),
     [

@@ -13,7 +13,10 @@ appraising = APIRouter(tags=["items"])
 async def appraise_items(
     page: AppraisalPage, _caller: ActiveCaller, token: Token, appraisals: Appraisals
 ) -> AppraisalPageOut:
-    """What a model estimates the diamonds of a page to sell for. Any caller may ask."""
+    """What a model estimates the diamonds of a page to sell for. Any caller may ask.
+
+    Each listing has its own outcome: one that has no price does not take the others with it.
+    """
     return AppraisalPageOut.of(await appraisals.appraise_page(page.item_ids, token))
 
 

@@ -49,7 +49,15 @@ class NotAppraisedOut(WireOut):
     """`code` and `title` are those that the problem of one listing alone would have."""
 
     item_id: int
-    code: Annotated[str, Field(examples=["not_appraisable"])]
+    code: Annotated[
+        str,
+        Field(
+            description="`item_not_found`; `not_appraisable`: it has no features; `appraisal_refused`: the "
+            "model does not price such a diamond; `appraisal_unavailable`, `appraisal_timeout` or "
+            "`appraisal_failed`: the model did not answer, and nothing is remembered.",
+            examples=["not_appraisable"],
+        ),
+    ]
     title: Annotated[str, Field(examples=["This listing cannot be appraised"])]
 
 

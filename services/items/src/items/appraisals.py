@@ -9,6 +9,7 @@ from items.appraiser import Appraiser
 from items.domain import Appraisable, Appraisal, Features, Model
 from items.exceptions import (
     AppraisalFailed,
+    AppraisalRefused,
     AppraisalTimeout,
     AppraisalUnavailable,
     ItemNotFound,
@@ -17,10 +18,12 @@ from items.exceptions import (
 from items.store import Store
 from shared.background import repeated
 from shared.exceptions import ServiceError
+from shared.logging import get_logger
 
 LOOK: Final = 600.0  # seconds between two looks for expired appraisals
 SETTLED: Final = 10.0  # seconds after which every worker of ml-predict has followed a change of the default
 Outcome = Appraisal | ServiceError
+log = get_logger()
 _AWAY: Final = (AppraisalUnavailable, AppraisalTimeout, AppraisalFailed)
 
 
@@ -34,7 +37,9 @@ class AppraisalService:
         self._settled = timedelta(seconds=SETTLED + appraiser.timeout)
 
     async def appraise(self, item_id: int, token: str) -> Appraisal:
-        """Raises ItemNotFound, NotAppraisable, and what `Appraiser` raises if nothing is remembered."""
+        """Raises ItemNotFound, NotAppraisable, AppraisalRefused, and what `Appraiser` raises if nothing is
+        remembered.
+        """
         outcome = (await self._outcomes([item_id], token))[item_id]
         if isinstance(outcome, ServiceError):
             raise outcome
@@ -59,7 +64,7 @@ class AppraisalService:
         """
         known = await self._store.autocommit.appraisals.known(item_ids, self._lifetime)
         asked = {one.item_id: one.features for one in known.values() if one.features and not one.is_current}
-        fresh: dict[int, Appraisal] = {}
+        fresh: Mapping[int, Outcome] = {}
         failure: ServiceError = AppraisalUnavailable()
         if asked:
             try:
@@ -70,12 +75,17 @@ class AppraisalService:
 
     async def _ask(
         self, diamonds: Mapping[int, Features], token: str, default: Model | None
-    ) -> dict[int, Appraisal]:
+    ) -> dict[int, Outcome]:
         answer = await self._appraiser.appraise(diamonds, token)
+        if answer.refused:
+            log.warning("appraisals_refused", item_ids=sorted(answer.refused))  # its bounds differ from ours
+        outcomes: dict[int, Outcome] = {item_id: AppraisalRefused(item_id) for item_id in answer.refused}
+        if answer.model is None:
+            return outcomes
         await self._store.autocommit.appraisals.save(diamonds, answer.appraisals)
         if not answer.by_canary and answer.model != default:
             await self._store.autocommit.models.notice(answer.model, self._settled)
-        return {appraisal.item_id: appraisal for appraisal in answer.appraisals}
+        return outcomes | {appraisal.item_id: appraisal for appraisal in answer.appraisals}
 
     @contextlib.asynccontextmanager
     async def forgetting(self) -> AsyncIterator[None]:
@@ -88,7 +98,7 @@ class AppraisalService:
 
 
 def _outcome(
-    item_id: int, known: Appraisable | None, fresh: Mapping[int, Appraisal], failure: ServiceError
+    item_id: int, known: Appraisable | None, fresh: Mapping[int, Outcome], failure: ServiceError
 ) -> Outcome:
     if known is None:
         return ItemNotFound(item_id)

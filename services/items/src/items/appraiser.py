@@ -1,7 +1,7 @@
 """Asks ml-predict for prices, and names each way in which that can fail."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,13 +33,20 @@ class _Answer(BaseModel):
     predictions: list[_Prediction]
 
 
+class _Refusal(BaseModel):
+    """The part of a 422 that is used here: positions of the diamonds that the model does not price."""
+
+    refused_instances: frozenset[int]
+
+
 @dataclass(frozen=True, slots=True)
 class Appraised:
-    """`by_canary` is true if another version than the default answered."""
+    """`by_canary` is true if another version than the default answered. No model, if all were refused."""
 
-    model: Model
+    model: Model | None
     by_canary: bool
     appraisals: Sequence[Appraisal]
+    refused: Collection[int] = ()
 
 
 class Appraiser:
@@ -50,15 +57,19 @@ class Appraiser:
         self.timeout = timeout
 
     async def appraise(self, diamonds: Mapping[int, Features], token: str) -> Appraised:
-        """One request for all `diamonds`, which have their listings' ids.
+        """One request for all `diamonds`, by their listings' ids; if some are refused, one for the rest.
 
         Asks with the caller's own token, which ml-predict verifies too.
 
         Raises AppraisalUnavailable, AppraisalTimeout or AppraisalFailed, and TokenInvalid when ml-predict
         refuses the token: it expired, or its session ended, after it was verified here.
         """
-        answer = _read(await self._ask(list(diamonds.values()), token))
-        if len(answer.predictions) != len(diamonds):
+        refused, response = await self._ask(diamonds, token)
+        if response is None:
+            return Appraised(None, False, [], refused)
+        answer = _read(response)
+        priced = [item_id for item_id in diamonds if item_id not in refused]
+        if len(answer.predictions) != len(priced):
             raise AppraisalFailed
         now = datetime.now(UTC)
         appraisals = [
@@ -70,24 +81,46 @@ class Appraiser:
                 model=answer.model,
                 appraised_at=now,
             )
-            for item_id, prediction in zip(diamonds, answer.predictions, strict=True)
+            for item_id, prediction in zip(priced, answer.predictions, strict=True)
         ]
-        return Appraised(answer.model, answer.canary, appraisals)
+        return Appraised(answer.model, answer.canary, appraisals, refused)
 
-    async def _ask(self, diamonds: Sequence[Features], token: str) -> httpx2.Response:
+    async def _ask(
+        self, diamonds: Mapping[int, Features], token: str
+    ) -> tuple[frozenset[int], httpx2.Response | None]:
+        """The ids of those that are refused, and the answer for the others, if there are any."""
         try:
             async with asyncio.timeout(self.timeout):
-                return await self._client.post(
-                    "/predict",
-                    json={"instances": [dict(diamond) for diamond in diamonds]},
-                    headers={"Authorization": f"Bearer {token}"},
-                )
+                response = await self._post(diamonds.values(), token)
+                refused = _refused(response, list(diamonds))
+                rest = [one for item_id, one in diamonds.items() if item_id not in refused]
+                if refused and rest:
+                    response = await self._post(rest, token)
+                return refused, response if rest else None
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise AppraisalTimeout from error
         except httpx2.ConnectError as error:
             raise AppraisalUnavailable from error
         except httpx2.HTTPError as error:  # cut off, or no HTTP at all
             raise AppraisalFailed from error
+
+    async def _post(self, diamonds: Iterable[Features], token: str) -> httpx2.Response:
+        return await self._client.post(
+            "/predict",
+            json={"instances": [dict(diamond) for diamond in diamonds]},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+
+def _refused(response: httpx2.Response, asked: Sequence[int]) -> frozenset[int]:
+    """Which of those that were `asked` for the model does not price. None, if the answer does not say so."""
+    if response.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
+        return frozenset()
+    try:
+        positions = _Refusal.model_validate_json(response.content).refused_instances
+    except ValidationError:
+        return frozenset()
+    return frozenset(item_id for position, item_id in enumerate(asked) if position in positions)
 
 
 def _read(response: httpx2.Response) -> _Answer:

@@ -39,6 +39,15 @@ class NotAppraisable(Unprocessable):
         super().__init__("It has no features: only a diamond's measurements can be priced.", item_id=item_id)
 
 
+class AppraisalRefused(Unprocessable):
+    """The model does not price such a diamond, though a listing may state its features."""
+
+    code, title = "appraisal_refused", "The model does not price this diamond"
+
+    def __init__(self, item_id: int) -> None:
+        super().__init__(item_id=item_id)
+
+
 class IdempotencyKeyReused(Unprocessable):
     code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request"
 

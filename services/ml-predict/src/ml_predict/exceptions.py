@@ -6,7 +6,7 @@ A `ModelUnusable` stops the start and refuses a reload. The others are answers t
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from shared.exceptions import (
     BadRequest,
@@ -87,13 +87,13 @@ class BodyInvalid(Unprocessable):
     code, title = "validation_error", "Validation error"
 
     @classmethod
-    def of(cls, errors: Sequence[tuple[tuple[int | str, ...], str, str]]) -> Self:
-        """From (place, message, type) of each fault."""
+    def of(cls, errors: Sequence[tuple[tuple[int | str, ...], str, str]], **members: Any) -> Self:
+        """From (place, message, type) of each fault; `members` are more of the problem's."""
         listed = [
             {"loc": list(place), "message": text, "type": kind} for place, text, kind in errors[:MOST_ERRORS]
         ]
         detail = "; ".join(f"{'.'.join(map(str, place))}: {text}" for place, text, _ in errors[:IN_DETAIL])
-        return cls(detail, errors=listed)
+        return cls(detail, errors=listed, **members)
 
 
 class _ComeBack(Unavailable):

@@ -1,5 +1,6 @@
 """Named features as JSON, checked against the card and turned into the model's input."""
 
+import json
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -27,7 +28,8 @@ class RowParser:
     """Reads `{"instances": [{feature: value, …}, …], "explain": …}`, from bytes.
 
     Strict: `true` and `"0.5"` are no numbers. A caller whose types are wrong is probably wrong elsewhere too,
-    and a prediction would hide it. NaN and infinity are never numbers here. One bad row refuses them all.
+    and a prediction would hide it. NaN and infinity are never numbers here. One bad row refuses them all;
+    the refusal has the positions of all bad ones, so that whoever asked for several can ask for the rest.
     """
 
     def __init__(self, features: Sequence[Feature]) -> None:
@@ -39,6 +41,7 @@ class RowParser:
             },
             extra_behavior="forbid",
         )
+        self._row = SchemaValidator(row)
         instances = core_schema.list_schema(row, min_length=1, max_length=MAX_INSTANCES, fail_fast=True)
         self._validator = SchemaValidator(
             core_schema.typed_dict_schema(
@@ -60,7 +63,7 @@ class RowParser:
         try:
             asked = self._validator.validate_json(body)
         except ValidationError as error:
-            raise _refusal(error) from None
+            raise _refusal(error, self._bad_rows(error, body)) from None
         return Asked(self._matrix(asked["instances"]), asked.get("explain", False))
 
     def encode(self, rows: Sequence[Any]) -> Float32s:
@@ -70,6 +73,17 @@ class RowParser:
         except ValidationError as error:
             raise _refusal(error) from None
         return self._matrix(asked["instances"])
+
+    def _bad_rows(self, error: ValidationError, body: bytes) -> list[int]:
+        """All of them, while the error is about the first. Empty if something else is wrong."""
+        place = error.errors(include_url=False, include_input=False, include_context=False)[0]["loc"]
+        if len(place) < len(("instances", "position")) or place[0] != "instances":
+            return []
+        try:
+            rows = json.loads(body)["instances"]
+        except ValueError:  # an integer of thousands of digits
+            return []
+        return [number for number, row in enumerate(rows) if not self._row.isinstance_python(row)]
 
     def _matrix(self, rows: list[dict[str, Any]]) -> Float32s:
         values = list(map(self._values, rows))
@@ -100,10 +114,11 @@ def _flattened(row: tuple[Any, ...]) -> Any:
             yield value
 
 
-def _refusal(error: ValidationError) -> BodyInvalid | BodyMalformed:
+def _refusal(error: ValidationError, bad_rows: Sequence[int] = ()) -> BodyInvalid | BodyMalformed:
     if error.error_count() > MOST_FAULTS:
         return BodyInvalid.of([(("body",), "has too many faults to name them", "too_many_faults")])
     errors = error.errors(include_url=False, include_input=False, include_context=False)
     if any(item["type"] == "json_invalid" for item in errors):
         return BodyMalformed("The body is not valid JSON.")
-    return BodyInvalid.of([(("body", *item["loc"]), item["msg"], item["type"]) for item in errors])
+    faults = [(("body", *item["loc"]), item["msg"], item["type"]) for item in errors]
+    return BodyInvalid.of(faults, refused_instances=list(bad_rows)) if bad_rows else BodyInvalid.of(faults)
