@@ -19,7 +19,7 @@ import httpx2
 import pytest
 from gunicorn.config import Config
 
-from shared.serve import Log, gunicorn_options
+from shared.master import Log, gunicorn_options
 from shared.settings import ServiceSettings
 from shared.testing import NO_TLS
 from shared.worker import Worker

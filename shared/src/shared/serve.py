@@ -1,32 +1,24 @@
 """Runs a service under gunicorn: `python -m items` comes here."""
 
-import asyncio
 import contextlib
 import gc
 import importlib
-import logging
 import os
 import shutil
-import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
 from typing import Any
 
-from gunicorn import glogging
-from gunicorn.app.base import BaseApplication
-from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from shared.descriptors import raise_descriptor_limit
-from shared.logging import configure_logging, get_logger
-from shared.memory import keep_from_collector
+from shared.logging import configure_logging
+from shared.master import Server, check_database
 from shared.ports import cannot_listen
-from shared.settings import DatabaseSettings, ServiceSettings, load_settings
+from shared.settings import ServiceSettings, load_settings
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-log = get_logger()
 
 
 def serve(
@@ -53,7 +45,7 @@ def serve(
     try:
         settings = load_settings(_resolve(settings_class))
         configure_logging(settings)
-        _check_database(settings, settings.worker_count)
+        check_database(settings, settings.worker_count)
         _check_ports(settings)
         raise_descriptor_limit(settings.max_connections)
         server = Server(_resolve(application), settings, _resolve(protocol))
@@ -70,14 +62,6 @@ def serve(
 def _resolve(name: str) -> Any:
     module, _, attribute = name.partition(":")
     return getattr(importlib.import_module(module), attribute)
-
-
-def _check_database(settings: Any, workers: int) -> None:
-    if isinstance(settings, DatabaseSettings):
-        from shared.database import check_capacity  # noqa: PLC0415 - a service without a database loads none
-
-        if warning := asyncio.run(check_capacity(settings, workers)):
-            log.warning("capacity_not_checked", reason=warning)
 
 
 def _check_ports(settings: ServiceSettings) -> None:
@@ -97,110 +81,3 @@ def _listen(host: str, port: int, opened: contextlib.ExitStack) -> None:
     tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
     tried.bind(address)
     tried.listen(1)  # two may bind a port with SO_REUSEADDR; only one may listen
-
-
-class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn, told in Python what it has to know."""
-
-    def __init__(
-        self, create_app: Callable[[Any], Any], settings: ServiceSettings, protocol: type[Any]
-    ) -> None:
-        self._create_app = create_app
-        self.settings = settings
-        self.protocol = protocol
-        self.reloads_in_place = False
-        super().__init__()
-
-    def run(self) -> None:
-        Master(self).run()
-
-    def load_config(self) -> None:
-        for name, value in gunicorn_options(self.settings).items():
-            self.cfg.set(name, value)
-        self.cfg.set("child_exit", _forget_worker)
-        self.cfg.set("when_ready", _share_memory)
-
-    def load(self) -> Any:
-        """Called in each worker, after the fork."""
-        return self._create_app(self.settings)
-
-    def reload(self) -> None:
-        self.read_settings()
-        super().reload()
-
-    def read_settings(self) -> bool:
-        """On SIGHUP: new settings if they are right, the old ones if not. False if they were not."""
-        try:
-            settings = load_settings(type(self.settings))
-            _check_database(settings, settings.worker_count)
-        except SystemExit as error:
-            log.error("reload_refused", reason=str(error))  # noqa: TRY400 - the reason is the whole story
-            return False
-        self.settings = settings
-        return True
-
-
-class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's master, which leaves a reload to its workers where no setting itself has changed."""
-
-    def handle_hup(self) -> None:
-        before = self.app.settings
-        if not self.app.reloads_in_place:
-            super().handle_hup()
-        elif self.app.read_settings():
-            if self.app.settings == before:
-                self.kill_workers(signal.SIGHUP)
-            else:
-                super().handle_hup()
-
-    def spawn_worker(self) -> Any:
-        """The worker lets SIGHUP in once it can handle it: at first it would end by it."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-        try:
-            return super().spawn_worker()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-
-
-def gunicorn_options(settings: ServiceSettings) -> dict[str, Any]:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    binds = [f"{host}:{settings.port}"]
-    if settings.metrics_port:
-        binds.append(f"{host}:{settings.metrics_port}")
-    return {
-        "bind": binds,
-        "workers": settings.worker_count,
-        "worker_class": "shared.worker.Worker",
-        "proc_name": settings.service,
-        "timeout": 60,  # a worker whose event loop has stood still for a minute is replaced
-        "graceful_timeout": settings.graceful_timeout,
-        "backlog": 2048,
-        "worker_tmp_dir": "/dev/shm" if sys.platform == "linux" else None,  # noqa: S108 - a heartbeat that never waits for a disk
-        "control_socket_disable": True,
-        "logger_class": "shared.serve.Log",
-    }
-
-
-class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's own lines, handed to the handler that all others go through."""
-
-    def setup(self, cfg: Any) -> None:
-        self.cfg = cfg
-        self.loglevel = logging.getLogger().getEffectiveLevel()
-        self._access_log_enabled = False
-        self.error_log.handlers = []
-        self.error_log.propagate = True
-        self.error_log.setLevel(self.loglevel)
-
-
-def _share_memory(_: Any) -> None:
-    """What the master has loaded is taken out of the collector's sight, so that workers go on sharing it."""
-    keep_from_collector()
-    gc.enable()
-
-
-def _forget_worker(_: Any, worker: Any) -> None:
-    """Gauges of a dead worker no longer count."""
-    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see serve()
-
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # prometheus_client has types in part

@@ -85,7 +85,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no type
         super().init_signals()
         self._reload_wanted = False
         signal.signal(signal.SIGHUP, self._want_reload)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # see `shared.serve.Master`
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # see `shared.master.Master`
 
     def _want_reload(self, *_: Any) -> None:
         self._reload_wanted = True
