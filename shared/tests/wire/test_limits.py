@@ -281,7 +281,7 @@ async def test_a_body_that_nobody_wanted_is_not_read_for_ever(connect: Connect) 
 
 
 UNWANTED = {
-    "content": (head("POST", "/unread", "Content-Length: 100000000000"), b"x" * 65_536),
+    "chunks": (head("POST", "/unread", "Transfer-Encoding: chunked"), b"1\r\nx\r\n" * 16_384),
     "trailers": (
         head("POST", "/unread", "Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\n",
         b"X-Trailer: yes\r\n" * 4096,
@@ -304,6 +304,20 @@ async def test_what_nobody_wants_is_read_up_to_a_limit(connect: Connect, begun: 
             async with asyncio.timeout(5):
                 await writer.drain()
     assert sent < 40_000_000  # what the kernel keeps for both sides is in it
+
+
+@pytest.mark.parametrize("limits", [PATIENT], ids=["patient"])
+async def test_a_large_body_whose_answer_came_early_is_read_to_its_end(connect: Connect) -> None:
+    """A reset would take the answer from a client that first sends all of it."""
+    reader, writer = await connect()
+    writer.write(head("POST", "/unread", "Content-Length: 60000000"))
+    for _ in range(60):
+        writer.write(b"x" * 1_000_000)
+        await writer.drain()
+    writer.write(head("GET", "/echo", "Connection: close"))
+    answer = await rest(reader)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"HTTP/1.1 200 OK" in answer
 
 
 async def test_a_client_that_does_not_read_is_closed(live: LiveApp, eventually: Eventually) -> None:

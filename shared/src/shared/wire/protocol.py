@@ -17,7 +17,7 @@ from shared.wire.deadlines import Phase, check_deadlines
 
 LENGTH_DIGITS = 19  # of 2**63; Python refuses to read a number of thousands of digits
 NO_BODY = b"0"
-UNWANTED_LIMIT = 1 << 22  # bytes read after an answer or a refusal, so that its reader sees it and no reset
+UNWANTED_LIMIT = 1 << 20  # bytes that may come after a refusal, or around the content after an answer
 
 
 class Flow(FlowControl):
@@ -49,7 +49,7 @@ class Protocol(HttpToolsProtocol):
         self._refusal: ServiceError | None = None
         self._head_size = 0
         self._uncounted = False
-        self._unwanted = 0  # bytes that came after the answer they belong to, or after a refusal
+        self._unwanted = 0  # bytes that came after a refusal, or with a body after its answer: its content not
         self.unsent = 0  # bytes of an answer that the client had not read at `unsent_since`
         self.unsent_since = 0.0
         self._excess = False
@@ -92,8 +92,9 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """In pieces, so that the size of a head is known well before it is complete."""
-        if self.phase >= Phase.UNWANTED:
-            self._count_unwanted(len(data))
+        if self.phase is Phase.REFUSED:
+            self._drop(len(data))
+            return
         piece = self.limits.head_limit // 4
         if len(data) <= piece:
             self._read(data)
@@ -106,6 +107,8 @@ class Protocol(HttpToolsProtocol):
         if self.phase is Phase.REFUSED:
             return
         self._uncounted = False
+        if self.phase is Phase.UNWANTED:
+            self._unwanted += len(data)  # `on_body` takes the content off
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -113,30 +116,26 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.refuse(self._refusal or refusals.MalformedRequest())
             return
-        if not self._uncounted and self.phase in _COUNTED:
+        if not self._uncounted and (self.phase is Phase.HEAD or self.phase is Phase.BODY):
             self._head_size += len(data)  # of a body that brought no byte of content: chunk sizes, trailers
             if self._head_size > self.limits.head_limit:
-                self._refuse_size()
+                self.refuse(refusals.HeadersTooLarge())
+        elif self.phase is Phase.UNWANTED and self._unwanted > UNWANTED_LIMIT:
+            self._stop_parsing()
 
-    def _refuse_size(self) -> None:
-        if self.phase is Phase.UNWANTED:
-            self._stop_reading()
-        else:
-            self.refuse(refusals.HeadersTooLarge())
+    def _stop_parsing(self) -> None:
+        """Content costs little to drop, what is around it much: it would take the time of other clients."""
+        CLOSED.labels("unwanted_body").inc()
+        self._unwanted = 0
+        self.phase = Phase.REFUSED
+        self.since = self.peers.now
+        self.transport.write_eof()
 
-    def _count_unwanted(self, size: int) -> None:
+    def _drop(self, size: int) -> None:
+        """What comes after a refusal is read for a while, so that the client sees the refusal and no reset."""
         self._unwanted += size
         if self._unwanted > UNWANTED_LIMIT:
-            self._stop_reading()
-
-    def _stop_reading(self) -> None:
-        """To parse and drop more of what nobody wants would take the time of other clients."""
-        if self.phase is Phase.UNWANTED:  # answered already
-            CLOSED.labels("unwanted_body").inc()
-            self.phase = Phase.REFUSED
-            self.since = self.peers.now
-            self.transport.write_eof()
-        self.flow.pause_reading()
+            self.flow.pause_reading()
 
     def after_upgrade(self, data: bytes) -> None:
         """What came behind a request to upgrade. It is dropped: upgrades are ignored, see below."""
@@ -147,7 +146,7 @@ class Protocol(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self._head_size = 0
+        self._head_size = self._unwanted = 0
         self._uncounted = True
         self.phase = Phase.HEAD
         self.since = self.peers.now
@@ -188,6 +187,8 @@ class Protocol(HttpToolsProtocol):
         self._uncounted = True
         if self.phase is Phase.BODY:
             self.since = self.peers.now
+        elif self.phase is Phase.UNWANTED:
+            self._unwanted -= len(body)
         if self.cycle is not None:
             self.cycle.feed(body)
 
@@ -289,5 +290,4 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
 
-_COUNTED = (Phase.HEAD, Phase.BODY, Phase.UNWANTED)
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
