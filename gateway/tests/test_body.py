@@ -68,6 +68,31 @@ async def test_a_body_that_grows_above_the_limit_midway_is_413_in_full(
     assert (await wire.answer())[0] == 200
 
 
+async def test_bodies_behind_the_same_fields_are_each_framed_limited_and_passed_on_whole(
+    door: LiveApp, items, dial
+) -> None:
+    wire = await dial(door.port)
+    for method, body in [
+        (b"POST", b"a" * 900),
+        (b"PUT", b"bc"),
+        (b"POST", b""),
+        (b"PATCH", b"GET / HTTP/1.1"),
+    ]:
+        await wire.send(
+            b"%b /items/small HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (method, len(body), body)
+        )
+        assert (await wire.answer())[0] == 200
+        assert (items.last.line.split(b" ")[0], items.last.body) == (method, body)
+        assert items.last.values(b"content-length") == [b"%d" % len(body)]
+    await wire.send(b"POST /items/small HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n" + b"d" * 1001)
+    assert (await wire.answer())[0] == 413
+    await wire.send(b"POST /items/small HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\ne")
+    await wire.send(b"f")
+    assert (await wire.answer())[0] == 200
+    assert items.last.body == b"ef"
+    assert len(items.requests) == 5
+
+
 SMUGGLED = b"GET /office HTTP/1.1\r\nHost: x\r\n\r\n"
 
 

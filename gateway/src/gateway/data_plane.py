@@ -42,7 +42,7 @@ class DataPlane:
     def open(self, connection: ClientConnection, whole: bytes | None) -> Exchange | None:
         """An exchange for the request whose head `connection` has just read, or None if it is FastAPI's.
 
-        `whole` is all that has come, where that may be this head alone.
+        `whole` is all that has come, where that may be this request alone.
         """
         headers, parser = connection.headers, connection.parser
         fields = dict(headers)
@@ -67,11 +67,18 @@ class DataPlane:
         return Exchange(connection, request, found, self._stages)
 
     def open_known(
-        self, connection: ClientConnection, method: bytes, target: bytes, known: KnownFields
+        self,
+        connection: ClientConnection,
+        method: bytes,
+        target: bytes,
+        known: KnownFields,
+        length: int | None,
     ) -> Exchange | None:
         """The same where the fields are those of an earlier request that was opened."""
         request = Request(method, target, known.headers, known.fields, http_1_0=False)
         request.known = known
+        if length is not None:
+            request.length = length
         found = self._match.find(request)
         return None if found is None else Exchange(connection, request, found, self._stages)
 

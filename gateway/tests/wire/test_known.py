@@ -20,9 +20,75 @@ def heads() -> KnownHeads:
 def test_the_same_fields_are_recognised_with_another_target_and_are_clean(heads: KnownHeads) -> None:
     recognised = heads.recognise(b"DELETE /b?c=%2F HTTP/1.1\r\n" + BLOCK)
     assert recognised is not None
-    method, target, fields = recognised
+    method, target, fields, body = recognised
     assert (method, target, fields.passing) == (b"DELETE", b"/b?c=%2F", b"accept: */*\r\n")
     assert fields.headers == HEADERS
+    assert body is None
+
+
+def with_body(body: bytes, length: bytes, method: bytes = b"POST", name: bytes = b"Content-Length") -> bytes:
+    return method + b" /a HTTP/1.1\r\nHost: x\r\n" + name + b": " + length + b"\r\nAccept: */*\r\n\r\n" + body
+
+
+BODY_HEADERS = [(b"host", b"x"), (b"content-length", b"5"), (b"accept", b"*/*")]
+
+
+@pytest.fixture
+def bodies() -> KnownHeads:
+    made = KnownHeads(request_fields)
+    made.keep(with_body(b"hello", b"5"), BODY_HEADERS, dict(BODY_HEADERS))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("data", "body"),
+    [
+        (with_body(b"hello", b"5"), b"hello"),
+        (with_body(b"hi\r\n\r\n", b"6"), b"hi\r\n\r\n"),
+        (with_body(b"", b"0", b"PUT"), b""),
+        (with_body(b"x", b"01", b"PATCH", b"content-length"), b"x"),
+    ],
+)
+def test_the_same_fields_are_recognised_with_a_body_of_another_length(
+    bodies: KnownHeads, data: bytes, body: bytes
+) -> None:
+    recognised = bodies.recognise(data)
+    assert recognised is not None
+    assert recognised[2].passing == b"accept: */*\r\n"
+    assert recognised[3] == body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_body(b"hell", b"5"),
+        with_body(b"hello!", b"5"),
+        with_body(b"hello" + with_body(b"hello", b"5"), b"5"),
+        with_body(b"hello", b"5", b"GET"),
+        with_body(b"hello", b"+5"),
+        with_body(b"hello", b"5 "),
+        with_body(b"hello", b"5, 5"),
+        with_body(b"hello", b"5\r\nContent-Length: 5"),
+        with_body(b"hello", b"5\r\nTransfer-Encoding: chunked"),
+        with_body(b"hello", b"5\r\n folded: 1"),
+        with_body(b"hello", b"5", name=b"Content-Length "),
+        with_body(b"hello", b"5", name=b"X-Content-Length"),
+        with_body(b"hello", b"5\nX: y"),
+        b"POST /a HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\nContent-Length: 0\r\n\r\n",
+        with_body(b"x" * 20_000, b"20000"),
+    ],
+)
+def test_a_body_that_is_framed_or_cut_otherwise_is_left_to_the_parser(
+    bodies: KnownHeads, data: bytes
+) -> None:
+    assert bodies.recognise(data) is None
+
+
+def test_fields_of_a_request_without_a_body_are_not_those_of_one_with(bodies: KnownHeads) -> None:
+    assert bodies.recognise(b"GET /a HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n") is None
+    bodies.keep(b"GET /a HTTP/1.1\r\n" + BLOCK, HEADERS, dict(HEADERS))
+    block = BLOCK.replace(b"Accept", b"Content-Length: 0\r\nAccept")
+    assert bodies.recognise(b"POST /a HTTP/1.1\r\n" + block) is None
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ class ForwardedCall(Call):
             self._begun = True
             exchange.body_begins()
             self._begin()
-        else:
+        elif not exchange.connection.parsing:  # else what came with the head is not known yet
             exchange.await_body()
 
     def _begin(self) -> None:

@@ -1,8 +1,9 @@
 """Header fields that came before, byte for byte: what was made of them is used again.
 
 A client sends the same fields with nearly each request of a connection, which HTTP/2 makes use of too. Only
-a head that the parser has read alone, whole and without a body is kept, so nothing is recognised that the
-parser would read otherwise.
+a head that the parser has read whole is kept, of a request that came alone and with all of its body, so
+nothing is recognised that the parser would read otherwise. The length of a body differs from request to
+request: its line is taken out of what is kept and looked up.
 """
 
 import re
@@ -14,7 +15,11 @@ from gateway.wire.reader import Headers
 
 MOST = 1024  # heads of each worker
 LONGEST = 4096  # bytes of one
-_LINE = re.compile(rb"(GET|HEAD|DELETE|OPTIONS) (/[!\"$-~]*) HTTP/1\.1\r\n")
+LONGEST_BODY = 16_384
+_LINE = re.compile(rb"(GET|HEAD|DELETE|OPTIONS|POST|PUT|PATCH) (/[!\"$-~]*) HTTP/1\.1\r\n")
+_WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
+_LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,5})(?=\r\n)")
+_END = b"\r\n\r\n"
 # What frames a body, changes the connection, or is new with each request.
 _NEVER = frozenset(
     {
@@ -51,28 +56,57 @@ class KnownHeads:
 
     def __init__(self, clean: Callable[[Headers], list[bytes]]) -> None:
         self._clean = clean
-        self._known: OrderedDict[bytes, KnownFields] = OrderedDict()
+        self._without_body: OrderedDict[bytes, KnownFields] = OrderedDict()
+        self._with_body: OrderedDict[bytes, KnownFields] = OrderedDict()
 
-    def recognise(self, data: bytes) -> tuple[bytes, bytes, KnownFields] | None:
-        """Method, target and fields of the request that `data` is, if it is one and its fields are known."""
+    def recognise(self, data: bytes) -> tuple[bytes, bytes, KnownFields, bytes | None] | None:
+        """Method, target, fields and body of the request that `data` is, if it is one with known fields."""
         line = _LINE.match(data)
         if line is None:
             return None
-        block = data[line.end() :]
-        found = self._known.get(block)
+        method, known, body = line[1], self._without_body, None
+        block = data[line.end() - 2 :]
+        if method in _WITH_BODY:
+            divided = _divide(block)
+            if divided is None:
+                return None
+            known = self._with_body
+            block, body = divided
+        found = known.get(block)
         if found is None:
             return None
-        self._known.move_to_end(block)
-        return line[1], line[2], found
+        known.move_to_end(block)
+        return method, line[2], found, body
 
     def keep(self, data: bytes, headers: Headers, fields: dict[bytes, bytes]) -> None:
-        """`data` was read as one head with these fields, from its first byte to its last."""
+        """`data` was read as one request with these fields, from its first byte to its last."""
         line = _LINE.match(data)
-        if line is None or len(data) > LONGEST or data.find(b"\r\n\r\n") != len(data) - 4:
+        if line is None:
             return
-        if len(fields) != len(headers) or not _NEVER.isdisjoint(fields):
+        known, block = self._without_body, data[line.end() - 2 :]
+        if line[1] in _WITH_BODY:
+            divided = _divide(block)
+            if divided is None:
+                return
+            known, block = self._with_body, divided[0]
+            headers = [field for field in headers if field[0] != b"content-length"]
+            fields = dict(headers)
+        if len(block) > LONGEST or block.find(_END) != len(block) - len(_END):
+            return
+        if block.count(b"\n") != len(headers) + 2 or len(fields) != len(headers):
+            return
+        if not _NEVER.isdisjoint(fields):
             return
         passing = b"".join([field + b"\r\n" for field in self._clean(headers)])
-        self._known[data[line.end() :]] = KnownFields(headers, fields, passing)
-        if len(self._known) > MOST:
-            self._known.popitem(last=False)
+        known[block] = KnownFields(headers, fields, passing)
+        if len(known) > MOST:
+            known.popitem(last=False)
+
+
+def _divide(block: bytes) -> tuple[bytes, bytes] | None:
+    """The fields without the length, and the body, if that is there to its last byte and nothing after it."""
+    end = block.find(_END) + len(_END)
+    length = _LENGTH.search(block, 0, end)
+    if length is None or int(length[1]) != len(block) - end or len(block) - end > LONGEST_BODY:
+        return None
+    return block[: length.start()] + block[length.end() : end], block[end:]

@@ -24,8 +24,8 @@ def request_head(
 ) -> bytes:
     """The head, its final empty line included. `fields` are `name: value`, without those of the framing.
 
-    `checked` are fields too, as lines with their ends. They, the method and the target of a request without
-    a body were matched as a whole: see `known`.
+    `checked` are fields too, as lines with their ends. They, the method and the target were matched as a
+    whole: see `known`.
 
     `length` is the body's in octets, None for chunks. Raises ValueError for anything that would let one
     request become two: CR, LF or NUL anywhere, whitespace in the request line (RFC 9112, section 11.2).
@@ -34,13 +34,21 @@ def request_head(
     text = b"".join(fields)
     if b"\r" in text or b"\n" in text or b"\0" in text:
         raise ValueError("CR, LF or NUL in a request head")
+    if length is None:
+        framing = b"transfer-encoding: chunked\r\n"
+    elif length or method not in _BODILESS_METHODS:
+        framing = b"content-length: %d\r\n" % length
+    else:
+        framing = b""
     if checked:
-        return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b\r\n\r\n" % (
+        rest = b"\r\n".join(fields)
+        return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b%b\r\n\r\n" % (
             method,
             target,
             host,
             checked,
-            b"\r\n".join(fields),
+            framing,
+            rest,
         )
     if method not in _KNOWN_METHODS:
         _check_method(method)
@@ -48,14 +56,8 @@ def request_head(
         raise ValueError("a target must be in origin form, without whitespace")
     if host.translate(None, _TARGET_CHARS):
         raise ValueError("whitespace, CR, LF or NUL in a host")
-    if length is None:
-        framing = [b"transfer-encoding: chunked"]
-    elif length or method not in _BODILESS_METHODS:
-        framing = [b"content-length: %d" % length]
-    else:
-        framing = []
-    start = b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method, target, host)
-    return start + b"\r\n".join([*fields, *framing, b"\r\n"])
+    start = b"%b %b HTTP/1.1\r\nhost: %b\r\n%b" % (method, target, host, framing)
+    return start + b"\r\n".join([*fields, b"\r\n"])
 
 
 def _check_method(method: bytes) -> None:

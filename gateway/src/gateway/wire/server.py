@@ -28,6 +28,7 @@ class ClientConnection(Protocol):
         self._half_closed_at: float | None = None
         self.upgrading: Any = None  # the exchange that asks for a WebSocket: no more requests are read
         self.tunnel: Tunnel | None = None  # and the WebSocket that came of it
+        self.parsing = False  # what has come: `flush` follows
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -53,17 +54,22 @@ class ClientConnection(Protocol):
     def _answer_known(self, plane: Any, data: bytes) -> bool:
         """Begins the request that `data` is, if its fields came before; False leaves it to the parser."""
         recognised = plane.heads.recognise(data)
-        if recognised is None or len(data) > self.limits.head_limit:
+        if recognised is None:
             return False
-        method, target, known = recognised
+        method, target, known, body = recognised
+        length = None if body is None else len(body)
+        if len(data) - (length or 0) > self.limits.head_limit:
+            return False
         self.url, self.headers, self.expect_100_continue = target, known.headers, False
         if self._proxy is not None:
             self._note_proxied(plane)
-        stream: ServerStream | None = plane.open_known(self, method, target, known)
+        stream: ServerStream | None = plane.open_known(self, method, target, known, length)
         if stream is None:
             return False
         self.cycle = self.current = stream
         self.phase = Phase.ANSWER
+        if body:
+            stream.feed(body)
         stream.start()
         return True
 
@@ -118,9 +124,13 @@ class ClientConnection(Protocol):
         if self.phase <= Phase.IDLE and self.current is None and self._plane is not None and not self._excess:
             if self._answer_known(self._plane, data):
                 return
-            self._whole = data  # it may turn out to be one whole head
-        super().data_received(data)
-        self._whole = None
+            self._whole = data  # it may turn out to be one whole request
+        self.parsing = True
+        try:
+            super().data_received(data)
+        finally:
+            self.parsing = False
+            self._whole = None
         if isinstance(self.current, ServerStream) and self.current.has_body:
             self.current.flush()  # once for all that came: a small body leaves together with its head
 
