@@ -93,15 +93,15 @@ def make_plan(chance: random.Random, nonce: bytes) -> Plan:
         data = data[: data.index(b"\r\n\r\n", data.rindex(b"HTTP/1.")) + 4]
     mutated = method == b"HEAD" or chance.random() < 0.95
     if mutated and chance.random() < 0.95:
-        data = _mutate(chance, data)
+        data = mutate(chance, data)
     data = data.replace(NONCE, nonce)
     end = chance.choice(["keep", "keep", "keep", "close", "reset"])
     if read_answer(method, data, closed=False).end == "more":  # only an end of the connection ends it
         end = chance.choice(["close", "half", "reset"]) if mutated else "close"
-    return Plan(method, data, _cut(chance, data), end, mutated, early=chance.random() < 0.2)
+    return Plan(method, data, cut(chance, data), end, mutated, early=chance.random() < 0.2)
 
 
-def _mutate(chance: random.Random, base: bytes) -> bytes:
+def mutate(chance: random.Random, base: bytes) -> bytes:
     data = bytearray(base)
     for _ in range(chance.choice([1, 1, 1, 2, 3])):
         # Where the framing is: in the head, or at the end.
@@ -125,7 +125,7 @@ def _mutate(chance: random.Random, base: bytes) -> bytes:
     return bytes(data)
 
 
-def _cut(chance: random.Random, data: bytes) -> list[bytes]:
+def cut(chance: random.Random, data: bytes) -> list[bytes]:
     cuts = sorted(chance.randrange(min(len(data), 300) + 1) for _ in range(chance.choice([0, 0, 1, 2, 5])))
     return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 

@@ -11,6 +11,7 @@ import h11
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n[\r\n]*")
 _PHRASE = re.compile(rb"^(HTTP/1\.[01] \d{3})[^\r\n]*\r\n")
 _LARGEST = 1 << 20
+SWITCHING = 101
 
 
 @dataclass
@@ -64,3 +65,22 @@ def _read_on(connection: h11.Connection, found: Reading) -> None:
                 return
             case h11.NEED_DATA | h11.ConnectionClosed():
                 return
+
+
+def read_agreement(data: bytes) -> Reading | None:
+    """If `data` is a 101 that answers a request for a WebSocket: its fields, and what came behind it."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LARGEST)
+    asked = [(b"host", b"x"), (b"connection", b"upgrade"), (b"upgrade", b"websocket")]
+    connection.send(h11.Request(method=b"GET", target=b"/", headers=asked))
+    connection.send(h11.EndOfMessage())
+    while interim := _INTERIM.match(data):
+        data = data[interim.end() :]
+    connection.receive_data(_PHRASE.sub(rb"\1 OK\r\n", data))
+    try:
+        answer = connection.next_event()
+    except h11.ProtocolError:
+        return None
+    if not isinstance(answer, h11.InformationalResponse) or answer.status_code != SWITCHING:
+        return None
+    fields = frozenset((bytes(name), bytes(value)) for name, value in answer.headers)
+    return Reading("complete", SWITCHING, fields, surplus=connection.trailing_data[0])
