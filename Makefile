@@ -4,9 +4,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# The first Python that is new enough; PYTHON=… chooses another.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
-  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+# The containers' Python before others, pyenv's included: since 3.12 coverage hardly costs a test anything. A Python
+# that cannot make virtual environments comes last. PYTHON=… chooses another.
+PYENV := $${PYENV_ROOT:-$$HOME/.pyenv}/versions
+PYTHON ?= $(shell for module in ensurepip sys; do \
+  for p in python3.13 $(PYENV)/3.13*/bin/python python3.12 $(PYENV)/3.12*/bin/python python3 python3.11 python3.14; do \
+  $$p -c "import sys, $$module; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1 && echo $$p && exit; done; done)
 UV := .uv/bin/uv
 BIN := .venv/bin
 # The services' folders, from the one list of them.

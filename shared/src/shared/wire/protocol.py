@@ -49,7 +49,7 @@ class Protocol(HttpToolsProtocol):
         self._refusal: ServiceError | None = None
         self._head_size = 0
         self._uncounted = False
-        self._unwanted = 0  # bytes that came after a refusal, or with a body after its answer: its content not
+        self._unwanted = 0  # bytes after a refusal, or around the content of a body that was answered
         self.unsent = 0  # bytes of an answer that the client had not read at `unsent_since`
         self.unsent_since = 0.0
         self._excess = False
@@ -132,7 +132,7 @@ class Protocol(HttpToolsProtocol):
         self.transport.write_eof()
 
     def _drop(self, size: int) -> None:
-        """What comes after a refusal is read for a while, so that the client sees the refusal and no reset."""
+        """What follows a refusal is read for a while, so that the client sees the refusal and no reset."""
         self._unwanted += size
         if self._unwanted > UNWANTED_LIMIT:
             self.flow.pause_reading()
