@@ -154,7 +154,7 @@ def _card(recipe: Recipe, onnx: bytes, images: Floats, metrics: dict[str, Any]) 
         description="Brightness of 8 by 8 pixels, row by row",
         ge=0,
         le=BRIGHTEST,
-        trained_range=(float(images.min()), float(images.max())),
+        trained_range=(float(np.min(images)), float(np.max(images))),
     )
     return ModelCard.model_validate(
         {

@@ -68,5 +68,5 @@ def typical_row(train: pd.DataFrame) -> tuple[float, ...]:
     """The real stone, encoded, that is nearest to the median of every feature."""
     rows = encode(train).astype(np.float64)
     distance = ((rows - np.median(rows, axis=0)) / rows.std(axis=0)) ** 2
-    nearest: list[float] = rows[distance.sum(axis=1).argmin()].round(4).tolist()
+    nearest: list[float] = rows[np.argmin(distance.sum(axis=1))].round(4).tolist()
     return tuple(nearest)
