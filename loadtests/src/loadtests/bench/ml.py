@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--models", nargs="+", choices=list(TASKS), default=list(TASKS))
     add("--connections", nargs="+", type=int, default=[32])
     add("--rows", nargs="+", type=int, default=[1], help="rows a request, for all servers and connections")
-    add("--bulk", nargs="*", type=int, default=[256], help="more, for ours with tensors, at 8 connections")
+    add("--bulk", nargs="*", type=int, default=[256], help="more, for ours with tensors, at 4 connections")
     add("--open", nargs="*", type=float, default=[], help="shares of capacity for open loop: 0.5 0.9")
     add("--out", type=Path, help="JSON file (default: docs/figures/ml.json; quick: none)")
     return parser
