@@ -284,6 +284,7 @@ async def world(
         database = Database(own, "matrix")
         stack.push_async_callback(database.close)
         redis = await stack.enter_async_context(request_client(own))
+        await redis.flushdb()  # new keys get numbers that another test may have revoked
         live = await stack.enter_async_context(served(users.main.create_app(own)))
         remote = {**redis_settings, "jwks_url": f"{live.url}/.well-known/jwks.json"}
         state = tmp_path_factory.mktemp("models") / "serving.json"
