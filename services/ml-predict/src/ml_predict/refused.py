@@ -8,56 +8,29 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ml_predict.exceptions import CallerGone, QueueFull
 from ml_predict.lean import LeanRoute
+from ml_predict.ordered import OrderedCycle
 from shared.context import CURRENT, RequestContext
-from shared.metrics import REQUEST_METRICS
-from shared.middleware.access_log import log_request
 from shared.problems import problem_response
 
 _ID: Final = "00000000-the-id-of-the-request-0"
 _IDS: Final = frozenset({b"x-request-id", b"traceparent"})
 
 
-class RefusedCycle:
-    """One request, from its head to the end of its answer: see `shared.wire.Cycle`.
+class RefusedCycle(OrderedCycle):
+    """A request that is refused by its head.
 
     Its body is thrown away and nobody is identified: both cost more than to answer. It is counted and in the
     access log, without the line of its own that other errors have.
     """
 
-    waiting_for_100_continue = False
-
     def __init__(self, connection: Any, route: LeanRoute, error: QueueFull | CallerGone) -> None:
-        self._began = perf_counter()
-        self._connection = connection
-        self._route = route
-        self._error = error
-        self._path: str = connection.url.decode()
         ids = {name: value for name, value in connection.headers if name in _IDS}
-        self._context = RequestContext.start(ids.get(b"x-request-id"), ids.get(b"traceparent"))
-        self._my_turn = self._whole = self._lost = False
-        self.keep_alive: bool = connection.keep_alive_wanted()
-        self.response_started = self.response_complete = False
-
-    def start(self) -> None:
-        self._my_turn = True
-        REQUEST_METRICS.begin()
-        if self._whole:
-            self._answer()
+        context = RequestContext.start(ids.get(b"x-request-id"), ids.get(b"traceparent"))
+        super().__init__(connection, route, context)
+        self._error = error
 
     def feed(self, data: bytes) -> None:
         pass
-
-    def end(self) -> None:
-        self._whole = True
-        if self._my_turn and not self._lost:
-            self._answer()
-
-    def lose(self) -> None:
-        if self.response_complete or self._lost:
-            return
-        self._lost = True
-        if self._my_turn:
-            self._note(0)
 
     def _answer(self) -> None:
         connection = self._connection
@@ -74,17 +47,7 @@ class RefusedCycle:
         seconds = perf_counter() - self._began
         head = b"%b%bcontent-length: %d\r\nx-process-time: %.6f\r\n\r\n" % (before, lines, size, seconds)
         connection.transport.write(b"".join((head, between, identifier, after)))
-        self.response_started = self.response_complete = True
-        self._note(503)
-        if not self.keep_alive:
-            connection.transport.close()
-        connection.on_response_complete()
-
-    def _note(self, status: int) -> None:
-        seconds = perf_counter() - self._began
-        client = self._connection.client
-        REQUEST_METRICS.end("POST", self._route.path, status, seconds)
-        log_request("POST", self._path, status, seconds, client[0] if client else None, self._context)
+        self._done(503)
 
 
 @lru_cache(maxsize=64)

@@ -16,13 +16,12 @@ from ml_predict.early import refusal
 from ml_predict.exceptions import QueueFull
 from ml_predict.lean import LeanRoute
 from ml_predict.lean_routes import LeanRoutes
+from ml_predict.ordered import OrderedCycle
 from ml_predict.refused import RefusedCycle
 from ml_predict.requests import WireRequest
 from ml_predict.resumed import resumed
 from shared.context import CURRENT, RequestContext
 from shared.exceptions import ServiceError
-from shared.metrics import REQUEST_METRICS
-from shared.middleware.access_log import log_request
 from shared.problems import problem_of, problem_response, unexpected
 from shared.wire import Cycle, Protocol
 
@@ -44,48 +43,24 @@ class PredictionConnection(Protocol):
         return LeanCycle(self, route, parameters)
 
 
-class LeanCycle:
-    """One request, from its head to the end of its answer: see `shared.wire.Cycle`."""
-
-    waiting_for_100_continue = False
+class LeanCycle(OrderedCycle):
+    """A request that a lean route answers."""
 
     def __init__(self, connection: Any, route: LeanRoute, parameters: dict[str, str]) -> None:
-        self._began = perf_counter()
-        self._connection = connection
-        self._route = route
-        self._parameters = parameters
         self._fields: dict[bytes, bytes] = dict(connection.headers)
-        self._path: str = connection.url.decode()
         ids = self._fields.get(b"x-request-id"), self._fields.get(b"traceparent")
-        self._context = RequestContext.start(*ids)
+        super().__init__(connection, route, RequestContext.start(*ids))
+        self._parameters = parameters
         self._body = b""
-        self._my_turn = self._whole = self._lost = False
         self._task: asyncio.Task[None] | None = None
-        self.keep_alive: bool = connection.keep_alive_wanted()
-        self.response_started = self.response_complete = False
-
-    def start(self) -> None:
-        self._my_turn = True
-        REQUEST_METRICS.begin()
-        if self._whole:
-            self._answer()
 
     def feed(self, data: bytes) -> None:
         self._body = self._body + data if self._body else data
 
-    def end(self) -> None:
-        self._whole = True
-        if self._my_turn and not self._lost:
-            self._answer()
-
     def lose(self) -> None:
-        if self.response_complete or self._lost:
-            return
-        self._lost = True
-        if self._task is not None:
+        if self._task is not None and not self.response_complete and not self._lost:
             self._task.cancel()
-        if self._my_turn:
-            self._note(0)
+        super().lose()
 
     def _answer(self) -> None:
         """Most answers are there at once; a task is made only for what has to wait."""
@@ -150,14 +125,4 @@ class LeanCycle:
         self._connection.transport.write(
             b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", response.body])
         )
-        self.response_started = self.response_complete = True
-        self._note(response.status_code)
-        if not self.keep_alive:
-            self._connection.transport.close()
-        self._connection.on_response_complete()
-
-    def _note(self, status: int) -> None:
-        seconds = perf_counter() - self._began
-        client = self._connection.client
-        REQUEST_METRICS.end("POST", self._route.path, status, seconds)
-        log_request("POST", self._path, status, seconds, client[0] if client else None, self._context)
+        self._done(response.status_code)
