@@ -148,7 +148,7 @@ CASES: Final = {
     "cached": Case("one listing by id, of 100 that are read often", ALL, _reads(HOT)),
     "page": Case("a page of 20, the newest first", ALL, _page()),
     "filtered": Case("a page of 20 of one cut", ALL, _page(cut="Ideal")),
-    "search": Case("a search for words of one listing", ALL, _searches),
+    "search": Case("a search for words of one listing", ALL, _searches, longer=4),
     "create": Case("a new listing", ALL, _creates, HTTPStatus.CREATED),
     "appraisal": Case(
         "an appraisal that the model server is asked for",

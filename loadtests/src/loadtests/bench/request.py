@@ -29,7 +29,7 @@ class Request:
 
 def ask(port: int, request: Request) -> tuple[int, bytes]:
     """Status and body. Raises OSError and http.client's errors when there is no answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
     try:
         connection.request(request.method, request.path, request.body or None, dict(request.headers))
         response = connection.getresponse()

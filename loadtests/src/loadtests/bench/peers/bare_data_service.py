@@ -20,8 +20,9 @@ CUT = ALL + " WHERE features @> $2 ORDER BY created_at DESC, id DESC LIMIT $1"
 WORDS = (
     """to_tsvector('simple'::regconfig, lower(((name || ' '::text) || (description COLLATE pg_c_utf8))))"""
 )
-FOUND = f" WHERE {WORDS} @@ websearch_to_tsquery('simple', lower($1))"
-SEARCH = ALL + FOUND + " ORDER BY created_at DESC, id DESC LIMIT 20"
+# Found first, ordered then: a plan for any words would go through all listings by their age.
+FOUND = f" WHERE {WORDS} @@ websearch_to_tsquery('simple', lower($1)) OFFSET 0"
+SEARCH = f"SELECT * FROM ({ALL + FOUND}) AS found ORDER BY created_at DESC, id DESC LIMIT 20"  # noqa: S608 - our own text
 FEATURES, HASH = (
     "SELECT features FROM items WHERE id = $1",
     'SELECT hashed_password FROM "user" WHERE email = $1',
@@ -31,7 +32,7 @@ ADD = """INSERT INTO items (name, description, price, currency, features, owner_
 VALUES ($1, $2, $3::text::numeric, $4, $5, 1) RETURNING """
 ADD += COLUMNS
 ROTATE = "UPDATE bare_sessions SET digest = $2 WHERE digest = $1 RETURNING user_id"
-COUNT_FOUND = "SELECT count(*) FROM items" + FOUND  # noqa: S608 - our own text
+COUNT_FOUND = f"SELECT count(*) FROM (SELECT 1 FROM items{FOUND}) AS found"  # noqa: S608 - our own text
 STATE: dict[str, Any] = {}
 HASHER = PasswordHasher(2, 19_456, 1)  # as ours
 
