@@ -25,24 +25,24 @@ class Scene:
     """Workers of one service, with keys of its own in Redis."""
 
     redis: Redis
+    stream: str = field(default_factory=lambda: f"events:{secrets.token_hex(4)}")
+    announced: str = field(default_factory=lambda: secrets.token_hex(4) + ":announced")
     served: dict[str, str] = field(default_factory=lambda: {"tiny": "1"})
 
     def worker(self, served: dict[str, str] | None = None, redis: Redis | None = None) -> Announcer:
         shown = self.served if served is None else served
-        return Announcer(redis or self.redis, lambda: dict(shown), main="tiny")
+        keys = {"stream": self.stream, "announced": self.announced}
+        return Announcer(redis or self.redis, lambda: dict(shown), main="tiny", **keys)
 
     async def told(self) -> list[tuple[str, str | None, str]]:
         return [(one.data["model"], one.data["previous"], one.data["default"]) for one in await self.events()]
 
     async def events(self) -> list[Event]:
-        return [decode(fields) for _, fields in await self.redis.xrange(module.STREAM)]
+        return [decode(fields) for _, fields in await self.redis.xrange(self.stream)]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def scene(settings: MlPredictSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    own = secrets.token_hex(4)
-    monkeypatch.setattr(module, "STREAM", f"events:{own}")
-    monkeypatch.setattr(module, "ANNOUNCED", f"{own}:announced")
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
     async with stream_client(settings) as redis:
         yield Scene(redis)
@@ -101,7 +101,7 @@ async def test_there_and_back_is_told_twice_with_growing_sequences(
 async def test_what_redis_has_lost_is_told_again(scene: Scene) -> None:
     worker = scene.worker()
     await worker.follow()
-    await scene.redis.delete(module.STREAM, module.ANNOUNCED)
+    await scene.redis.delete(scene.stream, scene.announced)
     await worker.follow()
     assert await scene.told() == [("tiny", None, "1")]
 
@@ -111,12 +111,12 @@ async def test_a_change_that_redis_forgot_is_told_again_by_a_worker_that_follows
     workers = [scene.worker(), scene.worker(late)]
     for worker in workers:
         await worker.follow()
-    before = await scene.redis.hgetall(module.ANNOUNCED)
+    before = await scene.redis.hgetall(scene.announced)
     scene.served["tiny"] = "2"
     for worker in workers:
         await worker.follow()
     known = (await scene.events())[-1].sequence
-    await scene.redis.hset(module.ANNOUNCED, mapping=before)  # it came back with an older copy of its memory
+    await scene.redis.hset(scene.announced, mapping=before)  # it came back with an older copy of its memory
     for worker in reversed(workers):
         await worker.follow()
     events = await scene.events()
@@ -128,13 +128,13 @@ async def test_the_hash_has_the_newest_event_as_it_stands_in_the_stream(scene: S
     for version in ("1", "2"):
         scene.served["tiny"] = version
         await scene.worker().follow()
-    [kept] = (await scene.redis.hgetall(module.ANNOUNCED)).values()
+    [kept] = (await scene.redis.hgetall(scene.announced)).values()
     assert decode({FIELD: kept}) == (await scene.events())[-1]
 
 
 async def test_what_nobody_can_read_is_told_anew(scene: Scene) -> None:
     await scene.worker().follow()
-    await scene.redis.hset(module.ANNOUNCED, "tiny", "nonsense")
+    await scene.redis.hset(scene.announced, "tiny", "nonsense")
     await scene.worker().follow()
     assert await scene.told() == [("tiny", None, "1"), ("tiny", None, "1")]
 

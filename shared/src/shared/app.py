@@ -1,18 +1,18 @@
 """The one place where a service's application is put together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
+from shared.direct import Reads
 from shared.health import health_router
 from shared.logging import configure_logging
 from shared.metrics import MetricsMiddleware
 from shared.middleware.access_log import GATHERED, AccessLogMiddleware, gathers
 from shared.middleware.body_limit import BodyLimitMiddleware
-from shared.middleware.direct import DirectMiddleware
 from shared.middleware.errors import ErrorsMiddleware
 from shared.middleware.head import HeadMiddleware
 from shared.middleware.request_context import RequestContextMiddleware
@@ -28,14 +28,24 @@ class Lifespan(Protocol):
     def __call__(self, app: FastAPI, /) -> AbstractAsyncContextManager[Mapping[str, Any]]: ...
 
 
+class Application(DocumentedApp):
+    """`reads` go past it (see `shared.direct`), unless there is middleware that must see them too."""
+
+    reads: Reads | None = None
+
+    def add_middleware(self, *args: Any, **kwargs: Any) -> None:
+        self.reads = None
+        super().add_middleware(*args, **kwargs)
+
+
 def build_app(
     settings: ServiceSettings,
     *,
     title: str,
     lifespan: Lifespan,
     routers: Iterable[APIRouter] = (),
-    outer: Iterable[Middleware] = (),
-    inner: Iterable[Middleware] = (),
+    outer: Sequence[Middleware] = (),
+    inner: Sequence[Middleware] = (),
     limit_body: bool = True,
     streamed: tuple[str, ...] = (),
     own_docs: bool = True,
@@ -53,7 +63,7 @@ def build_app(
     )
     docs = settings.docs and own_docs
     all_routers = [health_router(settings.service, settings.version), *routers]
-    app = DocumentedApp(
+    app = Application(
         title=title,
         version=settings.version,
         lifespan=lifespan,
@@ -72,9 +82,10 @@ def build_app(
             *inner,
             *body_limit,
             Middleware(HeadMiddleware),
-            Middleware(DirectMiddleware, routes=[route for one in all_routers for route in one.routes]),
         ],
     )
+    if not (outer or inner):
+        app.reads = Reads(app, [route for one in all_routers for route in one.routes], settings.metrics_port)
     install_problem_handlers(app)
     for router in all_routers:
         app.include_router(router)

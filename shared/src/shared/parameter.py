@@ -27,6 +27,8 @@ class Parameter:
     alias: str
     model: bool
     field: Any
+    required: bool
+    default: Any
 
     def parse(self, given: Mapping[str, Any]) -> Any:
         """Raises LookupError or ValueError where FastAPI has to say what is wrong."""
@@ -35,9 +37,9 @@ class Parameter:
         else:
             value = dict(given) if self.model else given.get(self.alias)
         if value is None:
-            if self.field.field_info.is_required():
+            if self.required:
                 raise LookupError(self.alias)
-            return deepcopy(self.field.default)
+            return deepcopy(self.default)
         value, errors = self.field.validate(value, {}, loc=())
         if errors:
             raise ValueError(self.alias)
@@ -54,7 +56,9 @@ def parameter_of(source: str, given: Any) -> Parameter:
         usual = _plain_model(info.annotation) if model else _scalar(info)
     if not usual:
         raise Unplanned
-    return Parameter(given.name, source, given.alias, model, given)
+    required = info.is_required()
+    default = None if required else given.default
+    return Parameter(given.name, source, given.alias, model, given, required, default)
 
 
 def _scalar(info: Any) -> bool:

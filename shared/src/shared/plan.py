@@ -15,9 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from shared.ordered import Answer
 from shared.parameter import Parameter, Unplanned, parameter_of
-
-Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 @dataclass(slots=True)
@@ -77,7 +76,7 @@ class Plan:
 
     async def run(self, request: Request, given: list[dict[str, Any]]) -> Response | Answer:
         """Calls the dependencies and the endpoint. Raises what they raise."""
-        response = _empty_response() if self._needs_response else None
+        response = NoResponse() if self._needs_response else None
         results: list[Any] = []
         for step, values in zip(self._steps, given, strict=True):
             for name, place in step.inputs.items():
@@ -145,9 +144,9 @@ def _planned(dependant: Dependant) -> Callable[..., Any]:
     return call
 
 
-def _empty_response() -> Response:
+class NoResponse(Response):
     """Where endpoints set headers, and a status if they must."""
-    response = Response()
-    del response.headers["content-length"]
-    response.status_code = 0
-    return response
+
+    def __init__(self) -> None:
+        self.status_code = 0
+        self.raw_headers = []

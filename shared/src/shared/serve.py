@@ -24,7 +24,7 @@ METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 def serve(
     application: str,
     settings_class: str,
-    protocol: str = "shared.wire:Protocol",
+    protocol: str = "shared.direct:DirectConnection",
     *,
     reloads_in_place: bool = False,
 ) -> None:

@@ -163,8 +163,9 @@ async def test_nothing_is_read_while_pipelined_requests_wait(
             await writer.drain()
     gate.opened.set()
     answer = await rest(reader)
-    assert answer.count(b"HTTP/1.1 200 OK") <= 11
-    assert gate.entered <= 11
+    most = 2 + 1 + 1 + 8  # those before, one at once, one in hand, and those that wait
+    assert answer.count(b"HTTP/1.1 200 OK") <= most
+    assert gate.entered <= most
     assert b"too_many_pipelined" in answer
 
 
@@ -172,12 +173,12 @@ async def test_a_client_that_leaves_takes_its_waiting_requests_along(
     live: LiveApp, connect: Connect, gate: Gate, eventually: Eventually
 ) -> None:
     _, writer = await connect()
-    writer.write(head("GET", "/gated") * 4)
+    writer.write(head("GET", "/gated") * 8)
     await eventually(lambda: gate.entered == 1)
     writer.transport.abort()
     gate.opened.set()
     assert (await live.client.get("/gated")).json() == "opened"
-    assert gate.entered == 2
+    assert gate.entered <= 3  # the reset is seen when an answer is written: the next one may have begun
 
 
 # Trailers

@@ -36,8 +36,18 @@ class Told(NamedTuple):
 class Announcer:
     """`defaults` gives the default version of each model that this worker serves."""
 
-    def __init__(self, redis: Redis, defaults: Callable[[], Defaults], *, main: str) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        defaults: Callable[[], Defaults],
+        *,
+        main: str,
+        stream: str = STREAM,
+        announced: str = ANNOUNCED,
+    ) -> None:
         self._redis = redis
+        self._stream = stream
+        self._announced = announced
         self._defaults = defaults
         self._main = main
         self._seen: Defaults = {}
@@ -80,7 +90,7 @@ class Announcer:
         Raises redis' errors.
         """
         async with self._redis.pipeline(transaction=True) as pipeline:
-            await pipeline.watch(ANNOUNCED)
+            await pipeline.watch(self._announced)
             told = await self._told(pipeline)
             lost, last = self._is_lost(name, version, told), told.get(name)
             if last is not None and last.version == version and not lost:
@@ -91,8 +101,8 @@ class Announcer:
             event = _event(fact, _sequence([*told.values(), *self._newest.values()]))
             entry = encode(event)
             pipeline.multi()  # type: ignore[no-untyped-call]  # redis' own
-            pipeline.hset(ANNOUNCED, name, entry[FIELD])
-            pipeline.xadd(STREAM, entry, maxlen=LONGEST)  # type: ignore[arg-type]  # redis' dict is invariant
+            pipeline.hset(self._announced, name, entry[FIELD])
+            pipeline.xadd(self._stream, entry, maxlen=LONGEST)  # type: ignore[arg-type]  # redis' dict is invariant
             try:
                 await pipeline.execute()
             except WatchError:
@@ -102,7 +112,7 @@ class Announcer:
         return True
 
     async def _told(self, redis: "Redis | Pipeline") -> dict[str, Told]:
-        found: Any = await redis.hgetall(ANNOUNCED)
+        found: Any = await redis.hgetall(self._announced)
         told = {name.decode(): _read(value) for name, value in found.items()}
         return {name: one for name, one in told.items() if one is not None}
 

@@ -8,12 +8,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ml_predict.exceptions import CallerGone, QueueFull
 from ml_predict.lean import LeanRoute
-from ml_predict.ordered import OrderedCycle
 from shared.context import CURRENT, RequestContext
+from shared.ordered import OrderedCycle
 from shared.problems import problem_response
 
 _ID: Final = "00000000-the-id-of-the-request-0"
-_IDS: Final = frozenset({b"x-request-id", b"traceparent"})
 
 
 class RefusedCycle(OrderedCycle):
@@ -24,9 +23,7 @@ class RefusedCycle(OrderedCycle):
     """
 
     def __init__(self, connection: Any, route: LeanRoute, error: QueueFull | CallerGone) -> None:
-        ids = {name: value for name, value in connection.headers if name in _IDS}
-        context = RequestContext.start(ids.get(b"x-request-id"), ids.get(b"traceparent"))
-        super().__init__(connection, route, context)
+        super().__init__(connection, "POST", connection.url.decode(), route.path)
         self._error = error
 
     def feed(self, data: bytes) -> None:

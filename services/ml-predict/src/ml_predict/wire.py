@@ -6,29 +6,28 @@ functions. A request of any unusual form goes the usual way, which ends at the s
 
 import asyncio
 from collections.abc import Coroutine
-from time import perf_counter
 from typing import Any, Final
 
 from fastapi import Response
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ml_predict.early import refusal
 from ml_predict.exceptions import QueueFull
 from ml_predict.lean import LeanRoute
 from ml_predict.lean_routes import LeanRoutes
-from ml_predict.ordered import OrderedCycle
 from ml_predict.refused import RefusedCycle
 from ml_predict.requests import WireRequest
 from ml_predict.resumed import resumed
-from shared.context import CURRENT, RequestContext
+from shared.context import CURRENT
+from shared.direct import DirectConnection
 from shared.exceptions import ServiceError
+from shared.ordered import Answer, OrderedCycle
 from shared.problems import problem_of, problem_response, unexpected
-from shared.wire import Cycle, Protocol
+from shared.wire import Cycle
 
 _BEARER: Final = b"Bearer "
 
 
-class PredictionConnection(Protocol):
+class PredictionConnection(DirectConnection):
     """One client connection. `lean_routes` in the lifespan's state says which requests are answered here."""
 
     def make_cycle(self) -> Cycle:
@@ -47,9 +46,9 @@ class LeanCycle(OrderedCycle):
     """A request that a lean route answers."""
 
     def __init__(self, connection: Any, route: LeanRoute, parameters: dict[str, str]) -> None:
+        super().__init__(connection, "POST", connection.url.decode(), route.path)
+        self._route = route
         self._fields: dict[bytes, bytes] = dict(connection.headers)
-        ids = self._fields.get(b"x-request-id"), self._fields.get(b"traceparent")
-        super().__init__(connection, route, RequestContext.start(*ids))
         self._parameters = parameters
         self._body = b""
         self._task: asyncio.Task[None] | None = None
@@ -74,16 +73,21 @@ class LeanCycle(OrderedCycle):
         answering = self._route.answer(WireRequest(scope, self._body), self._parameters)
         token = CURRENT.set(self._context)
         try:
-            if self._knows_caller() and not self._connection.flow.write_paused:
+            if self._at_once() and self._knows_caller():
                 waiting = answering.send(None)
                 answering = resumed(answering, waiting)
             self._task = self._connection.loop.create_task(self._wait(answering))
         except StopIteration as done:
-            self._respond(done.value)
+            self._respond(_answer(done.value))
         except Exception as error:  # noqa: BLE001 - every error is answered
             self._refuse(error)
         finally:
             CURRENT.reset(token)
+
+    def _at_once(self) -> bool:
+        """As the first of what has come, unless its caller does not read."""
+        first, self._connection.at_once = self._connection.at_once, False
+        return first and not self._connection.flow.write_paused
 
     def _knows_caller(self) -> bool:
         """True if the token needs no looking up, which only a task may wait for."""
@@ -100,29 +104,17 @@ class LeanCycle(OrderedCycle):
         except Exception as error:  # noqa: BLE001 - every error is answered
             self._refuse(error)
         else:
-            self._respond(response)
+            self._respond(_answer(response))
 
     def _refuse(self, error: Exception) -> None:
         if isinstance(error, QueueFull):  # counted, and many: without the line of its own that others have
-            self._respond(problem_response(error, self._path))
+            response = problem_response(error, self._path)
         elif isinstance(error, ServiceError):
-            self._respond(problem_of(error, self._path))
+            response = problem_of(error, self._path)
         else:
-            self._respond(unexpected(self._path, error))
+            response = unexpected(self._path, error)
+        self._respond(_answer(response))
 
-    def _respond(self, response: Response) -> None:
-        if self._lost:
-            return
-        fields = [
-            *self._connection.server_state.default_headers,
-            *response.raw_headers,
-            (b"x-request-id", self._context.request_id.encode()),
-            (b"x-process-time", b"%.6f" % (perf_counter() - self._began)),
-        ]
-        if not self.keep_alive:
-            fields.append((b"connection", b"close"))
-        lines = [b"%b: %b\r\n" % field for field in fields]
-        self._connection.transport.write(
-            b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", response.body])
-        )
-        self._done(response.status_code)
+
+def _answer(response: Response) -> Answer:
+    return response.status_code, response.raw_headers, bytes(response.body)

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import uvicorn
 
+from shared.direct import DirectConnection
 from shared.settings import WireSettings
 from shared.wire import Connections, Protocol
 from shared.worker import DrainingServer
@@ -35,7 +36,7 @@ class LiveApp:
 
 @contextlib.asynccontextmanager
 async def served(
-    app: Any, *, limits: WireSettings | None = None, protocol: type[Protocol] = Protocol
+    app: Any, *, limits: WireSettings | None = None, protocol: type[Protocol] = DirectConnection
 ) -> AsyncIterator[LiveApp]:
     """Serve `app` with its lifespan, real sockets and the protocol that workers use.
 

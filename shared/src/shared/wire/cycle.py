@@ -63,11 +63,11 @@ class AsgiCycle(RequestResponseCycle):
         self.message_event.set()
 
 
-def asgi_cycle(connection: Any) -> AsgiCycle:
-    """The cycle of the request whose head `connection` has just read."""
+def asgi_scope(connection: Any) -> dict[str, Any]:
+    """The request whose head `connection` has just read."""
     url = httptools.parse_url(connection.url)
     path = url.path.decode("ascii")
-    scope = {
+    return {
         "type": "http",
         "asgi": {"version": connection.asgi_version, "spec_version": "2.3"},
         "http_version": connection.parser.get_http_version(),
@@ -82,6 +82,9 @@ def asgi_cycle(connection: Any) -> AsgiCycle:
         "raw_path": connection.root_path.encode("ascii") + url.path,
         "query_string": url.query or b"",
     }
+
+
+def asgi_cycle(connection: Any, scope: dict[str, Any]) -> AsgiCycle:
     return AsgiCycle(
         connection,
         scope,

@@ -12,7 +12,7 @@ from shared.exceptions import ServiceError
 from shared.wire import refusal as refusals
 from shared.wire.connections import Connections
 from shared.wire.counters import CLOSED
-from shared.wire.cycle import Cycle, asgi_cycle
+from shared.wire.cycle import Cycle, asgi_cycle, asgi_scope
 from shared.wire.deadlines import Phase, check_deadlines
 
 LENGTH_DIGITS = 19  # of 2**63; Python refuses to read a number of thousands of digits
@@ -61,7 +61,7 @@ class Protocol(HttpToolsProtocol):
         `self.keep_alive_wanted()`, `self.client`, `self.app_state` (what the lifespan yielded), `self.flow`
         and `self.transport`. Nothing has been done for ASGI yet: `super().make_cycle()` does it.
         """
-        return asgi_cycle(self)
+        return asgi_cycle(self, asgi_scope(self))
 
     def keep_alive_wanted(self) -> bool:
         return (
