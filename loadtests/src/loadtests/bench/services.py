@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +46,33 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         require("nginx", "wrk", "taskset")
         facts = machine.facts() | {"software": _software()}
-        cases: list[dict[str, Any]] = []
-        for rows in given.rows:
-            with Rig(choose_cores()) as rig:
-                bench = Bench(rig, rows)
-                cases += [bench.run(case, count, plan) for case in given.cases for count in given.connections]
+        cases, failed = _measured(given, plan)
     except BenchFailed as failure:
         raise SystemExit(f"bench-services: {failure}") from None
     except KeyboardInterrupt:
         raise SystemExit("bench-services: interrupted; everything it started is stopped") from None
     found = {**machine.moment(), "machine": facts, "method": METHOD | asdict(plan), "cases": cases}
-    if out := given.out or (None if given.quick else FIGURES):
+    out = given.out or (None if given.quick else FIGURES)
+    if out and cases:
         report.write(out, found)
         bars(out.with_suffix(".svg"), found)
+    if failed:
+        raise SystemExit("bench-services: not measured: " + "; ".join(failed))
+
+
+def _measured(given: argparse.Namespace, plan: Plan) -> tuple[list[dict[str, Any]], list[str]]:
+    """The cases, and what could not be measured and why: one that fails does not take the others with it."""
+    cases, failed = [], []
+    for rows in given.rows:
+        with Rig(choose_cores()) as rig:
+            bench = Bench(rig, rows)
+            for case, connections in product(given.cases, given.connections):
+                try:
+                    cases.append(bench.run(case, connections, plan))
+                except BenchFailed as failure:
+                    failed.append(f"{case}: {failure}")
+                    _say(failed[-1])
+    return cases, failed
 
 
 def _software() -> dict[str, dict[str, str]]:
