@@ -3,6 +3,7 @@
 import json
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 from xml.etree import ElementTree
 
@@ -16,7 +17,7 @@ from loadtests.bench.identity import Issuer
 from loadtests.bench.plot import bars
 from loadtests.bench.refreshes import BLOCK, RUNS
 from loadtests.bench.request import Request, write_requests
-from loadtests.bench.services import main
+from loadtests.bench.services import kept, main
 
 LISTING = dict.fromkeys(FIELDS, 1)
 SERVER = Server(
@@ -111,6 +112,20 @@ def test_the_picture_names_the_case(tmp_path: Path) -> None:
     bars(tmp_path / "bench.svg", {"cases": [{"title": "a page; 1,000 listings", "results": results}]})
     drawn = ElementTree.fromstring((tmp_path / "bench.svg").read_text())  # noqa: S314 - ours
     assert "a page; 1,000 listings: requests a second" in [text.text for text in drawn.iter()]
+
+
+def test_a_case_that_was_not_measured_again_stays(tmp_path: Path) -> None:
+    def found(machine: str, **rates: float) -> dict[str, Any]:
+        cases = [{"case": name, "rows": 1, "connections": 32, "rate": rate} for name, rate in rates.items()]
+        return {"machine": machine, "method": "wrk", "cases": cases}
+
+    out = tmp_path / "services.json"
+    assert kept(out, found("a", read=1)) == []
+    out.write_text(json.dumps(found("a", read=1, page=2)))
+    assert kept(out, found("a", read=3)) == found("a", page=2)["cases"]
+    assert kept(out, found("another", read=3)) == []
+    out.write_text("{}")
+    assert kept(out, found("a", read=3)) == []
 
 
 def test_an_unknown_case_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

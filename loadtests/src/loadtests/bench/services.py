@@ -6,6 +6,7 @@ other. All servers stay up and are measured in turns, so that each ratio is betw
 
 import argparse
 import json
+import os
 import secrets
 import sys
 from collections.abc import Mapping
@@ -45,15 +46,17 @@ def main(arguments: list[str] | None = None) -> None:
     plan = QUICK if given.quick else FULL
     try:
         require("nginx", "wrk", "taskset")
-        facts = machine.facts() | {"software": _software()}
+        facts = {name: value for name, value in machine.facts().items() if name != "load_before"}
+        facts["software"] = _software()
         cases, failed = _measured(given, plan)
     except BenchFailed as failure:
         raise SystemExit(f"bench-services: {failure}") from None
     except KeyboardInterrupt:
         raise SystemExit("bench-services: interrupted; everything it started is stopped") from None
-    found = {**machine.moment(), "machine": facts, "method": METHOD | asdict(plan), "cases": cases}
+    found = {"machine": facts, "method": METHOD | asdict(plan), "cases": cases}
     out = given.out or (None if given.quick else FIGURES)
     if out and cases:
+        found["cases"] = sorted(kept(out, found) + cases, key=lambda case: list(CASES).index(case["case"]))
         report.write(out, found)
         bars(out.with_suffix(".svg"), found)
     if failed:
@@ -73,6 +76,22 @@ def _measured(given: argparse.Namespace, plan: Plan) -> tuple[list[dict[str, Any
                     failed.append(f"{case}: {failure}")
                     _say(failed[-1])
     return cases, failed
+
+
+def kept(out: Path, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Cases of `out` that were not measured now, if machine, software and method were the same."""
+    try:
+        before = json.loads(out.read_text())
+        if any(before[part] != found[part] for part in ("machine", "method")):
+            return []
+        measured = {_key(case) for case in found["cases"]}
+        return [case for case in before["cases"] if _key(case) not in measured]
+    except (OSError, ValueError, KeyError):
+        return []
+
+
+def _key(case: Mapping[str, Any]) -> tuple[Any, ...]:
+    return case["case"], case["rows"], case["connections"]
 
 
 def _software() -> dict[str, dict[str, str]]:
@@ -111,6 +130,7 @@ class Bench:
             case.check(server, self._ports[one], self._data)
         title = f"{case.title}; {self._rows:,} listings, {connections} connections"
         _say(title)
+        load = round(os.getloadavg()[0], 2)
         measure = partial(self._measure, name, connections)
         for one in servers:
             measure(one, plan.warm_up * case.longer)
@@ -121,6 +141,7 @@ class Bench:
         print(f"\n{title}")  # noqa: T201 - the command's result
         print(report.table(titles, samples, ratios))  # noqa: T201 - the command's result
         facts = {"case": name, "title": title, "rows": self._rows, "connections": connections}
+        facts |= machine.moment() | {"load_before": load}
         return report.document(titles, samples, ratios, **facts)
 
     def _surroundings(self) -> Data:
