@@ -24,17 +24,16 @@ class Call(ABC):
     just as it was used again (RFC 9112, section 9.3.1), or on another replica when its own one broke.
     """
 
-    answered_head = False
-    _repeated = _reused = False
-    _connection: Connection | None = None
-    _replica: Replica | None = None
-    _ticket: Ticket | None = None
-    _tried: Sequence[Replica] = ()
-
     def __init__(self, upstream: Upstream, method: bytes, target: bytes) -> None:
         self.upstream = upstream
         self.method = method
         self.target = target
+        self.answered_head = False
+        self._repeated = self._reused = False
+        self._connection: Connection | None = None
+        self._replica: Replica | None = None
+        self._ticket: Ticket | None = None
+        self._tried: Sequence[Replica] = ()
 
     def begin(
         self,

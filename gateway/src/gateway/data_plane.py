@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from types import FunctionType
 
 from gateway.exceptions import HostInvalid, LengthAmbiguous
 from gateway.exchange import Exchange, Stage
@@ -30,7 +31,7 @@ class DataPlane:
         self, match: Match, stages: Sequence[Stage], proxies: TrustedProxies, *, private_port: int
     ) -> None:
         self._match = match
-        self._stages = tuple(stages)
+        self._stages = tuple(map(_bound, stages))
         self.proxies = proxies
         self.private_port = private_port or None
         self.heads = KnownHeads(request_fields)
@@ -75,12 +76,14 @@ class DataPlane:
         length: int | None,
     ) -> Exchange | None:
         """The same where the fields are those of an earlier request that was opened."""
-        request = Request(method, target, known.headers, known.fields, http_1_0=False)
-        request.known = known
-        if length is not None:
-            request.length = length
+        request = Request(method, target, known.headers, known.fields, known=known, length=length)
         found = self._match.find(request)
         return None if found is None else Exchange(connection, request, found, self._stages)
+
+
+def _bound(stage: Stage) -> Stage:
+    """Python calls a function or method at once, and an object only by way of its type."""
+    return stage if isinstance(stage, FunctionType) else stage.__call__
 
 
 def _check_host(request: Request) -> None:

@@ -20,10 +20,20 @@ from shared.metrics import REQUEST_METRICS
 from shared.middleware.access_log import log_request
 from shared.problems import problem_of, unexpected
 
+ESCAPE = ord("%")
 Stage = Callable[["Exchange"], Awaitable[None] | None]
 """Lets an exchange pass, or raises what is answered instead. It gives an awaitable if it has to wait."""
 
+_IDS_AND_TIMES = b"\r\n".join(
+    [
+        b"x-request-id: %b",
+        b"x-process-time: %.6f",
+        b"server-timing: gateway;dur=%.3f, upstream;dur=%.3f",
+    ]
+)
 log = get_logger()
+begin_traffic = TRAFFIC_METRICS.begin
+begin_request, end_request = REQUEST_METRICS.begin, REQUEST_METRICS.end
 
 
 class Transfer(Protocol):
@@ -45,20 +55,29 @@ class Exchange(ServerStream):
     (`name: value`). `deadline` is in the loop's time.
     """
 
-    route: Route | None = None
-    refusal: ServiceError | None = None
-    caller: Caller | None = None
-    authorization: bytes | None = None
-    transfer: Transfer | None = None
-    traffic: Traffic | None = None
-    tunnel: Tunnel | None = None  # the transfer too, once it is a WebSocket
-    upstream_took = 0.0  # seconds until the upstream's answer began
-    deadline = 0.0
-    started = False
-    endless = False  # the answer is a stream of events
-    _postponed = False
-    _task: asyncio.Task[None] | None = None
-    _timer: asyncio.TimerHandle | None = None
+    __slots__ = (
+        "_postponed",
+        "_task",
+        "_timer",
+        "answer_fields",
+        "authorization",
+        "began_at",
+        "caller",
+        "client",
+        "context",
+        "deadline",
+        "endless",
+        "fields",
+        "forwarded",
+        "refusal",
+        "route",
+        "stages",
+        "started",
+        "traffic",
+        "transfer",
+        "tunnel",
+        "upstream_took",
+    )
 
     def __init__(
         self,
@@ -73,6 +92,9 @@ class Exchange(ServerStream):
         self.fields = fields = request.fields
         self.client: str | None = connection.client[0] if connection.client else None
         self.forwarded: list[bytes] = connection.forwarded
+        self.route: Route | None = None
+        self.refusal: ServiceError | None = None
+        self.deadline = 0.0
         if isinstance(found, Route):
             self.route = found
             self.limit = found.body_limit
@@ -80,6 +102,17 @@ class Exchange(ServerStream):
         else:
             self.refusal = found
         self.stages = stages
+        self.caller: Caller | None = None
+        self.authorization: bytes | None = None
+        self.transfer: Transfer | None = None
+        self.traffic: Traffic | None = None
+        self.tunnel: Tunnel | None = None  # the transfer too, once it is a WebSocket
+        self.upstream_took = 0.0  # seconds until the upstream's answer began
+        self.started = False
+        self.endless = False  # the answer is a stream of events
+        self._postponed = False
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.context = RequestContext.start(fields.get(b"x-request-id"), fields.get(b"traceparent"))
         self.answer_fields: list[bytes] = []
 
@@ -91,8 +124,8 @@ class Exchange(ServerStream):
             return
         self.started = True
         if self.route is not None:
-            self.traffic = TRAFFIC_METRICS.begin(self.route)
-        REQUEST_METRICS.begin()
+            self.traffic = begin_traffic(self.route)
+        begin_request()
         self._pass(0)
 
     def _pass(self, first: int) -> None:
@@ -148,7 +181,7 @@ class Exchange(ServerStream):
     def instance(self) -> str:
         """The path as logs and problems show it, without the query."""
         path = self.request.target.partition(b"?")[0]
-        return unquote_to_bytes(path).decode("utf-8", "replace") if b"%" in path else path.decode("latin-1")
+        return unquote_to_bytes(path).decode("utf-8", "replace") if ESCAPE in path else path.decode("latin-1")
 
     def await_body(self) -> None:
         """Refuses a client that has sent nothing of its body by the deadline."""
@@ -200,11 +233,12 @@ class Exchange(ServerStream):
         self, status: int, fields: list[bytes], length: int | None, body: bytes, *, complete: bool
     ) -> None:
         took = perf_counter() - self.began_at
+        upstream, request_id = self.upstream_took, self.context.request_id.encode()
         fields += self.answer_fields
-        fields.append(b"x-request-id: %b\r\nx-process-time: %.6f" % (self.context.request_id.encode(), took))
-        if upstream := self.upstream_took:
-            times = (took - upstream) * 1000, upstream * 1000
-            fields.append(b"server-timing: gateway;dur=%.3f, upstream;dur=%.3f" % times)
+        if upstream:
+            fields.append(_IDS_AND_TIMES % (request_id, took, (took - upstream) * 1000, upstream * 1000))
+        else:
+            fields.append(b"x-request-id: %b\r\nx-process-time: %.6f" % (request_id, took))
         super().answer(status, fields, length, body, complete=complete)
 
     def switch(self, fields: list[bytes], tunnel: Tunnel) -> None:
@@ -245,10 +279,10 @@ class Exchange(ServerStream):
         log_request(method, self.instance, self.status, took, self.client, self.context)
 
     def _count(self, method: str, took: float) -> None:
-        route = self.route.template if self.route is not None else self._unrouted
-        if self.traffic is not None:
-            self.traffic.end(self.received, self.sent, self.upstream_took)
-        REQUEST_METRICS.end(method, route, self.status, took)
+        traffic = self.traffic
+        if traffic is not None:
+            traffic.end(self.received, self.sent, self.upstream_took)
+        end_request(method, self._unrouted if traffic is None else traffic.route, self.status, took)
 
     @property
     def _unrouted(self) -> str:

@@ -56,10 +56,12 @@ WEBSOCKET_BYTES = Counter(
 class Traffic:
     """What a worker has passed on for one route and was not written yet; `in_flight` is as of now."""
 
-    __slots__ = ("in_flight", "received", "sent", "upstream")
+    __slots__ = ("_observe", "in_flight", "received", "route", "sent", "upstream")
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, route: str, upstream: str) -> None:
+        self.route = route
         self.upstream = upstream
+        self._observe = UPSTREAM_DURATIONS.observe
         self.in_flight = self.received = self.sent = 0
 
     def end(self, received: int, sent: int, upstream_took: float) -> None:
@@ -68,7 +70,7 @@ class Traffic:
         self.received += received
         self.sent += sent
         if upstream_took:
-            UPSTREAM_DURATIONS.observe(upstream_took, self.upstream)
+            self._observe(upstream_took, self.upstream)
 
 
 class TrafficMetrics:
@@ -81,7 +83,7 @@ class TrafficMetrics:
     def begin(self, route: Route) -> Traffic:
         traffic = self._traffic.get(route.labels)
         if traffic is None:
-            traffic = self._traffic[route.labels] = Traffic(route.upstream)
+            traffic = self._traffic[route.labels] = Traffic(*route.labels)
         traffic.in_flight += 1
         return traffic
 

@@ -34,13 +34,13 @@ class ForwardedCall(Call):
     """One exchange with its upstream, both ways with back-pressure."""
 
     upgrade_fields: tuple[bytes, ...] = ()  # ask for another protocol
-    _begun = False
-    _began_at = 0.0
 
     def __init__(self, exchange: Exchange, route: Route, upstream: Upstream) -> None:
         super().__init__(upstream, exchange.method, exchange.request.target)
         self._exchange = exchange
         self._route = route
+        self._begun = False
+        self._began_at = 0.0
 
     # The request.
 

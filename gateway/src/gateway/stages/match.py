@@ -7,6 +7,7 @@ from gateway.route_table import Route, RouteTable
 from gateway.wire.stream import Request
 from shared.exceptions import ServiceError
 
+FRAGMENT = ord("#")
 PREFLIGHT = b"access-control-request-method"
 MOST_FOUND = 1024  # paths that a worker remembers, of 2 KiB at most
 
@@ -37,7 +38,7 @@ class Match:
         That is for the gateway's own pages, paths that do not exist, and CORS preflights.
         """
         target = request.target
-        if b"#" in target:  # a fragment is never sent, and is in no path
+        if FRAGMENT in target:  # a fragment is never sent, and is in no path
             return self._refuse(request, PathAmbiguous("A target has no fragment."))
         place = request.method, target.partition(b"?")[0]
         return self._found.get(place) or self._look_up(request, *place)

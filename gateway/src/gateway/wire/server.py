@@ -5,7 +5,7 @@ from typing import Any
 from gateway.wire.stream import ServerStream
 from gateway.wire.tunnel import Tunnel
 from shared.wire import Cycle, Protocol
-from shared.wire.deadlines import Phase
+from shared.wire.deadlines import ANSWER, IDLE
 
 HALF_CLOSED = 2.0  # seconds in which a client that only reads any more gets its answer
 
@@ -67,7 +67,7 @@ class ClientConnection(Protocol):
         if stream is None:
             return False
         self.cycle = self.current = stream
-        self.phase = Phase.ANSWER
+        self.phase = ANSWER
         if body:
             stream.feed(body)
         stream.start()
@@ -88,7 +88,7 @@ class ClientConnection(Protocol):
 
         It cannot be told from one that is gone, so its work ends unless the answer is there soon.
         """
-        if self.current is None or self.phase is not Phase.ANSWER or self.upgrading is not None:
+        if self.current is None or self.phase is not ANSWER or self.upgrading is not None:
             return False
         self._half_closed_at = self.peers.now
         if self.cycle is not None:
@@ -121,7 +121,7 @@ class ClientConnection(Protocol):
         if self.upgrading is not None:
             (self.tunnel or self.upgrading).client_received(data)
             return
-        if self.phase <= Phase.IDLE and self.current is None and self._plane is not None and not self._excess:
+        if self.phase <= IDLE and self.current is None and self._plane is not None and not self._excess:
             if self._answer_known(self._plane, data):
                 return
             self._whole = data  # it may turn out to be one whole request

@@ -1,7 +1,7 @@
 """One request on a client's connection, and its answer: framing and back-pressure."""
 
 from abc import ABC, abstractmethod
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -18,18 +18,26 @@ _SERVER_FIELDS: list[Any] = [None, b""]  # uvicorn's own, the date, as it was gi
 class Request:
     """The head of a request. `fields` has the last value of each header, with names in lower case."""
 
-    length: int | None = None
-    chunked = upgrade = False  # to a WebSocket, where the route allows it
-    known: KnownFields | None = None
-
     def __init__(
-        self, method: bytes, target: bytes, headers: Headers, fields: dict[bytes, bytes], *, http_1_0: bool
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        fields: dict[bytes, bytes],
+        *,
+        http_1_0: bool = False,
+        known: KnownFields | None = None,
+        length: int | None = None,
     ) -> None:
         self.method = method
         self.target = target
         self.headers = headers
         self.fields = fields
         self.http_1_0 = http_1_0
+        self.known = known
+        self.length = length
+        self.chunked = False
+        self.upgrade = False  # to a WebSocket, where the route allows it
 
     def repeats(self, name: bytes) -> bool:
         """True if there is more than one header of this name."""
@@ -37,23 +45,43 @@ class Request:
 
 
 class ServerStream(ABC):
-    """What `shared.wire` calls a cycle. A subclass says what is done with the request."""
+    """What `shared.wire` calls a cycle. A subclass says what is done with the request.
 
-    # Most requests leave most of these as they are: a default costs nothing, an assignment 20 ns.
-    limit = 0
-    has_body = waiting_for_100_continue = False
-    body_complete = True
-    response_started = response_complete = False
-    status = 0
-    received = sent = 0  # octets of body
-    _chunks: list[bytes] | None = None
-    _buffered = 0
-    _chunked = _lost = False
+    No attribute has its default in the class: Python would look it up twenty times as long as a slot.
+    """
+
+    __slots__ = (
+        "_buffered",
+        "_chunked",
+        "_chunks",
+        "_lost",
+        "body_complete",
+        "connection",
+        "has_body",
+        "keep_alive",
+        "limit",
+        "method",
+        "received",
+        "request",
+        "response_complete",
+        "response_started",
+        "sent",
+        "status",
+        "waiting_for_100_continue",
+    )
 
     def __init__(self, connection: Any, request: Request) -> None:
         self.connection = connection
         self.request = request
         self.method = request.method
+        self.limit = self.status = 0
+        self.received = self.sent = 0  # octets of body
+        self.response_started = self.response_complete = False
+        self.has_body = self.waiting_for_100_continue = False
+        self.body_complete = True
+        self._chunks: list[bytes] | None = None
+        self._buffered = 0
+        self._chunked = self._lost = False
         if request.known is not None:
             self.keep_alive = not connection.peers.draining
             return
@@ -154,7 +182,8 @@ class ServerStream(ABC):
 
     @property
     def write_paused(self) -> bool:
-        return cast("bool", self.connection.flow.write_paused)
+        paused: bool = self.connection.flow.write_paused
+        return paused
 
     def answer(
         self, status: int, fields: list[bytes], length: int | None, body: bytes, *, complete: bool

@@ -21,6 +21,9 @@ class Phase(IntEnum):
     REFUSED = 6
 
 
+IDLE, ANSWER = Phase.IDLE, Phase.ANSWER  # for each request: a member of an enumeration is found slowly
+
+
 def check_deadlines(connection: Any) -> None:
     """Refuse or close a connection whose client has kept it waiting for too long."""
     now = connection.peers.now

@@ -13,7 +13,7 @@ from shared.wire import refusal as refusals
 from shared.wire.connections import Connections
 from shared.wire.counters import CLOSED
 from shared.wire.cycle import Cycle, asgi_cycle, asgi_scope
-from shared.wire.deadlines import Phase, check_deadlines
+from shared.wire.deadlines import ANSWER, IDLE, Phase, check_deadlines
 
 LENGTH_DIGITS = 19  # of 2**63; Python refuses to read a number of thousands of digits
 NO_BODY = b"0"
@@ -194,9 +194,10 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if self.phase is Phase.UNWANTED:
-            self._become_idle()
+            self.phase = IDLE
+            self.since = self.peers.now
             return
-        self.phase = Phase.ANSWER
+        self.phase = ANSWER
         if self.cycle is not None:
             self.cycle.end()
 
@@ -222,15 +223,13 @@ class Protocol(HttpToolsProtocol):
         if self._refusal is not None:
             self._answer_refusal(self._refusal)
             return
-        self.flow.resume_reading()
-        if self.phase is Phase.ANSWER:
-            self._become_idle()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if self.phase is ANSWER:
+            self.phase = IDLE
+            self.since = self.peers.now
         elif self.phase is Phase.BODY:
             self.phase = Phase.UNWANTED
-
-    def _become_idle(self) -> None:
-        self.phase = Phase.IDLE
-        self.since = self.peers.now
 
     # Refusals
 

@@ -15,8 +15,9 @@ from shared.identity import TokenVerifier
 from shared.identity.revocations import Revocations
 
 
-class NoMetrics:
-    def begin(self, *_: Any) -> None: ...
+class NoTraffic:
+    def __init__(self, route: str) -> None:
+        self.route = route
 
     def end(self, *_: Any) -> None: ...
 
@@ -26,7 +27,8 @@ def nothing(*_: Any) -> None:
 
 
 def without_metrics() -> None:
-    gateway.exchange.REQUEST_METRICS = gateway.exchange.TRAFFIC_METRICS = NoMetrics()
+    gateway.exchange.begin_request = gateway.exchange.end_request = nothing
+    gateway.exchange.begin_traffic = lambda route: NoTraffic(route.template)
 
 
 def without_ids() -> None:
