@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.exceptions import LengthAmbiguous
-from gateway.wire.stream import framing
+from gateway.wire.request import framing
 from shared.testing import LiveApp, TestIdentity
 
 

@@ -14,8 +14,9 @@ from gateway.stages.match import Match
 from gateway.trusted_proxies import TrustedProxies
 from gateway.wire.handshake import asks_for_websocket
 from gateway.wire.known import KnownFields, KnownHeads
+from gateway.wire.request import Request, framing
+from gateway.wire.request_line import RequestLine
 from gateway.wire.server import ClientConnection
-from gateway.wire.stream import Request, framing
 from shared.exceptions import ServiceError
 
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%-]+(:[0-9]*)?|\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
@@ -70,20 +71,22 @@ class DataPlane:
     def open_known(
         self,
         connection: ClientConnection,
-        method: bytes,
-        target: bytes,
+        line: RequestLine,
         known: KnownFields,
         length: int | None,
     ) -> Exchange | None:
-        """The same where the fields are those of an earlier request that was opened."""
-        request = Request(method, target, known.headers, known.fields, known=known, length=length)
+        """The same where the line and the fields are those of earlier requests that were opened."""
+        request = Request(
+            line.method, line.target, known.headers, known.fields, length=length, line=line, known=known
+        )
         found = self._match.find(request)
         return None if found is None else Exchange(connection, request, found, self._stages)
 
 
 def _bound(stage: Stage) -> Stage:
     """Python calls a function or method at once, and an object only by way of its type."""
-    return stage if isinstance(stage, FunctionType) else stage.__call__
+    bound: Stage = getattr(stage, "__call__")  # noqa: B004, B009 - mypy knows no such attribute of a callable
+    return stage if isinstance(stage, FunctionType) else bound
 
 
 def _check_host(request: Request) -> None:

@@ -4,36 +4,24 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any, Protocol
-from urllib.parse import unquote_to_bytes
 
 from gateway.exceptions import BodyTooSlow, SpokeEarly
-from gateway.metrics import TRAFFIC_METRICS, Traffic
+from gateway.recorded import RecordedStream
 from gateway.route_table import Route
 from gateway.wire.reader import SWITCHING_PROTOCOLS
-from gateway.wire.stream import HIGH_WATER, Request, ServerStream
+from gateway.wire.request import Request
+from gateway.wire.stream import HIGH_WATER
 from gateway.wire.tunnel import Tunnel
-from shared.context import CURRENT, RequestContext
-from shared.exceptions import ContentTooLarge, GatewayTimeout, MethodNotAllowed, ServiceError
+from shared.context import CURRENT
+from shared.exceptions import ContentTooLarge, GatewayTimeout, ServiceError
 from shared.identity import Caller
 from shared.logging import get_logger
-from shared.metrics import REQUEST_METRICS
-from shared.middleware.access_log import log_request
 from shared.problems import problem_of, unexpected
 
-ESCAPE = ord("%")
 Stage = Callable[["Exchange"], Awaitable[None] | None]
 """Lets an exchange pass, or raises what is answered instead. It gives an awaitable if it has to wait."""
 
-_IDS_AND_TIMES = b"\r\n".join(
-    [
-        b"x-request-id: %b",
-        b"x-process-time: %.6f",
-        b"server-timing: gateway;dur=%.3f, upstream;dur=%.3f",
-    ]
-)
 log = get_logger()
-begin_traffic = TRAFFIC_METRICS.begin
-begin_request, end_request = REQUEST_METRICS.begin, REQUEST_METRICS.end
 
 
 class Transfer(Protocol):
@@ -48,7 +36,7 @@ class Transfer(Protocol):
     def cancel(self) -> None: ...
 
 
-class Exchange(ServerStream):
+class Exchange(RecordedStream):
     """`fields` has the last value of each header of the request, `request` all that was in its head.
 
     Stages may set `caller` and `authorization` (what is passed on), and append to `answer_fields`
@@ -59,24 +47,15 @@ class Exchange(ServerStream):
         "_postponed",
         "_task",
         "_timer",
-        "answer_fields",
         "authorization",
-        "began_at",
         "caller",
-        "client",
-        "context",
         "deadline",
         "endless",
         "fields",
         "forwarded",
-        "refusal",
-        "route",
         "stages",
         "started",
-        "traffic",
         "transfer",
-        "tunnel",
-        "upstream_took",
     )
 
     def __init__(
@@ -88,12 +67,8 @@ class Exchange(ServerStream):
     ) -> None:
         """`found` is the route, or why the request is refused."""
         super().__init__(connection, request)
-        self.began_at = perf_counter()
-        self.fields = fields = request.fields
-        self.client: str | None = connection.client[0] if connection.client else None
+        self.fields = request.fields
         self.forwarded: list[bytes] = connection.forwarded
-        self.route: Route | None = None
-        self.refusal: ServiceError | None = None
         self.deadline = 0.0
         if isinstance(found, Route):
             self.route = found
@@ -105,16 +80,11 @@ class Exchange(ServerStream):
         self.caller: Caller | None = None
         self.authorization: bytes | None = None
         self.transfer: Transfer | None = None
-        self.traffic: Traffic | None = None
-        self.tunnel: Tunnel | None = None  # the transfer too, once it is a WebSocket
-        self.upstream_took = 0.0  # seconds until the upstream's answer began
         self.started = False
         self.endless = False  # the answer is a stream of events
         self._postponed = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.context = RequestContext.start(fields.get(b"x-request-id"), fields.get(b"traceparent"))
-        self.answer_fields: list[bytes] = []
 
     # Its way through the stages.
 
@@ -123,9 +93,7 @@ class Exchange(ServerStream):
             self._postponed = True
             return
         self.started = True
-        if self.route is not None:
-            self.traffic = begin_traffic(self.route)
-        begin_request()
+        self.begin_record()
         self._pass(0)
 
     def _pass(self, first: int) -> None:
@@ -159,13 +127,13 @@ class Exchange(ServerStream):
         token = CURRENT.set(self.context)
         try:
             if self.response_started:
-                log.error("answer_cut_off", path=self.instance, reason=type(error).__name__)
+                log.error("answer_cut_off", path=self.request.path, reason=type(error).__name__)
                 self.cut()
                 return
             if isinstance(error, ServiceError):
-                response = problem_of(error, self.instance)
+                response = problem_of(error, self.request.path)
             else:
-                response = unexpected(self.instance, error)
+                response = unexpected(self.request.path, error)
         finally:
             CURRENT.reset(token)
         fields = []
@@ -176,12 +144,6 @@ class Exchange(ServerStream):
                 fields.append(name + b": " + value)
         body = bytes(response.body)
         self.answer(response.status_code, fields, len(body), body, complete=True)
-
-    @property
-    def instance(self) -> str:
-        """The path as logs and problems show it, without the query."""
-        path = self.request.target.partition(b"?")[0]
-        return unquote_to_bytes(path).decode("utf-8", "replace") if ESCAPE in path else path.decode("latin-1")
 
     def await_body(self) -> None:
         """Refuses a client that has sent nothing of its body by the deadline."""
@@ -229,23 +191,11 @@ class Exchange(ServerStream):
         elif self.transfer is not None:
             self.transfer.resume()
 
-    def answer(
-        self, status: int, fields: list[bytes], length: int | None, body: bytes, *, complete: bool
-    ) -> None:
-        took = perf_counter() - self.began_at
-        upstream, request_id = self.upstream_took, self.context.request_id.encode()
-        fields += self.answer_fields
-        if upstream:
-            fields.append(_IDS_AND_TIMES % (request_id, took, (took - upstream) * 1000, upstream * 1000))
-        else:
-            fields.append(b"x-request-id: %b\r\nx-process-time: %.6f" % (request_id, took))
-        super().answer(status, fields, length, body, complete=complete)
-
     def switch(self, fields: list[bytes], tunnel: Tunnel) -> None:
         """Answers 101. From now on the connection is the tunnel's; it is logged when that ends."""
         self.keep_alive = True  # a close is not the answer's to announce
         self.answer(SWITCHING_PROTOCOLS, fields, 0, b"", complete=False)
-        self._count(self.method.decode("ascii"), perf_counter() - self.began_at)
+        self.count(self.method.decode("ascii"), perf_counter() - self.began_at)
         self.transfer = self.tunnel = self.connection.tunnel = tunnel
 
     def drain(self) -> None:
@@ -265,25 +215,8 @@ class Exchange(ServerStream):
             if self.tunnel is None and self.connection.transport.is_closing():
                 log.info("client_gone", upstream=self.route.upstream if self.route else None)
             CURRENT.reset(token)
-            self._record()
+            self.record()
 
     def finished(self) -> None:
         self.transfer = None
-        self._record()
-
-    def _record(self) -> None:
-        took = perf_counter() - self.began_at
-        method = self.method.decode("ascii")
-        if self.tunnel is None:
-            self._count(method, took)
-        log_request(method, self.instance, self.status, took, self.client, self.context)
-
-    def _count(self, method: str, took: float) -> None:
-        traffic = self.traffic
-        if traffic is not None:
-            traffic.end(self.received, self.sent, self.upstream_took)
-        end_request(method, self._unrouted if traffic is None else traffic.route, self.status, took)
-
-    @property
-    def _unrouted(self) -> str:
-        return "method_not_allowed" if isinstance(self.refusal, MethodNotAllowed) else "unmatched"
+        self.record()

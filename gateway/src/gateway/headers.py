@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from gateway.remembered import Remembered
 from gateway.wire.reader import Headers
 from gateway.wire.request_head import TOKEN_CHARS
 
@@ -58,7 +59,6 @@ _NOT_NAMED = frozenset({b"keep-alive", b"close", b"", b"content-length"})
 BODILESS = frozenset({101, 204, 304})  # RFC 9110, section 8.6: a 304 may say the length that a 200 would have
 
 
-@lru_cache(maxsize=1024)
 def passes_in(name: bytes) -> bytes | None:
     """`name: ` if a request field of this (lower-case) name is passed on, else None.
 
@@ -72,7 +72,6 @@ def passes_in(name: bytes) -> bytes | None:
     return name + b": "
 
 
-@lru_cache(maxsize=1024)
 def passes_out(name: bytes) -> bytes | None:
     """Likewise for a response field: CORS is decided here, and hops are not mixed up."""
     if name in _HOP_BY_HOP or name in _RESPONSE_OURS or name.startswith(b"access-control-"):
@@ -80,12 +79,16 @@ def passes_out(name: bytes) -> bytes | None:
     return name + b": "
 
 
+PASSES_IN = Remembered(passes_in)
+PASSES_OUT = Remembered(passes_out)
+
+
 def request_fields(received: Headers) -> list[bytes]:
     """The fields that may pass, as `name: value`. Raises ValueError for a name that is no token."""
     fields = []
     named: frozenset[bytes] = frozenset()
     for name, value in received:
-        start = passes_in(name)
+        start = PASSES_IN[name]
         if start is not None:
             fields.append(start + value)
         elif name == b"connection":
@@ -98,7 +101,7 @@ def response_fields(status: int, received: Headers) -> list[bytes]:
     fields = []
     named: frozenset[bytes] = frozenset()
     for name, value in received:
-        start = passes_out(name)
+        start = PASSES_OUT[name]
         if start is not None:
             fields.append(start + value)
         elif name == b"connection":

@@ -6,6 +6,7 @@ import secrets
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+_AT_ONCE = 64  # contexts that are made together
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
@@ -52,12 +53,16 @@ class _Fresh:
 
     def take(self) -> RequestContext:
         if not self._left:
-            digits = secrets.token_hex(40 * 64)
+            ids, traces, spans = _digits(16), _digits(16), _digits(8)
             self._left += [
-                RequestContext(digits[at : at + 32], digits[at + 32 : at + 64], digits[at + 64 : at + 80])
-                for at in range(0, len(digits), 80)
+                RequestContext(request_id, trace_id, span_id)
+                for request_id, trace_id, span_id in zip(ids, traces, spans, strict=True)
             ]
         return self._left.pop()
+
+
+def _digits(octets: int) -> list[str]:
+    return secrets.token_bytes(octets * _AT_ONCE).hex(" ", octets).split()
 
 
 _FRESH = _Fresh()

@@ -7,7 +7,7 @@ from gateway.api_keys import ApiKeys
 from gateway.exceptions import CredentialsAmbiguous
 from gateway.exchange import Exchange
 from gateway.route_table import Route
-from gateway.wire.stream import Request
+from gateway.wire.request import Request
 from shared.identity import Caller, TokenVerifier
 from shared.identity.exceptions import AdminOnly, TokenInvalid, TokenMissing
 from shared.identity.revocations import Revocations

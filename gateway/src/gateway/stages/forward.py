@@ -10,6 +10,7 @@ from gateway.headers import request_fields, response_fields
 from gateway.route_table import Route
 from gateway.upstreams import Upstream
 from gateway.wire.exceptions import UpstreamTimeout, UpstreamUnreachable
+from gateway.wire.known import KnownFields
 from gateway.wire.reader import Headers
 from shared.context import RequestContext
 from shared.exceptions import ServiceError
@@ -63,15 +64,22 @@ class ForwardedCall(Call):
         length = len(body) if complete else exchange.request.length
         if length is None:
             body = b"%x\r\n%b\r\n" % (len(body), body)
+        known = exchange.request.known
+        if known is None:
+            fields, checked = _fields(exchange), b""
+        else:
+            fields, checked = [*exchange.forwarded, VIA], _checked(exchange, known)
+        if self.upgrade_fields:
+            fields += self.upgrade_fields
         self._began_at = perf_counter()
         self.begin(
-            [*_fields(exchange), *self.upgrade_fields] if self.upgrade_fields else _fields(exchange),
+            fields,
             body,
             length=length,
             sent=complete,
             first_byte_timeout=self._route.timeout,
             total_by=exchange.deadline,
-            checked=_checked(exchange),
+            checked=checked,
             upgrade=bool(self.upgrade_fields),
         )
         if not complete and not self.writable:
@@ -134,30 +142,29 @@ class ForwardedCall(Call):
 
 def _fields(exchange: Exchange) -> list[bytes]:
     """What the upstream gets: what may pass, then who is calling, from where, under which ids."""
-    fields = [] if exchange.request.known is not None else request_fields(exchange.request.headers)
     context = exchange.context
-    fields += (
+    fields = [
+        *request_fields(exchange.request.headers),
         b"x-request-id: " + context.request_id.encode(),
         b"traceparent: " + context.traceparent.encode(),
         *exchange.forwarded,
         VIA,
-    )
+    ]
     if b"tracestate" in exchange.fields and _goes_on(context, exchange.fields.get(b"traceparent")):
         states = [value for name, value in exchange.request.headers if name == b"tracestate"]
         fields.append(b"tracestate: " + b",".join(states))
-    if exchange.authorization is not None and exchange.request.known is None:
+    if exchange.authorization is not None:
         fields.append(b"authorization: " + exchange.authorization)
     return fields
 
 
-def _checked(exchange: Exchange) -> bytes:
-    """Lines that were checked when their bytes first came."""
-    known = exchange.request.known
-    if known is None:
-        return b""
+def _checked(exchange: Exchange, known: KnownFields) -> bytes:
+    """Lines that were checked when their bytes first came, and our own ids: known fields have none."""
+    context = exchange.context
+    ids = f"x-request-id: {context.request_id}\r\ntraceparent: {context.traceparent}\r\n".encode()
     if exchange.authorization is None:
-        return known.passing
-    return b"%bauthorization: %b\r\n" % (known.passing, exchange.authorization)
+        return known.passing + ids
+    return b"".join((known.passing, b"authorization: ", exchange.authorization, b"\r\n", ids))
 
 
 def _is_event_stream(headers: Headers) -> bool:

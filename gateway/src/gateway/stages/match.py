@@ -1,10 +1,12 @@
 """Match: the row of the route table that a request belongs to."""
 
+from typing import cast
+
 from gateway.exceptions import PathAmbiguous, RouteMethodNotAllowed
 from gateway.exchange import Exchange
 from gateway.paths import check_path
 from gateway.route_table import Route, RouteTable
-from gateway.wire.stream import Request
+from gateway.wire.request import Request
 from shared.exceptions import ServiceError
 
 FRAGMENT = ord("#")
@@ -15,7 +17,8 @@ MOST_FOUND = 1024  # paths that a worker remembers, of 2 KiB at most
 class Match:
     """`find` is asked for every request, before there is an exchange: some are not the data plane's own.
 
-    Routes found lately are remembered by method and path: half of the look-up is the check of the path.
+    Routes found lately are remembered by method and path, and with a request line that is remembered itself:
+    half of the look-up is the check of the path.
     """
 
     def __init__(self, routes: RouteTable, *, cors: bool) -> None:
@@ -37,11 +40,17 @@ class Match:
 
         That is for the gateway's own pages, paths that do not exist, and CORS preflights.
         """
+        line = request.line
+        if line is not None and line.found[1] is self._routes:
+            return cast("Route", line.found[0])
         target = request.target
         if FRAGMENT in target:  # a fragment is never sent, and is in no path
             return self._refuse(request, PathAmbiguous("A target has no fragment."))
         place = request.method, target.partition(b"?")[0]
-        return self._found.get(place) or self._look_up(request, *place)
+        found = self._found.get(place) or self._look_up(request, *place)
+        if line is not None and isinstance(found, Route):
+            line.found = found, self._routes
+        return found
 
     def _look_up(self, request: Request, method: bytes, path: bytes) -> Route | ServiceError | None:
         try:

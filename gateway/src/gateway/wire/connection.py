@@ -5,38 +5,15 @@ import select
 from typing import Protocol, cast
 
 from gateway.wire.exceptions import UpstreamBroken, UpstreamError, UpstreamTimeout
-from gateway.wire.reader import Headers, ResponseReader
+from gateway.wire.lazy_timer import LazyTimer
+from gateway.wire.reader import ResponseReader
+from gateway.wire.receiver import Receiver
 
 WHOLE_BODY = 16 * 1024
 """Octets up to which a body of declared length is awaited whole: it costs the client one write, and an
 upstream that dies halfway becomes an error instead of a cut response."""
 
-_LONGEST_TIMER = 3600.0
 _FIRST_ERROR = 300
-
-
-class Receiver(Protocol):
-    """Whoever sent the request. After `ended` or `failed` the connection is no longer theirs."""
-
-    def answered(
-        self, status: int, headers: Headers, length: int | None, body: bytes, *, complete: bool
-    ) -> None:
-        """The final head, and the body that came with it; all of it if `complete`."""
-        ...
-
-    def received(self, data: bytes) -> None: ...
-
-    def ended(self) -> None: ...
-
-    def switched(self, transport: asyncio.Transport, headers: Headers, data: bytes) -> None:
-        """The upstream agreed to the upgrade. The transport is the receiver's, `data` what came after."""
-        ...
-
-    def failed(self, error: UpstreamError) -> None: ...
-
-    def may_send(self) -> None:
-        """The upstream takes more of the request again."""
-        ...
 
 
 class Owner(Protocol):
@@ -69,11 +46,9 @@ class Connection(asyncio.Protocol):
         self._receiver: Receiver | None = None
         self._answered = self._sent = self._stopped = False
         self._read_paused = False
-        self._deadline = self._total_by = self._first_byte_timeout = 0.0
-        self._deadline_name = ""
+        self._total_by = self._first_byte_timeout = 0.0
         self._patience = 0.0  # seconds from piece to piece, for an answer that may never end
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._timer = LazyTimer(self._loop, self._expire)
 
     # The exchange, as its receiver drives it.
 
@@ -109,7 +84,7 @@ class Connection(asyncio.Protocol):
         if sent:
             self._await_head()
         else:
-            self._set_deadline(total_by, "total")
+            self._timer.set(total_by, "total")
         self._transport.write(data)
 
     def send(self, data: bytes, *, last: bool) -> None:
@@ -138,7 +113,7 @@ class Connection(asyncio.Protocol):
     def allow_endless(self, patience: float) -> None:
         """From now on no total deadline holds, but each piece has to come within `patience` seconds."""
         self._patience = patience
-        self._set_deadline(self._loop.time() + patience, "idle")
+        self._timer.set(self._loop.time() + patience, "idle")
 
     def abandon(self, receiver: Receiver) -> None:
         """The receiver wants no more; closes unless its exchange is over already."""
@@ -155,8 +130,7 @@ class Connection(asyncio.Protocol):
             return
         self.closed = True
         self._receiver = None
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         self._transport.abort()
         self._owner.lost(self)
 
@@ -202,19 +176,19 @@ class Connection(asyncio.Protocol):
     def _await_head(self) -> None:
         by = self._loop.time() + self._first_byte_timeout
         if by < self._total_by:
-            self._set_deadline(by, "first byte")
+            self._timer.set(by, "first byte")
         else:
-            self._set_deadline(self._total_by, "total")
+            self._timer.set(self._total_by, "total")
 
     def _go_on(self, receiver: Receiver) -> None:
         reader = self._reader
         if self._answered:
             if self._patience:
-                self._set_deadline(self._loop.time() + self._patience, "idle")
+                self._timer.set(self._loop.time() + self._patience, "idle")
             if reader.chunks:
                 receiver.received(reader.take())
             return
-        self._set_deadline(self._total_by, "total")
+        self._timer.set(self._total_by, "total")
         if reader.length is not None and reader.length <= WHOLE_BODY:
             return
         self._answered = True
@@ -227,7 +201,7 @@ class Connection(asyncio.Protocol):
         self._receiver = None
         if reader.reusable and self._sent and not self._transport.get_write_buffer_size():
             self.used = True
-            self._set_deadline(self._loop.time() + self._idle_timeout, "idle")
+            self._timer.set(self._loop.time() + self._idle_timeout, "idle")
             self.resume()
             self._owner.returned(self)
         else:
@@ -243,8 +217,7 @@ class Connection(asyncio.Protocol):
         """What follows is no HTTP: the transport leaves the pool, and its slot is free."""
         self.closed = True
         self._receiver = None
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         self._owner.lost(self)
         receiver.switched(self._transport, self._reader.headers, self._reader.take())
 
@@ -267,28 +240,8 @@ class Connection(asyncio.Protocol):
         else:
             self._fail(UpstreamBroken(self._upstream, "closed without an answer", unanswered=True))
 
-    # One lazy timer for all deadlines. Moving a deadline back, as every request does, is an assignment: the
-    # timer fires early, sees that, and is set anew. Per request that costs no timer at all.
-
-    def _set_deadline(self, when: float, name: str) -> None:
-        self._deadline, self._deadline_name = when, name
-        if self._timer is None or when < self._timer_at:
-            self._arm()
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        now = self._loop.time()
-        # Not below a millisecond, the resolution of uvloop's clock; not infinite, which it cannot count.
-        delay = min(max(self._deadline - now, 0.001), _LONGEST_TIMER)
-        self._timer_at = now + delay
-        self._timer = self._loop.call_at(self._timer_at, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        if self._loop.time() < self._deadline:
-            self._arm()
-        elif self._receiver is None:
+    def _expire(self) -> None:
+        if self._receiver is None:
             self.discard()
         else:
-            self._fail(UpstreamTimeout(self._upstream, f"{self._deadline_name} timeout"))
+            self._fail(UpstreamTimeout(self._upstream, f"{self._timer.name} timeout"))

@@ -6,7 +6,7 @@ import hashlib
 
 from gateway.exceptions import HandshakeInvalid, WebSocketVersionUnknown
 from gateway.wire.reader import Headers
-from gateway.wire.stream import Request
+from gateway.wire.request import Request
 
 UPGRADE_FIELDS = (b"connection: upgrade", b"upgrade: websocket")
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.wire.reader import Headers
+from gateway.wire.request_line import RequestLine, RequestLines
 
 MOST = 1024  # heads of each worker
 LONGEST = 4096  # bytes of one
 LONGEST_BODY = 16_384
-_LINE = re.compile(rb"(GET|HEAD|DELETE|OPTIONS|POST|PUT|PATCH) (/[!\"$-~]*) HTTP/1\.1\r\n")
+_VERSION = b" HTTP/1.1"
 _WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,5})(?=\r\n)")
 _END = b"\r\n\r\n"
@@ -56,17 +57,18 @@ class KnownHeads:
 
     def __init__(self, clean: Callable[[Headers], list[bytes]]) -> None:
         self._clean = clean
+        self._lines = RequestLines()
         self._without_body: OrderedDict[bytes, KnownFields] = OrderedDict()
         self._with_body: OrderedDict[bytes, KnownFields] = OrderedDict()
 
-    def recognise(self, data: bytes) -> tuple[bytes, bytes, KnownFields, bytes | None] | None:
-        """Method, target, fields and body of the request that `data` is, if it is one with known fields."""
-        line = _LINE.match(data)
+    def recognise(self, data: bytes) -> tuple[RequestLine, KnownFields, bytes | None] | None:
+        """Line, fields and body of the request that `data` is, if it is one with known fields."""
+        start, _, block = data.partition(_VERSION)
+        line = self._lines.read(start)
         if line is None:
             return None
-        method, known, body = line[1], self._without_body, None
-        block = data[line.end() - 2 :]
-        if method in _WITH_BODY:
+        known, body = self._without_body, None
+        if line.method in _WITH_BODY:
             divided = _divide(block)
             if divided is None:
                 return None
@@ -76,15 +78,16 @@ class KnownHeads:
         if found is None:
             return None
         known.move_to_end(block)
-        return method, line[2], found, body
+        return line, found, body
 
     def keep(self, data: bytes, headers: Headers, fields: dict[bytes, bytes]) -> None:
         """`data` was read as one request with these fields, from its first byte to its last."""
-        line = _LINE.match(data)
-        if line is None:
+        start, _, block = data.partition(_VERSION)
+        line = self._lines.read(start)
+        if line is None or not block.startswith(b"\r\n"):
             return
-        known, block = self._without_body, data[line.end() - 2 :]
-        if line[1] in _WITH_BODY:
+        known = self._without_body
+        if line.method in _WITH_BODY:
             divided = _divide(block)
             if divided is None:
                 return

@@ -45,8 +45,8 @@ def request_head(
         framing = b""
     if checked:
         rest = b"\r\n".join(fields)
-        start = method, b" ", target, b" HTTP/1.1\r\nhost: ", host, b"\r\n"
-        return b"".join((*start, checked, framing, rest, _END))
+        line = method, b" ", target, b" HTTP/1.1\r\nhost: ", host, b"\r\n"
+        return b"".join((*line, checked, framing, rest, _END))
     if method not in _KNOWN_METHODS:
         _check_method(method)
     if target.translate(None, _TARGET_CHARS) or (target[:1] != b"/" and target != b"*"):

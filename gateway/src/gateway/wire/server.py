@@ -56,14 +56,14 @@ class ClientConnection(Protocol):
         recognised = plane.heads.recognise(data)
         if recognised is None:
             return False
-        method, target, known, body = recognised
+        line, known, body = recognised
         length = None if body is None else len(body)
         if len(data) - (length or 0) > self.limits.head_limit:
             return False
-        self.url, self.headers, self.expect_100_continue = target, known.headers, False
+        self.url, self.headers, self.expect_100_continue = line.target, known.headers, False
         if self._proxy is not None:
             self._note_proxied(plane)
-        stream: ServerStream | None = plane.open_known(self, method, target, known, length)
+        stream: ServerStream | None = plane.open_known(self, line, known, length)
         if stream is None:
             return False
         self.cycle = self.current = stream

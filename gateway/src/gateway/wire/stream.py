@@ -5,43 +5,13 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from gateway.exceptions import LengthAmbiguous
-from gateway.wire.known import KnownFields
 from gateway.wire.reader import Headers
+from gateway.wire.request import Request
 
 HIGH_WATER = 65_536  # octets of request body that wait before reading from the client pauses
 _JOINED = 16_384  # octets of body up to which one copy costs less than a second write
 _BODILESS = frozenset({204, 304})
 _SERVER_FIELDS: list[Any] = [None, b""]  # uvicorn's own, the date, as it was given and as lines
-
-
-class Request:
-    """The head of a request. `fields` has the last value of each header, with names in lower case."""
-
-    def __init__(
-        self,
-        method: bytes,
-        target: bytes,
-        headers: Headers,
-        fields: dict[bytes, bytes],
-        *,
-        http_1_0: bool = False,
-        known: KnownFields | None = None,
-        length: int | None = None,
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.headers = headers
-        self.fields = fields
-        self.http_1_0 = http_1_0
-        self.known = known
-        self.length = length
-        self.chunked = False
-        self.upgrade = False  # to a WebSocket, where the route allows it
-
-    def repeats(self, name: bytes) -> bool:
-        """True if there is more than one header of this name."""
-        return len(self.fields) != len(self.headers) and sum(name == it for it, _ in self.headers) > 1
 
 
 class ServerStream(ABC):
@@ -257,24 +227,3 @@ class ServerStream(ABC):
             self.connection.transport.abort()  # a plain end would pass for the end of the body
         else:
             self.connection.transport.close()
-
-
-def framing(headers: Headers) -> tuple[int | None, bool]:
-    """Content-Length, and whether the body is chunked.
-
-    Raises LengthAmbiguous for two lengths or both framings: an attempt at request smuggling (RFC 9112, 6.3).
-    """
-    length: int | None = None
-    chunked = False
-    for name, value in headers:
-        if name == b"content-length":
-            if length is not None or not value.isdigit():
-                raise LengthAmbiguous
-            length = int(value)
-        elif name == b"transfer-encoding":
-            if chunked or value.strip().lower() != b"chunked":
-                raise LengthAmbiguous
-            chunked = True
-    if chunked and length is not None:
-        raise LengthAmbiguous
-    return length, chunked

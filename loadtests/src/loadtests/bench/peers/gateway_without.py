@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import gateway.exchange
 import gateway.lifespan
+import gateway.recorded
 from gateway.main import create_app as create_whole
 from gateway.stages.authenticate import Authenticate
 from gateway.wire.connection import Connection
@@ -27,8 +27,8 @@ def nothing(*_: Any) -> None:
 
 
 def without_metrics() -> None:
-    gateway.exchange.begin_request = gateway.exchange.end_request = nothing
-    gateway.exchange.begin_traffic = lambda route: NoTraffic(route.template)
+    gateway.recorded.begin_request = gateway.recorded.end_request = nothing
+    gateway.recorded.begin_traffic = lambda route: NoTraffic(route.template)
 
 
 def without_ids() -> None:
@@ -49,7 +49,7 @@ def without_token_memory() -> None:
 
 SWITCHES: dict[str, Callable[[], Any]] = {
     "nothing": nothing,
-    "access-log": lambda: setattr(gateway.exchange, "log_request", nothing),
+    "access-log": lambda: setattr(gateway.recorded, "log_request", nothing),
     "metrics": without_metrics,
     "ids": without_ids,
     "cors": without_cors,
