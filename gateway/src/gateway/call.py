@@ -1,7 +1,7 @@
 """One request to an upstream: on which connection it goes, and when it is repeated."""
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from gateway.metrics import FAILURES
@@ -16,7 +16,7 @@ from gateway.wire.request_head import request_head
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 
 
-class Call(ABC):
+class Call:  # no ABC, for the same reason as `ServerStream`
     """One request to an upstream. A subclass says what becomes of the answer.
 
     Where no connection could be had, nothing was sent, and another replica is tried. A request whose body is

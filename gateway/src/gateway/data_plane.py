@@ -48,9 +48,8 @@ class DataPlane:
         """
         headers, parser = connection.headers, connection.parser
         fields = dict(headers)
-        http_1_0 = parser.get_http_version() == "1.0"
-        target = origin_form(connection.url)
-        request = Request(parser.get_method(), target, headers, fields, http_1_0=http_1_0)
+        request = Request(parser.get_method(), origin_form(connection.url), headers, fields)
+        request.http_1_0 = parser.get_http_version() == "1.0"
         found: Route | ServiceError | None
         try:
             _check_host(request)
@@ -76,9 +75,8 @@ class DataPlane:
         length: int | None,
     ) -> Exchange | None:
         """The same where the line and the fields are those of earlier requests that were opened."""
-        request = Request(
-            line.method, line.target, known.headers, known.fields, length=length, line=line, known=known
-        )
+        request = Request(line.method, line.target, known.headers, known.fields)
+        request.line, request.known, request.length = line, known, length
         found = self._match.find(request)
         return None if found is None else Exchange(connection, request, found, self._stages)
 

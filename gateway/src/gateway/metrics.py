@@ -56,12 +56,12 @@ WEBSOCKET_BYTES = Counter(
 class Traffic:
     """What a worker has passed on for one route and was not written yet; `in_flight` is as of now."""
 
-    __slots__ = ("_observe", "in_flight", "received", "route", "sent", "upstream")
+    __slots__ = ("_add", "_upstream", "in_flight", "received", "route", "sent")
 
     def __init__(self, route: str, upstream: str) -> None:
         self.route = route
-        self.upstream = upstream
-        self._observe = UPSTREAM_DURATIONS.observe
+        self._upstream = (upstream,)
+        self._add = UPSTREAM_DURATIONS.add
         self.in_flight = self.received = self.sent = 0
 
     def end(self, received: int, sent: int, upstream_took: float) -> None:
@@ -70,7 +70,7 @@ class Traffic:
         self.received += received
         self.sent += sent
         if upstream_took:
-            self._observe(upstream_took, self.upstream)
+            self._add(upstream_took, self._upstream)
 
 
 class TrafficMetrics:

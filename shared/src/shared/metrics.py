@@ -67,6 +67,7 @@ class Durations:
     def __init__(self, histogram: Histogram, buckets: tuple[float, ...] = BUCKETS) -> None:
         self._histogram = histogram
         self._seen = Observations(buckets)
+        self.add = self._seen.add  # the same as `observe`, where the labels are a tuple already
         GATHERING.register(self.flush)
 
     def observe(self, seconds: float, *labels: str) -> None:

@@ -1,7 +1,8 @@
 """Authenticate: a bearer token verified here, or an API key turned into one."""
 
 from collections.abc import Awaitable
-from typing import NamedTuple, cast
+from dataclasses import dataclass
+from typing import cast
 
 from gateway.api_keys import ApiKeys
 from gateway.exceptions import CredentialsAmbiguous
@@ -32,15 +33,16 @@ class Authenticate:
         route = exchange.route
         if route is None or route.auth == "public":
             return None
-        token, api_key, authorization = _credentials(exchange.request)
+        credentials = _credentials(exchange.request)
+        token = credentials.token
         if token is not None:
             caller = self._verifier.known(token)
             if caller is None:
                 return self._verify(exchange, route, token)
-            self._admit(exchange, route, authorization, caller)
+            self._admit(exchange, route, credentials.authorization, caller)
             return None
-        if api_key is not None:
-            return self._exchange_key(exchange, route, api_key)
+        if credentials.api_key is not None:
+            return self._exchange_key(exchange, route, credentials.api_key)
         if route.auth == "optional":
             return None
         raise TokenMissing
@@ -70,7 +72,8 @@ class Authenticate:
         exchange.authorization = authorization
 
 
-class Credentials(NamedTuple):
+@dataclass(slots=True)
+class Credentials:
     """The bearer token, or the API key; `authorization` is what upstreams get of a token."""
 
     token: str | None

@@ -9,26 +9,15 @@ from gateway.wire.request_line import RequestLine, readable_path
 class Request:
     """`fields` has the last value of each header; `line` and `known` are of requests that came before."""
 
-    def __init__(
-        self,
-        method: bytes,
-        target: bytes,
-        headers: Headers,
-        fields: dict[bytes, bytes],
-        *,
-        http_1_0: bool = False,
-        length: int | None = None,
-        line: RequestLine | None = None,
-        known: KnownFields | None = None,
-    ) -> None:
+    def __init__(self, method: bytes, target: bytes, headers: Headers, fields: dict[bytes, bytes]) -> None:
         self.method = method
         self.target = target
         self.headers = headers
         self.fields = fields
-        self.http_1_0 = http_1_0
-        self.length = length
-        self.line = line
-        self.known = known
+        self.http_1_0 = False
+        self.length: int | None = None
+        self.line: RequestLine | None = None
+        self.known: KnownFields | None = None
         self.chunked = False
         self.upgrade = False  # to a WebSocket, where the route allows it
 

@@ -1,6 +1,6 @@
 """One request on a client's connection, and its answer: framing and back-pressure."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -14,10 +14,11 @@ _BODILESS = frozenset({204, 304})
 _SERVER_FIELDS: list[Any] = [None, b""]  # uvicorn's own, the date, as it was given and as lines
 
 
-class ServerStream(ABC):
+class ServerStream:
     """What `shared.wire` calls a cycle. A subclass says what is done with the request.
 
-    No attribute has its default in the class: Python would look it up twenty times as long as a slot.
+    No attribute has its default in the class, because Python would look it up twenty times as long as a slot.
+    It is no ABC, because objects of another metaclass are not made the quick way. mypy knows it as abstract.
     """
 
     __slots__ = (
