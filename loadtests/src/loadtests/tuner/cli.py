@@ -5,13 +5,14 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from loadtests.target import refusal
 from loadtests.tuner import workers_env
+from loadtests.tuner.arguments import parser
 from loadtests.tuner.chain import ChainSession
 from loadtests.tuner.checking import check, check_running
 from loadtests.tuner.config import ConfigError, duration, load, size, split
@@ -36,11 +37,11 @@ _STATUS = {Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 4}
 
 def main(arguments: list[str] | None = None) -> int:
     """0: decided; 1: Ctrl-C; 2: the file or the folder is wrong; 3: inconclusive; 4: invalid."""
-    options = _parser().parse_args(arguments)
+    options = parser(__doc__).parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     options.given = sys.argv[1:] if arguments is None else arguments
     try:
-        return int(options.act(options))
+        return _ACTS[options.act](options)
     except (ConfigError, JournalMismatch, RollOutFailed, Unfinished) as error:
         _say(f"facet-tune: {error}")
         return 2
@@ -169,65 +170,7 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="facet-tune", description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    init = commands.add_parser("init", help="write the file for a command")
-    init.add_argument(
-        "command",
-        help='such as "gunicorn shop:app -w {workers} -b 127.0.0.1:{port}", or the URL of what runs already',
-    )
-    init.add_argument("--path", default="/", help="what is asked for; the file takes more")
-    init.add_argument("--locustfile", type=Path, help="your own users instead of a path")
-    init.add_argument("--file", type=Path, default=Path("tune.toml"))
-    init.set_defaults(act=_init)
-    check = commands.add_parser("check", help="boot it, and say what will be tried")
-    check.add_argument("file", type=Path)
-    check.add_argument("--results", type=Path, help="folder that `run` will use")
-    _reachable(check)
-    check.set_defaults(act=_check)
-    for name, act, about in (
-        ("run", _run, "find the worker count; goes on where it was stopped"),
-        ("report", _report, "write the report of a finished run again"),
-    ):
-        command = commands.add_parser(name, help=about)
-        command.add_argument("file", type=Path)
-        _reachable(command)
-        _common(command, act)
-    facet = commands.add_parser("facet", help="tune Facet's own services in the embedded stack")
-    facet.add_argument(
-        "--service", action="append", choices=SERVICES, help="by default all of these together"
-    )
-    facet.add_argument("--compose", action="store_true", help="the Compose system instead")
-    facet.add_argument("--slo", default="250ms", help="p99")
-    facet.add_argument("--cpus", type=int, help="of the stack; the rest is the generator's")
-    facet.add_argument("--memory", help="of all services together, such as 1GiB")
-    facet.add_argument("--connections", type=int, default=90, help="database connections of all services")
-    facet.add_argument(
-        "--pool", type=int, nargs="+", default=[], help="database connections of a worker: sizes to try"
-    )
-    facet.add_argument("--max-workers", type=int, help="of each service")
-    _common(facet, _facet)
-    return parser
-
-
-def _reachable(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--target-is-mine", action="store_true", help="allow a url that is not on this machine"
-    )
-
-
-def _common(command: argparse.ArgumentParser, act: Callable[[argparse.Namespace], int]) -> None:
-    command.add_argument("--results", type=Path, help="folder of the measurements and the report")
-    command.add_argument("--quick", action="store_true", help="fewer rounds, shorter measurements")
-    command.add_argument("--minutes", type=float, help="no more rounds than fit into them")
-    command.add_argument("--seed", type=int, default=1)
-    command.add_argument("--write", type=Path, help="env file that gets the counts")
-    command.add_argument("--publish", type=Path, help="repository of Facet, whose documents get the figures")
-    command.add_argument(
-        "--compare", type=Path, action="append", default=[], help="results of an earlier run; may be repeated"
-    )
-    command.set_defaults(act=act)
+_ACTS = {"init": _init, "check": _check, "run": _run, "report": _report, "facet": _facet}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from loadtests.tuner.measuring.second import Answers
 
 def generate(load: Load, cpus: Collection[int] = ()) -> Result:
     """On these CPUs, or on any."""
-    return Result(**_run("locust_load" if load.locustfile else "load", load, cpus))
+    return Result(**_run("locust_load" if load.locustfile else "http_load", load, cpus))
 
 
 def generate_otherwise(load: Load, cpus: Collection[int] = ()) -> Answers:

@@ -1,4 +1,4 @@
-"""One load by the users of a locustfile, in a process of its own: as `load.py`, with locust.
+"""One load by the users of a locustfile, in a process of its own: as `http_load.py`, with locust.
 
 In an open loop the rate is that of the tasks. In a closed loop it is the number of users.
 """

@@ -1,19 +1,18 @@
 """The plots. Every axis has its unit, every interval is 95 %."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import plotly.graph_objects as go
 
 from loadtests.tuner.model import Configuration
 from loadtests.tuner.outcome import Outcome, Verdict
+from loadtests.tuner.report.style import BLUE, GREY, LINES, ORANGE, figure_of, limit_line, logarithmic
+from loadtests.tuner.report.worker_figures import memory, shares
 from loadtests.tuner.summary import About, interval, trials
 from loadtests.tuner.usl import held_out
 
-BLUE, ORANGE, GREY, GREEN, RED = "#2563a8", "#d9730d", "#8a8f98", "#2e8540", "#b42318"
 _NO_ANSWER = 60.0  # seconds; nothing this late is plotted
-_LINES = [BLUE, ORANGE, GREEN, "#7b3fa0", "#0f8b8d", "#b5651d"]
 
 
 def all_figures(outcome: Outcome, about: About) -> Mapping[str, go.Figure]:
@@ -32,20 +31,6 @@ def all_figures(outcome: Outcome, about: About) -> Mapping[str, go.Figure]:
     return {heading: figure for heading, figure in made.items() if figure is not None}
 
 
-def _figure(across: str, up: str, **axes: Any) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(
-        template="plotly_white",
-        height=420,
-        margin={"l": 70, "r": 20, "t": 20, "b": 60},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        font={"family": "system-ui, sans-serif", "size": 13},
-    )
-    figure.update_xaxes(title=across, showline=True, linecolor=GREY)
-    figure.update_yaxes(title=up, showline=True, linecolor=GREY, **axes)
-    return figure
-
-
 def _by_count(outcome: Outcome) -> list[tuple[int, Configuration, float]]:
     rates = outcome.capacities()
     return sorted((key.total_workers, key, rate) for key, rate in rates.items())
@@ -55,7 +40,7 @@ def capacity(outcome: Outcome, about: About) -> go.Figure | None:
     points = _by_count(outcome)
     if not points:
         return None
-    figure = _figure("workers", f"{about.unit} within the SLO", rangemode="tozero")
+    figure = figure_of("workers", f"{about.unit} within the SLO", rangemode="tozero")
     raced = [(count, key, rate) for count, key, rate in points if interval(outcome, key)]
     rough = [point for point in points if point not in raced]
     figure.add_scatter(
@@ -94,7 +79,7 @@ def law(outcome: Outcome, about: About) -> go.Figure | None:
     if fitted is None or len(next(iter(outcome.capacities())).workers) > 1:
         return None
     found, unseen = fitted
-    figure = _figure("workers", f"{about.unit} within the SLO", rangemode="tozero")
+    figure = figure_of("workers", f"{about.unit} within the SLO", rangemode="tozero")
     largest = max(measured)
     counts = [1 + step * (largest - 1) / 200 for step in range(201)]
     hidden = {point.workers for point in unseen}
@@ -131,7 +116,7 @@ def law(outcome: Outcome, about: About) -> go.Figure | None:
 
 
 def latency(outcome: Outcome, about: About) -> go.Figure | None:
-    figure = _figure(f"offered load, {about.unit}", f"p{about.slo.percentile:g}, ms")
+    figure = figure_of(f"offered load, {about.unit}", f"p{about.slo.percentile:g}, ms")
     values = [about.slo.latency * 1000]
     rates: list[float] = []
     for index, (key, taken) in enumerate(_shown(outcome).items()):
@@ -140,15 +125,15 @@ def latency(outcome: Outcome, about: About) -> go.Figure | None:
             x=[trial.rate for trial in seen],
             y=[trial.latency * 1000 for trial in seen],
             mode="markers",
-            marker={"color": _LINES[index % len(_LINES)], "size": 7},
+            marker={"color": LINES[index % len(LINES)], "size": 7},
             name=key.label if outcome.verdict is Verdict.MEASURED else f"{key.label} workers",
         )
         values += [trial.latency * 1000 for trial in seen]
         rates += [trial.rate for trial in seen]
     if not rates:
         return None
-    _limit(figure, min(rates), max(rates), about.slo.latency * 1000, "SLO")
-    _logarithmic(figure.update_yaxes, values)
+    limit_line(figure, min(rates), max(rates), about.slo.latency * 1000, "SLO")
+    logarithmic(figure.update_yaxes, values)
     return figure
 
 
@@ -160,7 +145,7 @@ def goodput(outcome: Outcome, about: About) -> go.Figure | None:
     if choice in outcome.stress:
         measured += [overload.taken for overload in outcome.stress[choice].overloads]
     measured.sort(key=lambda taken: taken.offered)
-    figure = _figure(f"offered load, {about.unit}", "requests/s")
+    figure = figure_of(f"offered load, {about.unit}", "requests/s")
     offered = [taken.offered for taken in measured]
     figure.add_scatter(
         x=offered, y=[m.answered for m in measured], mode="markers", marker_color=GREY, name="answered"
@@ -172,63 +157,12 @@ def goodput(outcome: Outcome, about: About) -> go.Figure | None:
         marker_color=BLUE,
         name="answered within the SLO (goodput)",
     )
-    _logarithmic(figure.update_xaxes, offered)
+    logarithmic(figure.update_xaxes, offered)
     return figure if measured else None
-
-
-def shares(outcome: Outcome) -> go.Figure | None:
-    taken = trials(outcome).get(outcome.choice, []) if outcome.choice else []
-    by_service = taken[-1].measurements[-1].resources.worker_shares if taken else {}
-    figure = _figure("worker, busiest first", "share of the requests, %", rangemode="tozero")
-    for index, (service, listed) in enumerate(by_service.items()):
-        ranked = sorted(listed, reverse=True)
-        figure.add_bar(
-            x=list(range(1, len(ranked) + 1)),
-            y=[100 * share for share in ranked],
-            marker_color=_LINES[index % len(_LINES)],
-            name=service,
-            showlegend=True,
-        )
-    if len(by_service) == 1:
-        workers = max(map(len, by_service.values()))
-        _limit(figure, 0.5, workers + 0.5, 100 / workers, "equal share")
-    figure.update_xaxes(tickformat="d")
-    return figure if by_service else None
-
-
-def memory(outcome: Outcome, about: About) -> go.Figure | None:
-    most: dict[int, int] = {}
-    for key, taken in trials(outcome).items():
-        for trial in taken:
-            for measured in trial.measurements:
-                pss = measured.resources.pss or 0
-                most[key.total_workers] = max(most.get(key.total_workers, 0), pss)
-    seen = {count: pss for count, pss in sorted(most.items()) if pss}
-    figure = _figure("workers", "memory (PSS), MiB", rangemode="tozero")
-    figure.add_scatter(
-        x=list(seen), y=[pss / 1024**2 for pss in seen.values()], mode="lines+markers", line_color=BLUE,
-        name="most seen", showlegend=True,
-    )  # fmt: skip
-    if about.limits.memory and seen:
-        _limit(figure, min(seen), max(seen), about.limits.memory / 1024**2, "limit")
-    return figure if seen else None
 
 
 def _shown(outcome: Outcome) -> dict[Configuration, list[Any]]:
     """The raced ones, or all if none was; at most six, so that the lines can be told apart."""
     everything = trials(outcome)
     raced = [key for key in outcome.rounds if key in everything] or list(everything)
-    return {key: everything[key] for key in raced[: len(_LINES)]}
-
-
-def _limit(figure: go.Figure, left: float, right: float, at: float, name: str) -> None:
-    line = {"dash": "dash", "color": RED}
-    figure.add_scatter(x=[left, right], y=[at, at], mode="lines", line=line, name=name)
-
-
-def _logarithmic(update: Callable[..., Any], values: Sequence[float]) -> None:
-    """Ticks at 1, 2 and 5 of each power of ten, written out."""
-    positive = [value for value in values if value > 0]
-    low, high = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
-    ticks = [digit * 10.0**power for power in range(low, high + 1) for digit in (1, 2, 5)]
-    update(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+    return {key: everything[key] for key in raced[: len(LINES)]}
