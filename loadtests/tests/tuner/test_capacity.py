@@ -83,6 +83,19 @@ def test_something_passing_is_measured_again_and_a_limit_is_not() -> None:
     assert seen == [200]
 
 
+def test_loads_are_long_enough_for_a_slow_slo_to_be_missed() -> None:
+    curve, lengths = Curve(500), list[float]()
+
+    def measure(rate: float, seconds: float) -> Measurement:
+        lengths.append(seconds)
+        return curve(rate, seconds)
+
+    for latency, shortest in ((0.2, Plan().shortest), (2.0, 24.0)):
+        Search(Slo(latency), Plan(), measure).find(400, step=1.4, resolution=1.15)
+        assert min(lengths) == shortest
+        lengths.clear()
+
+
 def test_what_never_meets_the_slo_has_no_capacity() -> None:
     curve = Curve(-1)
     assert Search(SLO, Plan(), curve).find(50, step=1.4, resolution=1.1).rate == 0

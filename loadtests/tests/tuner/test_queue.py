@@ -57,6 +57,12 @@ def test_erlangs_c() -> None:
     assert waiting(3, 3.5) == 1
 
 
+def test_a_short_overload_only_begins_to_show() -> None:
+    """Of 1,200 requests/s it does 1,000: after 3 s the last one waits for 0.6 s, and for a little chance."""
+    slowest = Queue(50, 0.05).sample(1200, 3, np.random.default_rng(1)).max()
+    assert 0.6 < slowest < 1.6
+
+
 def test_beyond_its_throughput_a_queue_has_no_steady_state() -> None:
     queue = Queue(2, 0.01)
     assert queue.share_slower(250, 10) == 1

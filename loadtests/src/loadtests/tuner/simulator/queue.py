@@ -43,7 +43,8 @@ class Queue:
             latencies += source.exponential(1 / max(self.database - stable, 1e-9), requests)
         waits = source.random(requests) < waiting(self.servers, stable * self.service)
         drain = max(self.servers / self.service - stable, 1e-9)
-        latencies += waits * np.minimum(source.exponential(1 / drain, requests), seconds)
+        grown = math.sqrt(2 * seconds / self.throughput)  # a queue's random walk from empty goes no further
+        latencies += waits * source.exponential(min(1 / drain, max(grown, self.service)), requests)
         if rate > self.throughput:  # the backlog grows as long as the load lasts
             latencies += np.linspace(0, seconds, requests) * (rate / self.throughput - 1)
         return latencies
