@@ -113,9 +113,7 @@ def survivors(
         fast = sorted(near, key=lambda key: -rates[key])[: most - most // 2]
         small = [key for key in near if rates[key] >= _GOOD * best and key not in fast]
         kept = [*fast, *small][:most]
-        kept += [key for key in sorted(near, key=lambda key: -rates[key]) if key not in kept][
-            : most - len(kept)
-        ]
+        kept += [key for key in near if key not in kept][: most - len(kept)]
     dropped = {
         key: f"{rates[key] / best - 1:+.0%} against the best at first look"
         if rates[key] < close * best
