@@ -1,5 +1,6 @@
 """What Compose is told, and how its containers are counted together."""
 
+import re
 import tomllib
 
 import pytest
@@ -14,7 +15,7 @@ from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
 
 def test_every_service_gets_its_count() -> None:
     told = override({"gateway": 2, "ml-predict": 3}, {1, 0})["services"]
-    assert told["gateway"] == {"environment": {"GATEWAY_WORKERS": "2"}}
+    assert told["gateway"]["environment"] == {"GATEWAY_WORKERS": "2"}
     assert told["ml-predict"]["environment"] == {"ML_PREDICT_WORKERS": "3"}
     assert told["users"]["environment"] == {"USERS_WORKERS": "1", "USERS_HASH_THREADS": "2"}
     assert override({}, ())["services"]["users"]["environment"] == {"USERS_WORKERS": "1"}
@@ -25,6 +26,16 @@ def test_a_pool_size_reaches_the_services_with_a_database() -> None:
     assert told["items"]["environment"] == {"ITEMS_WORKERS": "1", "ITEMS_DATABASE_POOL_SIZE": "7"}
     assert told["users"]["environment"]["USERS_DATABASE_POOL_SIZE"] == "7"
     assert told["gateway"]["environment"] == {"GATEWAY_WORKERS": "1"}
+
+
+def test_checks_that_no_start_waits_for_are_seldom() -> None:
+    seldom = {name for name, given in override({}, ())["services"].items() if "healthcheck" in given}
+    text, _, locust = (ROOT / "docker-compose.yml").read_text().partition("\n  locust:")
+    waited_for = set(re.findall(r"([\w-]+): \{condition: service_healthy\}", text))
+    checked = set(re.findall(r"\n  ([\w-]+):(?:(?!\n  [\w-]+:).)*?\n    healthcheck:", text, re.DOTALL))
+    assert waited_for == {"postgres", "redis"}
+    assert seldom == checked - waited_for
+    assert "healthcheck" not in locust, "and nothing after it"
 
 
 def test_workers_and_other_processes_share_the_connections() -> None:

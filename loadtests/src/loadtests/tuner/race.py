@@ -10,7 +10,7 @@ from loadtests.tuner.plan import Plan
 from loadtests.tuner.runner import Runner
 from loadtests.tuner.statistics import Comparison, compare
 
-AFTER = 2  # searches after the race: the choice is confirmed and stressed
+AFTER = 3  # searches that there is time for after the race: to confirm, overload and check the choice
 
 Comparing = Comparison[Configuration]
 

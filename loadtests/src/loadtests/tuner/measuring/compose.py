@@ -1,5 +1,7 @@
 """Facet's Compose system as a target: a project of its own, its containers on the CPUs of the target."""
 
+import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -12,17 +14,24 @@ from typing import Any
 from loadtests.bench.environment import ROOT
 from loadtests.tuner.config import Cpus
 from loadtests.tuner.measuring.command import CommandTarget
-from loadtests.tuner.measuring.embedded import SERVICES, Knobs, facet, pinned_later, pools
+from loadtests.tuner.measuring.embedded import FURTHER, SERVICES, Knobs, facet, pinned_later, pools
 from loadtests.tuner.measuring.journeys import people
 from loadtests.tuner.measuring.processes import Use, together, use
 from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
 
 _UP = 180.0  # seconds
+_SELDOM = {"healthcheck": {"interval": "60s"}}
 _FORMAT = '{{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}}'
 
 
 class ComposeTarget(CommandTarget):
-    """Images are built once. Every start begins with new volumes, on all CPUs, and is pinned when ready."""
+    """Images are built once. Every start begins with new volumes, on all CPUs, and is pinned when ready.
+
+    Ready is what the gateway says of itself and of those behind it. The engine's own health checks come only
+    every few seconds, and what it stops loses nothing that is needed.
+    """
+
+    start_within = 60.0
 
     def __init__(
         self, services: Sequence[str], slo: Slo, limits: Limits, cpus: Cpus, knobs: Knobs | None = None
@@ -46,15 +55,25 @@ class ComposeTarget(CommandTarget):
         wanted = override(dict(configuration.workers), self.app.target_cpus, knobs)
         self._override.write_text(json.dumps(wanted))
         self._up = True
-        self._compose("up", "--detach", "--wait")
+        self._compose("up", "--detach")
+
+    def _prepare_load(self) -> None:
         listed = self._compose("ps", "--quiet").split()
         shown = self._docker("inspect", "--format", _FORMAT, *listed)
         if cpus := ",".join(map(str, sorted(self.app.target_cpus))):
             self._docker("update", "--cpuset-cpus", cpus, *listed)
         self._containers = {int(pid): name for pid, name in map(str.split, shown.splitlines())}
-
-    def _prepare_load(self) -> None:
         self.values = dict(people(self._port))
+
+    def _answers(self) -> bool:
+        """The gateway's `/ready` shows the others too, and its own answer does not depend on them."""
+        with contextlib.suppress(OSError, ValueError, KeyError, http.client.HTTPException):
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2)
+            with contextlib.closing(connection):
+                connection.request("GET", "/ready")
+                checks = json.loads(connection.getresponse().read())["checks"]
+                return all(check["ok"] for check in checks.values()) and super()._answers()
+        return False
 
     def _ended(self) -> bool:
         return False
@@ -74,7 +93,7 @@ class ComposeTarget(CommandTarget):
     def _stop(self) -> None:
         if self._up:
             self._up, self._containers = False, {}
-            self._compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+            self._compose("down", "--volumes", "--remove-orphans", "--timeout", "0")
 
     @property
     def _override(self) -> Path:
@@ -108,11 +127,15 @@ class ComposeTarget(CommandTarget):
 def override(
     counts: Mapping[str, int], cpus: Collection[int], knobs: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Worker counts and pool sizes, which go before deploy/workers.env."""
-    services: dict[str, Any] = {}
+    """Worker counts and pool sizes, which go before deploy/workers.env.
+
+    Health checks for which no start waits are seldom: the engine runs each as a process of its own, on the
+    generator's CPUs too, and so makes the generator late.
+    """
+    services: dict[str, Any] = {name.lower().replace("_", "-"): {**_SELDOM} for name in FURTHER}
     for name in SERVICES:
         variable = f"{name.upper().replace('-', '_')}_WORKERS"
-        services[name] = {"environment": {variable: str(counts.get(name, 1))}}
+        services[name] = {**_SELDOM, "environment": {variable: str(counts.get(name, 1))}}
     for variable, size in pools(knobs or {}).items():
         services[variable.split("_")[0].lower()]["environment"][variable] = size
     services["users"]["environment"] |= pinned_later(counts, cpus)
