@@ -5,6 +5,7 @@ the same server on so many CPUs.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,11 +23,16 @@ from loadtests.tuner.simulator.system import System
 
 CPU = 5.0  # ms of a request
 WAITS = (0.0, 5.0, 15.0, 35.0)  # ms of a request
-COUNTS = (1, 2, 4, 8, 16, 32)
 SLO = Slo(0.25)
-_GOOD = 0.95  # of the best: as good as the best
+_GOOD = 0.9  # of the best: as good as the best, as far as one measurement of each can tell
 
 Found = Mapping[float, Mapping[int, float]]  # by waiting and count: requests per second within the SLO
+
+
+def counts(cpus: int) -> list[int]:
+    """Powers of two, up to one that is more than the longest waiting needs."""
+    needed = cpus * (CPU + max(WAITS)) / CPU
+    return [2**power for power in range(math.ceil(math.log2(needed)) + 2)]
 
 
 def simulated(cpus: int) -> Found:
@@ -34,7 +40,7 @@ def simulated(cpus: int) -> Found:
     found = {}
     for wait in WAITS:
         system = System(cpus, cpu=CPU / 1000, wait=wait / 1000, blocking=True, limits=Limits(cpus))
-        found[wait] = {count: system.capacity(count, SLO) for count in COUNTS}
+        found[wait] = {count: system.capacity(count, SLO) for count in counts(cpus)}
     return found
 
 
@@ -51,7 +57,7 @@ def _of(wait: float, cpus: Cpus) -> Mapping[int, float]:
     target = CommandTarget(app)
     runner, found = Runner(target, SLO, QUICK, _say), {}
     try:
-        for count in COUNTS:
+        for count in counts(len(cpus.target)):
             guess = 950 * min(count / (CPU + wait), len(cpus.target) / CPU)
             why = f"{wait:g} ms of waiting for {CPU:g} ms of CPU"
             capacity = runner.capacity(Configuration.of(count), guess, step=1.12, resolution=1.18, why=why)
@@ -63,22 +69,22 @@ def _of(wait: float, cpus: Cpus) -> Mapping[int, float]:
 
 
 def fewest(rates: Mapping[int, float]) -> int:
-    """The smallest count that does as well as the best, as far as one measurement of each can tell."""
+    """The smallest count that does as well as the best."""
     return min(count for count, rate in rates.items() if rate >= _GOOD * max(rates.values()))
 
 
 def table(found: Found, cpus: int) -> str:
-    counts = sorted({count for rates in found.values() for count in rates})
+    tried = sorted({count for rates in found.values() for count in rates})
     head = [
         "waiting for a request",
-        *(f"{count}" for count in counts),
+        *(f"{count}" for count in tried),
         "fewest good",
         "CPUs × (CPU + waiting) / CPU",
     ]
     rows = []
     for wait, rates in found.items():
         good = fewest(rates)
-        cells = [f"{rates[count]:,.0f}" if count in rates else "" for count in counts]
+        cells = [f"{rates[count]:,.0f}" if count in rates else "" for count in tried]
         rows.append([f"{wait:g} ms", *cells, f"**{good}**", f"{cpus * (CPU + wait) / CPU:g}"])
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
 
