@@ -46,10 +46,11 @@ def test_a_run_that_decided_is_published_as_such(found: dict[str, Any], tmp_path
     assert len(publish(tmp_path, found)) == len(PARTS) + 1
     assert publish(tmp_path, found) == []
     readme = (tmp_path / "README.md").read_text()
-    assert "The tuner chose on 1 CPU: gateway 1, items 1" in readme
+    assert f"The tuner chose on 1 CPU: gateway 1, items 1, {found['claim']:,.0f} requests/s claimed" in readme
     decision = (tmp_path / "docs/decisions/0004-worker-counts-in-one-file.md").read_text()
     for words in (
         "Verdict: **",
+        "below the middle of its interval).",
         "| gateway=1 items=1 |",
         "| 2n + 1 | 3 |",
         "A fact.",

@@ -62,6 +62,15 @@ def test_the_report_asks_for_nothing_from_outside() -> None:
     assert not [tag for tag in tags if "src=" in tag or "href=" in tag]
 
 
+def test_the_claim_stands_before_the_estimate() -> None:
+    outcome = _outcome()
+    assert outcome.choice is not None
+    text = re.sub(r"<[^>]+>", "", page(outcome, ABOUT))
+    estimate = outcome.capacities()[outcome.choice]
+    assert f"Claimed capacity: {outcome.claim:,.1f} requests/s, the lower end" in text
+    assert f"the best estimate is {estimate:,.1f}." in text
+
+
 def test_names_are_text_and_not_markup() -> None:
     html = page(_outcome(), ABOUT)
     assert "a &lt;simulated&gt; shop" in html

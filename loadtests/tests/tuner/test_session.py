@@ -3,12 +3,15 @@
 import re
 from dataclasses import replace
 
+import pytest
+
 from loadtests.tuner.model import Configuration, Limits, Measurement, RollOutFailed, Slo
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.session import Session
 from loadtests.tuner.simulator.system import Noise, System
 from loadtests.tuner.simulator.target import SimulatedTarget
+from loadtests.tuner.statistics import compare
 
 CALM = Noise(boot=0.005, measurement=0.005, mood=0.01)
 SLO = Slo(0.25)
@@ -25,6 +28,32 @@ def test_cpu_bound_work_on_two_cores_takes_two_workers() -> None:
     assert (outcome.verdict, outcome.choice) == (Verdict.DECIDED, Configuration.of(2))
     assert outcome.bottleneck is not None
     assert outcome.bottleneck.kind == "app CPU"
+
+
+def test_what_is_claimed_is_the_lower_end_of_the_interval() -> None:
+    outcome, _ = _tune(TWO)
+    assert outcome.choice is not None
+    assert outcome.comparison is not None
+    assert outcome.claim == outcome.comparison.low[outcome.choice]
+    assert outcome.claim < outcome.capacities()[outcome.choice]
+
+
+def test_where_the_interval_is_wide_the_claim_stays_close_to_the_middle() -> None:
+    one, two = Configuration.of(1), Configuration.of(2)
+    seen = compare({one: [80.0, 120.0, 90.0, 110.0], two: [80.0, 119.0, 91.0, 110.0]}, 0.05)
+    outcome = Outcome(choice=one, comparison=seen)
+    assert outcome.claim is not None
+    assert outcome.claim > seen.low[one]
+    middle = seen.means[one]
+    assert middle / (0.95 * outcome.claim) == pytest.approx(1.20 * outcome.claim / middle)
+
+
+def test_without_a_race_it_is_the_lowest_that_was_measured() -> None:
+    outcome, _ = _tune(replace(TWO, limits=Limits(2, max_workers=1)))
+    assert outcome.choice == Configuration.of(1)
+    both = (outcome.screened[outcome.choice], outcome.confirmed[outcome.choice])
+    assert outcome.claim == min(found.rate for found in both)
+    assert Outcome().claim is None
 
 
 def test_blocking_workers_that_wait_need_more_than_twice_the_cores() -> None:

@@ -8,7 +8,7 @@ import pytest
 from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.measuring.calibration import _stub
 from loadtests.tuner.measuring.generate import generate, generate_otherwise
-from loadtests.tuner.measuring.load import Load
+from loadtests.tuner.measuring.load import RECYCLE, Load
 from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.measuring.second import Answers
 from loadtests.tuner.model import Slo
@@ -27,6 +27,14 @@ def test_both_generators_see_the_same_overload() -> None:
     assert second.failed == 0
     assert second.histogram.percentile(50) == pytest.approx(one.percentile(50), rel=0.25)
     assert second.histogram.percentile(99) > 0.7
+
+
+@pytest.mark.parametrize("rate", [40, 200])
+def test_its_connections_are_kept_and_take_turns_as_those_of_the_first(rate: int) -> None:
+    with _stub((), "--each", "0.001") as port:
+        done = generate_otherwise(Load(port, rate, 1, 1, [Request("/")], spread=20))
+    assert (done.due, done.failed) == (rate, 0)
+    assert 20 <= done.opened <= 20 + 3 * RECYCLE * rate
 
 
 def test_a_wrong_answer_is_a_failure_for_it_too() -> None:

@@ -1,5 +1,6 @@
 """What a run found. Everything that the report shows is here or in the journal."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -10,6 +11,9 @@ from loadtests.tuner.model import Configuration
 from loadtests.tuner.pace import Pace
 from loadtests.tuner.statistics import Comparison
 from loadtests.tuner.stress import Stress
+from loadtests.tuner.verified import ABOVE, BELOW
+
+CLAIMED = 1 / math.sqrt(BELOW * ABOVE)  # of the middle of the interval, at least
 
 
 class Verdict(Enum):
@@ -42,6 +46,21 @@ class Outcome:
     def noise_floor(self) -> float | None:
         """By how much two results of the same configuration differed, as a share."""
         return abs(self.repeated[1] / self.repeated[0] - 1) if self.repeated else None
+
+    @property
+    def claim(self) -> float | None:
+        """The capacity of the choice that is claimed: the lower end of its 95 % interval.
+
+        Every second start falls short of the middle. But it is not below `CLAIMED` of the middle: 95 % and
+        120 % of that are equally far from it, and less would be too low to be missed at 120 %. Where nothing
+        was raced, there is no interval; then it is the lowest that was measured.
+        """
+        if self.choice is None:
+            return None
+        if self.comparison and self.choice in self.comparison.low:
+            return max(self.comparison.low[self.choice], CLAIMED * self.comparison.means[self.choice])
+        found = [self.screened.get(self.choice), self.confirmed.get(self.choice)]
+        return min((capacity.rate for capacity in found if capacity), default=None)
 
     def capacities(self) -> Mapping[Configuration, float]:
         """The geometric mean of the rounds where there were any, else the screening's."""

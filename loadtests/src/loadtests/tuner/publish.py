@@ -54,7 +54,8 @@ def short(found: Summary) -> str:
         return f"The last run of the tuner was {found['verdict']}: {found['why']}."
     said = (
         f"{'The best guess of the tuner' if found['verdict'] in _OPEN else 'The tuner chose'} "
-        f"on {_machine(found)}: {_counts(found)}, {_rate(found):,.0f} requests/s at a p99 of {_slo(found)} ms"
+        f"on {_machine(found)}: {_counts(found)}, {found['claim']:,.0f} requests/s claimed at a p99 of "
+        f"{_slo(found)} ms ({_rate(found):,.0f} estimated)"
     )
     if found["verdict"] in _OPEN:
         said += f"; the run was {found['verdict']}"
@@ -67,6 +68,8 @@ def long(found: Summary) -> str:
     lines = [short(found), "", f"Verdict: **{found['verdict']}**, {found['why']}."]
     if found["bottleneck"]:
         lines[-1] += f" What limits it: {found['bottleneck']['because']}."
+    if found["claim"]:
+        lines[-1] += f" Claimed: {found['claim']:,.0f} requests/s ({_below(found)})."
     lines += ["", "| workers | requests/s at the SLO | 95 % interval | rounds |", "|---|---|---|---|"]
     for row in found["capacities"]:
         interval = row["interval"]
@@ -80,6 +83,13 @@ def long(found: Summary) -> str:
     lines += ["", f"{notes} Run on {found['machine'].get('date', 'an unknown day')} as `{found['command']}`"]
     lines[-1] += f", evidence {found['evidence']}."
     return "\n".join(lines)
+
+
+def _below(found: Summary) -> str:
+    """How the claim was made."""
+    if not any(row["interval"] for row in found["capacities"] if row["configuration"] == found["choice"]):
+        return "the lowest that was measured"
+    return f"{1 - found['claim'] / _rate(found):.0%} below the middle of its interval"
 
 
 def _machine(found: Summary) -> str:

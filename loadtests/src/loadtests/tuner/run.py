@@ -21,11 +21,10 @@ from loadtests.tuner.plan import Plan
 from loadtests.tuner.report.page import page
 from loadtests.tuner.session import Session
 from loadtests.tuner.summary import About, summary
-from loadtests.tuner.verified import Asked, Verified, keep, kept, verify
+from loadtests.tuner.verified import Asked, Verified, check_seconds, keep, kept, verify
 
 _LOCUSTFILE = "No second generator checked it, because only locust can send what the locustfile says."
 _ELSEWHERE = "The tuner did not start the application: on this machine, the generator may take CPU from it."
-_VERIFY = 6.0  # seconds of each load by the second generator
 
 Say = Callable[[str], None]
 
@@ -89,29 +88,30 @@ class Run:
     def _verified(self, target: Loaded, outcome: Outcome, about: About) -> About:
         """The choice on a fresh start, by another generator; kept in the folder."""
         file = self.folder / "verified.json"
-        if outcome.choice is None or outcome.verdict is Verdict.INVALID:
+        if outcome.choice is None or outcome.claim is None or outcome.verdict is Verdict.INVALID:
             return about
         if self.app.locustfile:
             return replace(about, facts=(*about.facts, _LOCUSTFILE))
         found = kept(file)
         if found is None:
-            capacity = outcome.capacities()[outcome.choice]
             self.say(f"{outcome.choice.label}: a second generator checks it on a fresh start")
             try:
                 target.roll_out(outcome.choice)
             except RollOutFailed as error:
                 return replace(about, facts=(*about.facts, f"It could not be checked again: {error}."))
-            found = self._verify(target, outcome.machine, capacity)
+            found = self._verify(target, outcome.machine, outcome.claim)
             keep(file, found)
             self.say(found.line)
         return replace(about, facts=(*about.facts, found.line))
 
-    def _verify(self, target: Loaded, machine: Pace | None, capacity: float) -> Verified:
+    def _verify(self, target: Loaded, machine: Pace | None, claim: float) -> Verified:
+        seconds = check_seconds(self.app.slo)
+
         def ask(rate: float) -> Asked:
-            done, length = target.ask_otherwise(rate, _VERIFY)
+            done, length = target.ask_otherwise(rate, seconds)
             return done, machine.of(length) if machine else 1.0
 
-        return verify(ask, capacity, self.app.slo, machine.now if machine else 1.0)
+        return verify(ask, claim, self.app.slo, machine.now if machine else 1.0)
 
 
 def calibration(app: App, folder: Path) -> Calibration:

@@ -86,6 +86,7 @@ def summary(outcome: Outcome, about: About) -> dict[str, Any]:
         "choice": choice.label if choice else None,
         "workers": dict(choice.workers) if choice else None,
         "knobs": dict(choice.knobs) if choice else None,
+        "claim": outcome.claim,
         "bottleneck": asdict(outcome.bottleneck) if outcome.bottleneck else None,
         "noise": outcome.comparison.spread if outcome.comparison else None,
         "capacities": [

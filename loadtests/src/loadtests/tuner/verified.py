@@ -1,4 +1,4 @@
-"""A chosen capacity, checked by the second generator on a fresh start: 95 % must do, 120 % must not."""
+"""The claimed capacity, checked by the second generator on a fresh start: 95 % must do, 120 % must not."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,6 +11,8 @@ from loadtests.tuner.model import Slo
 BELOW, ABOVE = 0.95, 1.20  # of the capacity
 _LOADS = 3  # at each of the two; most of them count
 _TRIES = 6  # for so many loads, because the machine's pace changes
+_SECONDS = 6.0  # of each load, at least
+_LONG = 16  # times the SLO's latency, at least: an overload by a tenth has to show
 _CLOSE = 0.04  # of the capacity: the load was what it was meant to be
 
 Asked = tuple[Answers, float]  # and what a rate must be multiplied by for the machine's usual pace
@@ -47,7 +49,15 @@ class Verified:
     def line(self) -> str:
         said = f"{_said(self.below, self.capacity)}; {_said(self.above, self.capacity)}"
         confirmed = "is confirmed" if self.holds else "is not confirmed"
-        return f"A second generator, on a fresh start: {said}. The capacity {confirmed}."
+        return (
+            f"A second generator, on a fresh start, of the claimed {self.capacity:,.0f}: {said}. "
+            f"The claim {confirmed}."
+        )
+
+
+def check_seconds(slo: Slo) -> float:
+    """How long each load lasts."""
+    return max(_SECONDS, _LONG * slo.latency)
 
 
 def verify(ask: Ask, capacity: float, slo: Slo, factor: float = 1.0) -> Verified:

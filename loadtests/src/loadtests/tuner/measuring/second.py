@@ -1,22 +1,20 @@
 """A second load generator, which shares nothing with the first but the requests: asyncio and plain sockets.
 
-A capacity that one generator found is checked with the other. The schedule is constant; each request has a
-connection of its own, so that nothing waits for a free one.
+A capacity that one generator found is checked with the other. What it puts on the target is of the same kind:
+Poisson arrivals, on as many kept connections that take turns, of which as many are closed.
 """
 
 import asyncio
 import json
 import random
-import re
 import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from loadtests.tuner.histogram import Histogram
-from loadtests.tuner.measuring.load import Load
+from loadtests.tuner.measuring.connections import Connections
+from loadtests.tuner.measuring.load import RECYCLE, Load, more_files
 from loadtests.tuner.measuring.requests import Filler, Request
-
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -26,6 +24,7 @@ class Answers:
     due: int = 0
     failed: int = 0
     late: float = 0.0
+    opened: int = 0  # connections
     latencies: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -39,58 +38,53 @@ class Answers:
 
 async def run(load: Load) -> Answers:
     loop, answers = asyncio.get_running_loop(), Answers()
-    filler = Filler(load.requests, load.values, random.Random(load.seed))  # noqa: S311 - load, not secrets
+    source = random.Random(f"{load.seed}-second")  # noqa: S311 - load, not secrets
+    filler = Filler(load.requests, load.values, source)
+    connections = Connections(load.port, load.spread, load.connections)
     begun, latencies = loop.time() + 0.1, list[float]()
     tasks = []
-    for turn in range(round(load.rate * load.seconds)):
-        due = begun + turn / load.rate
+    for moment in _moments(load, source):
+        due = begun + moment
         await asyncio.sleep(max(0.0, due - loop.time()))
         answers.late = max(answers.late, loop.time() - due)
-        tasks.append(asyncio.create_task(_latency(load, filler, due)))
+        tasks.append(asyncio.create_task(_latency(load, filler, connections, due)))
     for task in tasks:
         latency = await task
         if latency is None:
             answers.failed += 1
         else:
             latencies.append(latency)
-    answers.due = len(tasks)
+    connections.close()
+    answers.due, answers.opened = len(tasks), connections.opened
     answers.latencies = {str(bucket): count for bucket, count in Histogram.of(latencies).counts.items()}
     return answers
 
 
-async def _latency(load: Load, filler: Filler, due: float) -> float | None:
+def _moments(load: Load, source: random.Random) -> list[float]:
+    """Seconds from the start at which requests are due; exactly as many as the rate says."""
+    count = round(load.rate * load.seconds)
+    if load.even:
+        return [turn / load.rate for turn in range(count)]
+    return sorted(source.uniform(0, load.seconds) for _ in range(count))
+
+
+async def _latency(load: Load, filler: Filler, connections: Connections, due: float) -> float | None:
     """Seconds from when it was due; None for a wrong answer or none."""
     request, path, body, headers = filler.next()
+    last = filler.source.random() < RECYCLE
     try:
         async with asyncio.timeout(load.patience):
-            head, content = await _exchange(load.port, request.method, path, body, dict(headers))
-    except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
+            status, content = await connections.exchange(request.method, path, body, headers, last=last)
+    except (OSError, TimeoutError, ValueError, EOFError):
         return None
-    good = head.startswith(b"HTTP/1.") and head[9:12] == str(request.status).encode()
-    return asyncio.get_running_loop().time() - due if good and request.contains.encode() in content else None
-
-
-async def _exchange(
-    port: int, method: str, path: str, body: bytes | None, headers: dict[str, str]
-) -> tuple[bytes, bytes]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        sent = {"host": f"127.0.0.1:{port}", "connection": "close", **headers}
-        if body is not None or method != "GET":
-            sent["content-length"] = str(len(body or b""))
-        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
-        writer.write("\r\n".join(lines).encode() + (body or b""))
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = _LENGTH.search(head)
-        content = await (reader.readexactly(int(length[1])) if length else reader.read(-1))
-    finally:
-        writer.close()
-    return head, content
+    good = status == request.status and request.contains.encode() in content
+    return asyncio.get_running_loop().time() - due if good else None
 
 
 def main() -> None:
     given: dict[str, Any] = json.load(sys.stdin)
     load = Load(**{**given, "requests": [Request(**request) for request in given["requests"]]})
+    more_files()
     json.dump(asdict(asyncio.run(run(load))), sys.stdout)
 
 

@@ -58,11 +58,27 @@ def _head(outcome: Outcome, about: About) -> str:
         noise = f" One configuration measured twice differs by {outcome.comparison.spread:.1%} (deviation)."
     return (
         f'<p class="{mood}"><strong>{escape(chosen)}{outcome.verdict.value}</strong>'
-        f"<br>{escape(outcome.why)}.</p>{notes}{limit}"
+        f"<br>{escape(outcome.why)}.</p>{_claim(outcome, about)}{notes}{limit}"
         f"<p>SLO: {slo.percentile:g} % of the requests within {slo.latency * 1000:g} ms, at most "
         f"{slo.errors:.1%} errors. {escape(about.loop)}{noise} "
         f"Evidence {escape(about.evidence)}.</p>"
         + (f"<p>{escape(' '.join(about.facts))}</p>" if about.facts else "")
+    )
+
+
+def _claim(outcome: Outcome, about: About) -> str:
+    """What it holds with confidence; the middle of the interval only as an estimate."""
+    if outcome.choice is None or outcome.claim is None:
+        return ""
+    bounds = interval(outcome, outcome.choice)
+    what = "the lowest that was measured"
+    if bounds:
+        wide = outcome.claim > bounds[0]
+        what = "more than the lower end of a wide interval" if wide else "the lower end of the 95 % interval"
+    estimate = outcome.capacities()[outcome.choice]
+    return (
+        f"<p>Claimed capacity: <strong>{outcome.claim:,.1f} {escape(about.unit)}</strong>, {what}; "
+        f"the best estimate is {estimate:,.1f}.</p>"
     )
 
 
