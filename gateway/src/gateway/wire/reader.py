@@ -2,8 +2,6 @@
 
 import httptools
 
-from gateway.wire.plain import BODILESS, read_plain
-
 Headers = list[tuple[bytes, bytes]]
 
 HEAD_LIMIT = 64 * 1024
@@ -15,6 +13,7 @@ _VERSION = b"HTTP/1."
 SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL = 200
 _NO_CONTENT = 204
+_BODILESS = frozenset({_NO_CONTENT, 304})
 _VERSIONS = frozenset({"1.0", "1.1"})
 _LAST_VALID = 599
 
@@ -81,26 +80,10 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> str | None:
         """Reads on. Returns why this is no valid response, or None; no more may be fed after a reason."""
-        if not self._overhead and not self.final:
-            if not (self._head_only or self._upgrade) and self._read_plain(data):
-                return None
-            if not data.startswith(_VERSION):
-                if not _VERSION.startswith(data):
-                    return "not an HTTP/1.x response"
-                self._version_unread = True
-        return self._parse(data)
-
-    def _read_plain(self, data: bytes) -> bool:
-        plain = read_plain(data)
-        if plain is None:
-            return False
-        self.status, self.headers, self.length, body = plain
-        if body:
-            self.chunks.append(body)
-        self.final = self.complete = self.reusable = True
-        return True
-
-    def _parse(self, data: bytes) -> str | None:
+        if not self._overhead and not self.final and not data.startswith(_VERSION):
+            if not _VERSION.startswith(data):
+                return "not an HTTP/1.x response"
+            self._version_unread = True
         self._overhead += len(data)
         try:
             self._parser.feed_data(data)
@@ -144,7 +127,7 @@ class ResponseReader:
         # The parser skips line ends before the next status line, so it does not report them as surplus.
         if self._head_only:
             return data.find(b"\r\n\r\n") == len(data) - 4
-        if self.length and self.status not in BODILESS:
+        if self.length and self.status not in _BODILESS:
             return bool(self.chunks) and data.endswith(self.chunks[-1])
         return data.endswith(b"\r\n\r\n") and not data.endswith(b"\r\n\r\n\r\n")
 
@@ -205,7 +188,7 @@ class ResponseReader:
                 if self._parser.get_http_version() == "1.0":  # faulty (RFC 9112, section 6.1)
                     self._refuse("a transfer coding in HTTP/1.0")
                 chunked = True
-        self._until_close = not chunked and self.length is None and self.status not in BODILESS
+        self._until_close = not chunked and self.length is None and self.status not in _BODILESS
 
     def on_body(self, chunk: bytes) -> None:
         if self.complete or not self.final:
