@@ -3,20 +3,16 @@
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
-
-import httpx2
 
 import items.consumer
 import items.factory
 import users.events
 import users.factory
 from items import import_lines
-from items.appraiser import Appraiser
-from items.domain import Appraisal, Item
-from items.exceptions import ItemNotFound, OwnerGone
+from items.domain import Item
+from items.exceptions import OwnerGone
 from items.factory import CHANGED
 from items.schemas import ItemChange, NewItem
 from items.service import ItemService
@@ -29,7 +25,7 @@ from shared.events.relay import Relay
 from shared.identity import Caller
 from shared.read_cache import Changes, ReadCache
 from shared.redis import request_client, stream_client
-from shared.testing.live import http_client
+from tests.crashes.appraising import MODEL, diamond
 from tests.crashes.world import World
 from users.domain import TokenPair
 from users.exceptions import InvalidRefreshToken, UserNotFound
@@ -37,17 +33,7 @@ from users.schemas import UserChange
 
 ADMIN = 1_000_000_000  # who changes accounts, for the audit log
 IMPORTED = 5  # lines of a file
-MODEL = "diamond-price"
-DIAMOND = {
-    "cut": "Ideal",
-    "color": "G",
-    "clarity": "VS2",
-    "depth": 61.8,
-    "table": 56.0,
-    "x": 5.7,
-    "y": 5.7,
-    "z": 3.5,
-}
+CARAT = 0.5  # of a listing that nobody has changed
 import_lines.BATCH_LINES = 2  # type: ignore[misc]  # so that a few lines are several batches
 announcer.LOOK_SECONDS = 0.0  # type: ignore[misc]  # a schedule is over before five seconds are
 group.BLOCK = None  # nobody waits for events that are not there; the server ends a wait 100 ms late
@@ -56,15 +42,6 @@ group.BLOCK = None  # nobody waits for events that are not there; the server end
 def imported(name: str) -> list[str]:
     """The listings of a file."""
     return [f"{name}-{number}" for number in range(IMPORTED)]
-
-
-def price(version: str, carat: float) -> Decimal:
-    """By it an appraisal tells of which version and of which features it is."""
-    return Decimal(1000 * (int(version) % 1000 + 1)) + Decimal(str(carat))
-
-
-def diamond(carat: float) -> dict[str, Any]:
-    return {**DIAMOND, "carat": carat}
 
 
 class Actors:
@@ -106,7 +83,7 @@ class Actors:
 
     async def list_once(self, owner_id: int, key: str) -> int | None:
         """An idempotent POST of a diamond. None if it is refused."""
-        new = NewItem(name=key, price="1", features=diamond(0.5))
+        new = NewItem(name=key, price="1", features=diamond(CARAT))
         try:
             item = await self._listings.create(new, _caller(owner_id), key)
         except OwnerGone:
@@ -114,27 +91,8 @@ class Actors:
         return item.id
 
     async def weigh(self, owner_id: int, item_id: int, carat: float) -> None:
-        """The diamond has other features. Nothing if it is gone."""
-        with contextlib.suppress(ItemNotFound):
-            await self._listings.change(item_id, ItemChange(features=diamond(carat)), _caller(owner_id))
-
-    async def appraise(self, item_ids: Sequence[int], version: str) -> list[tuple[int, str, str]]:
-        """Id, version and estimate of each that can be; if ml-predict is asked, `version` answers."""
-
-        def predict(request: httpx2.Request) -> httpx2.Response:
-            carats = [one["carat"] for one in json.loads(request.content)["instances"]]
-            prices = [
-                dict.fromkeys(("estimate", "low", "high"), float(price(version, one))) for one in carats
-            ]
-            return httpx2.Response(
-                200, json={"model": {"name": MODEL, "version": version}, "predictions": prices}
-            )
-
-        async with http_client("http://ml-predict", transport=httpx2.MockTransport(predict)) as client:
-            service = self.items.appraisals(Appraiser(client, 2.0), 24)
-            outcomes = await service.appraise_page(item_ids, "token")
-        found = [one for one in outcomes.values() if isinstance(one, Appraisal)]
-        return [(one.item_id, one.model.version, str(one.estimate)) for one in found]
+        """The diamond has other features."""
+        await self._listings.change(item_id, ItemChange(features=diamond(carat)), _caller(owner_id))
 
     @property
     def _listings(self) -> ItemService:

@@ -1,24 +1,28 @@
-"""Which version of the model is the default, and what `items` must know of it in the end."""
+"""Which version of the model is the default, and what `items` must know and remember of it."""
 
 import random
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import text
 
 from items.consumer import MODELS
-from shared.events.event import decode
+from shared.events.event import Event, decode
 from shared.events.newest import read
-from tests.crashes.actors import MODEL, Actors, price
+from tests.crashes.actors import Actors
+from tests.crashes.appraising import MODEL, Page, appraise, carats, known, price
+from tests.crashes.lives import Work
 from tests.crashes.world import World
 
 VERSIONS = 1000  # of a schedule, at most
-CARAT = 0.5  # of a listing that nobody has changed
-Told = list[tuple[int, str, str]]
+NOBODY = "0"  # a version that never answers
 
 
 class Models:
-    """Decisions, which stand in the state file at once, and what is told and remembered of them later."""
+    """Decisions, which stand in the state file at once, and what is told and remembered of them later.
+
+    What must hold is checked after each step too, in the process that took it: nobody else is there then.
+    """
 
     def __init__(self, seed: int, world: World) -> None:
         self._first = seed * VERSIONS
@@ -26,7 +30,6 @@ class Models:
         self._decided = 0
         self._late = False
         self._sequence = 0
-        self._carats = {CARAT}
         self._lost = False
         self.decide()
 
@@ -40,23 +43,43 @@ class Models:
     def current(self) -> str:
         return str(self._first + self._decided)
 
-    def answering(self, *, late: bool) -> str:
+    def _answering(self, *, late: bool) -> str:
         """The version by which a worker answers now."""
         return str(self._first + self._decided - 1) if late and self._late else self.current
 
-    def new_weight(self, chance: random.Random) -> float:
-        """Other features, which a listing will have, or not."""
-        carat = round(chance.uniform(0.2, 5), 2)
-        self._carats.add(carat)
-        return carat
+    async def appraise(self, actors: Actors, item_ids: Sequence[int], *, late: bool) -> None:
+        """What was remembered of the default version, else what the worker says; both of present features."""
+        version = self._answering(late=late)
+        before = await known(actors.items_database)
+        page = await appraise(actors.items, item_ids, version)
+        after = await known(actors.items_database)
+        assert after is not None or not page.asked, "an answer was not noticed"
+        await _check_page(actors, page, {version, before.version} if before else {version})
+        if before is None or after is None or before.is_settled is None:
+            return
+        believed = page.asked and before.is_settled
+        right = (version if believed else before.version), before.sequence
+        assert (after.version, after.sequence) == right, f"{before} became {after} by {version}"
 
-    def check(self, told: Told) -> None:
-        """Each is of features that a listing can have, by a version that has been the default."""
-        for item_id, version, estimate in told:
-            right = {price(version, carat) for carat in self._carats}
-            assert Decimal(estimate) in right, (
-                f"{item_id} is {estimate} by {version}, and should be of {right}"
-            )
+    async def announce(self, actors: Actors) -> None:
+        """The newest event that is kept tells what was decided."""
+        await actors.announce()
+        kept = await _kept(actors)
+        assert kept is not None, "a decision was not announced"
+        assert kept.data["default"] == self.current, f"{kept} is kept, and {self.current} was decided"
+
+    async def consume(self, actors: Actors) -> None:
+        """What was announced is known; what was known already changes nothing."""
+        before, kept = await known(actors.items_database), await _kept(actors)
+        await actors.consume()
+        after = await known(actors.items_database)
+        if kept is not None:
+            assert after is not None, "an announced change was lost"
+            assert after.sequence >= kept.sequence, f"an announced change was lost: {kept} after {after}"
+        if before is not None:
+            assert after is not None
+            assert after.sequence >= before.sequence, "an old event was applied after a newer one"
+            assert after.sequence > before.sequence or after.version == before.version, "an event came twice"
 
     async def settle(self, actors: Actors) -> None:
         """Time passes, and every worker has followed."""
@@ -79,48 +102,60 @@ class Models:
 
     async def look(self, actors: Actors) -> None:
         """What is known never goes back."""
-        row = await self._known(actors)
+        row = await known(actors.items_database)
         if row is not None:
             assert row.sequence >= self._sequence, "an old event was applied after a newer one"
             self._sequence = row.sequence
 
-    async def finish(self, actors: Actors, item_ids: list[int]) -> None:
-        """What was announced is known, then what was decided, and all that is remembered is by that."""
-        announced = (await actors.announced()).get(MODEL.encode())
-        await actors.consume()
-        row = await self._known(actors)
-        if announced is not None:
-            assert row is not None, "an announced change was lost"
-            assert row.sequence >= read(announced).sequence, "an announced change was lost"
-        await actors.announce()
-        await actors.consume()
-        row = await self._known(actors)
-        assert (row.name, row.version) == (MODEL, self.current), f"{row} is known, and {self.current} decided"
-        if item_ids:
-            await self._check_remembered(actors, item_ids)
+    async def finish(self, actors: Actors, item_ids: Sequence[int], weigh: Work) -> None:
+        """What was announced is known, then what was decided; then features change, and another decision goes
+        its whole way.
+        """
+        await self.consume(actors)
+        await self._follow(actors, item_ids)
+        await weigh(actors)
+        await self._check_remembered(actors, item_ids)
+        self.decide()
+        await self.appraise(actors, item_ids, late=True)
+        await self._follow(actors, item_ids)
         await self._check_stream(actors)
 
-    async def _check_remembered(self, actors: Actors, item_ids: list[int]) -> None:
-        """Nothing that the model is not asked for anew is wrong."""
-        told = await actors.appraise(item_ids, self.current)
-        async with actors.items_database.transaction() as connection:
-            query = text("SELECT id, (features->>'carat')::float AS carat FROM items WHERE id = ANY(:ids)")
-            rows = {row.id: row.carat for row in (await connection.execute(query, {"ids": item_ids})).all()}
-        for item_id, version, estimate in told:
-            right = price(self.current, rows[item_id])
-            assert (version, Decimal(estimate)) == (self.current, right), f"{item_id} stays at {estimate}"
+    async def _follow(self, actors: Actors, item_ids: Sequence[int]) -> None:
+        """All that is told of the default is by the version decided for, and remembered."""
+        await self.announce(actors)
+        await self.consume(actors)
+        row = await known(actors.items_database)
+        assert row is not None
+        assert row.version == self.current, f"{row} is known, and {self.current} decided"
+        await self._check_remembered(actors, item_ids)
+
+    async def _check_remembered(self, actors: Actors, item_ids: Sequence[int]) -> None:
+        await self.appraise(actors, item_ids, late=False)
+        again = await appraise(actors.items, item_ids, NOBODY)
+        assert again.told, "nothing is remembered"
+        assert not again.asked, "the model is asked for what it has said"
+        await _check_page(actors, again, {self.current})
 
     async def _check_stream(self, actors: Actors) -> None:
         """Each change was told once, and the last one is the newest that is kept."""
         entries: Any = await actors.stream.xrange(MODELS)
         events = [decode(fields) for _, fields in entries]
         mine = [one for one in events if int(one.data["default"]) > self._first]
-        kept = (await actors.announced())[MODEL.encode()]
-        assert self._lost or mine[-1] == read(kept)
+        assert mine[-1] == await _kept(actors)
         told = [one.data["default"] for one in mine]
         assert self._lost or len(set(told)) == len(told), f"a change was told twice: {told}"
 
-    async def _known(self, actors: Actors) -> Any:
-        query = text("SELECT name, version, sequence FROM default_model")
-        rows = list(await actors.items_database.autocommit.execute(query))
-        return rows[0] if rows else None
+
+async def _check_page(actors: Actors, page: Page, versions: set[str]) -> None:
+    """It is by one of the versions, and of the features that the listings have now."""
+    weights = await carats(actors.items_database, [one.item_id for one in page.told])
+    for one in page.told:
+        assert one.version in versions, f"{one} should be by {versions}"
+        right = price(one.version, weights[one.item_id])
+        assert one.estimate == right, f"{one} should be {right}"
+
+
+async def _kept(actors: Actors) -> Event | None:
+    """The newest event of the model that Redis keeps."""
+    found = (await actors.announced()).get(MODEL.encode())
+    return None if found is None else read(found)

@@ -3,9 +3,9 @@
 import random
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-from tests.crashes.actors import Actors
+from tests.crashes.actors import CARAT, Actors
+from tests.crashes.appraising import carats
 from tests.crashes.checks import Checks
 from tests.crashes.lives import Lives, Step, Work
 from tests.crashes.models import Models
@@ -15,7 +15,8 @@ ROUNDS = 200
 
 
 class Schedule:
-    """An account with listings, and another one with a session that is refreshed again and again."""
+    """An account with listings, which may be deleted; and another one with a session that is refreshed again
+    and again, and with a listing that is appraised."""
 
     def __init__(self, seed: int, actors: Actors, lives: Lives) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - a schedule, not a secret
@@ -27,6 +28,9 @@ class Schedule:
         self._owner, _ = lives.here(actors.sign_up())
         self._visitor, token = lives.here(actors.sign_up())
         self._tokens = [token]
+        self._appraised = lives.here(actors.list_once(self._visitor, f"{self._visitor}-appraised"))
+        self._weights = [CARAT]  # that the listing was to have, in this order
+        self._weighed = 0  # the last of them that was acknowledged
         self._checks = Checks(actors, self._owner)
 
     def run(self) -> None:
@@ -43,7 +47,8 @@ class Schedule:
             delete = Step("delete", lambda actors: actors.delete(self._owner))
             self._live([delete, self._listing_of(self._key())])
             self._lives.here(self._actors.delete(self._owner))
-        self._lives.here(self._models.finish(self._actors, self._acknowledged))
+        self._lives.here(self._check_weight())
+        self._lives.here(self._models.finish(self._actors, self._diamonds, self._weigh().work))
         self._finish_events()
         self._lives.here(self._checks.check_owner(self._listings, self._imports))
         replaced = self._chance.choice(self._tokens)
@@ -66,8 +71,9 @@ class Schedule:
                 self._lives.here(self._models.settle(self._actors))
 
     @property
-    def _acknowledged(self) -> list[int]:
-        return [item_id for item_id in self._listings.values() if item_id is not None]
+    def _diamonds(self) -> list[int]:
+        """The listing that is certainly there, and all others that were acknowledged."""
+        return [self._appraised, *(item_id for item_id in self._listings.values() if item_id is not None)]
 
     def _key(self) -> str:
         key = f"{self._owner}-{len(self._listings)}"
@@ -117,32 +123,31 @@ class Schedule:
         return Step("send", lambda actors: actors.send())
 
     def _consume(self) -> Step:
-        return Step("consume", lambda actors: actors.consume())
+        return Step("consume", self._models.consume)
 
     def _announce(self) -> Step:
         if self._chance.random() < 0.7:
             self._models.decide()
-        return Step("announce", lambda actors: actors.announce())
+        return Step("announce", self._models.announce)
 
     def _appraise(self) -> Step:
         late = self._chance.random() < 0.3
-
-        async def work(actors: Actors) -> Any:
-            if not self._acknowledged:
-                return []
-            return await actors.appraise(self._acknowledged, self._models.answering(late=late))
-
-        return Step("appraise", work, self._models.check)
+        return Step("appraise", lambda actors: self._models.appraise(actors, self._diamonds, late=late))
 
     def _weigh(self) -> Step:
-        """The first listing gets other features."""
-        carat = self._models.new_weight(self._chance)
+        """The listing gets other features."""
+        number = len(self._weights)
+        self._weights.append(carat := round(self._chance.uniform(0.2, 5), 2))
 
-        async def work(actors: Actors) -> None:
-            if self._acknowledged:
-                await actors.weigh(self._owner, self._acknowledged[0], carat)
+        def note(_: None) -> None:
+            self._weighed = number
 
-        return Step("weigh", work)
+        return Step("weigh", lambda actors: actors.weigh(self._visitor, self._appraised, carat), note)
+
+    async def _check_weight(self) -> None:
+        """It is the last that was acknowledged, or one whose process died later."""
+        found = (await carats(self._actors.items_database, [self._appraised]))[self._appraised]
+        assert found in self._weights[self._weighed :], f"{found} carat, of {self._weights}"
 
     def _finish_listings(self) -> None:
         """The client asks again until it has an answer; those that it has must come again."""
