@@ -118,6 +118,9 @@ bench-services: .venv/.services loadtests/.venv/.installed ## our data services 
 bench-ml: .venv/.services loadtests/.venv/.installed ## our model server beside others, one core each; writes docs/figures
 	$(LOADTESTS)/python -m loadtests.bench.ml $(ARGS)
 
+bench-faults: .venv/.services loadtests/.venv/.installed ## what faults of Postgres and Redis do to routes that need neither; ARGS="--only postgres-slow redis-cut"
+	$(LOADTESTS)/python -m loadtests.bench.faults $(ARGS)
+
 train: .venv/.services .venv/.development ## rebuild the models from their data, byte for byte
 	$(BIN)/python -m ml_training
 
@@ -147,7 +150,7 @@ lock: $(UV) ## pin all versions anew
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo dev logs admin import-items export-items migration new-service up test slowest check e2e soak load tune bench-gateway bench-services bench-ml train oip-check format settings events lock clean
+.PHONY: help install demo dev logs admin import-items export-items migration new-service up test slowest check e2e soak load tune bench-gateway bench-services bench-ml bench-faults train oip-check format settings events lock clean
 
 $(UV):
 	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }

@@ -1,9 +1,12 @@
 """An issuer of the bench's own: a fresh key, its JWKS, and tokens as the users service signs them."""
 
 import base64
+import hashlib
 import json
 import time
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -19,12 +22,12 @@ class Issuer:
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._key_id = uuid.uuid4().hex
+        self._public = ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        self._key_id = _thumbprint(self._public)
 
     @property
     def jwks(self) -> str:
-        public = ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        return json.dumps({"keys": [{**public, "kid": self._key_id, "use": "sig", "alg": "ES256"}]})
+        return json.dumps({"keys": [{**self._public, "kid": self._key_id, "use": "sig", "alg": "ES256"}]})
 
     @property
     def private_pem(self) -> str:
@@ -44,6 +47,12 @@ class Issuer:
             "jti": uuid.uuid4().hex,
         }
         return jwt.encode(claims, self._key, "ES256", headers={"typ": "at+jwt", "kid": self._key_id})
+
+
+def _thumbprint(jwk: Mapping[str, Any]) -> str:
+    """RFC 7638, as the users service names the key."""
+    members = json.dumps({name: jwk[name] for name in ("crv", "kty", "x", "y")}, separators=(",", ":"))
+    return base64.urlsafe_b64encode(hashlib.sha256(members.encode()).digest()).decode().rstrip("=")
 
 
 def tampered(token: str) -> str:

@@ -1,6 +1,7 @@
 """`open_loop.py` run on the load's core: a rate is offered, whatever the answers take."""
 
 import json
+import secrets
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class Offered:
 
 def offered(requests: Sequence[str], port: int, rate: float, seconds: float, rig: Rig) -> Offered:
     """Raises BenchFailed when the program fails; a request that fails is counted."""
-    listed = rig.folder / "requests.json"
+    listed = rig.folder / f"requests-{secrets.token_hex(4)}.json"  # several may run at once
     listed.write_text(json.dumps(requests), encoding="utf-8")
     command = ["taskset", "--cpu-list", str(rig.cores.load), str(environment.our_python()), str(PROGRAM)]
     command += [str(port), str(listed), str(rate), str(seconds), str(CONNECTIONS)]

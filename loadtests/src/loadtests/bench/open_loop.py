@@ -39,9 +39,9 @@ class Connection(asyncio.Protocol):
         if end < 0:
             return
         head = self._received[:end].lower()
-        length = int(head.partition(LENGTH)[2].partition(b"\r\n")[0])
+        length = int(head.partition(LENGTH)[2].partition(b"\r\n")[0] or 0)
         if len(self._received) >= end + len(HEAD_END) + length:
-            self._load.answered(self, self._intended, good=head.startswith(b"http/1.1 200"))
+            self._load.answered(self, self._intended, good=head.startswith(b"http/1.1 2"))
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._load.lost += 1

@@ -22,9 +22,10 @@ class Request:
 
     @property
     def raw(self) -> str:
-        """As it goes over the wire, without a body."""
+        """As it goes over the wire. The body must be ASCII."""
         fields = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
-        return f"{self.method} {self.path} HTTP/1.1\r\n{fields}\r\n"
+        length = f"Content-Length: {len(self.body)}\r\n" if self.body else ""
+        return f"{self.method} {self.path} HTTP/1.1\r\n{fields}{length}\r\n{self.body}"
 
 
 def ask(port: int, request: Request) -> tuple[int, bytes]:

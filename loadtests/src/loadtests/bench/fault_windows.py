@@ -1,0 +1,128 @@
+"""Load in windows of a few seconds, without and with a fault in turns."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from statistics import median
+from typing import Any, Final
+
+from loadtests.bench import machine
+from loadtests.bench.exceptions import BenchFailed
+from loadtests.bench.fault_routes import CALLERS, NONE, PARTS, Part, Route
+from loadtests.bench.fault_system import HEAL, FaultSystem
+from loadtests.bench.offered import Offered, offered
+from loadtests.bench.progress import say
+from loadtests.bench.request import ask
+from loadtests.bench.rig import Rig
+from loadtests.bench.stats import paired_ratio
+
+LEAD: Final = 1.0  # seconds for which the affected routes have been asked before the fault
+RECOVERY: Final = 15.0  # seconds at most
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`affected` and `others` are in the order of the part's routes."""
+
+    affected: list[Offered]
+    others: list[Offered]
+    recovery: float = 0.0
+
+
+class Faults:
+    def __init__(self, rig: Rig) -> None:
+        self._system = FaultSystem(rig)
+        self._tokens = [self._system.issuer.token(subject) for subject in range(1, CALLERS + 1)]
+
+    def run(self, part: str, fault: str, rounds: int, seconds: float) -> dict[str, Any]:
+        """Raises BenchFailed."""
+        say(f"{part}: {fault}")
+        self._window(part, NONE, 1.0)
+        before: list[Window] = []
+        during: list[Window] = []
+        for turn in range(rounds):
+            for what, taken in ((NONE, before), (fault, during))[:: 1 if turn % 2 else -1]:
+                taken.append(self._window(part, what, seconds))
+        return document(part, fault, PARTS[part], before, during)
+
+    def _window(self, part: str, fault: str, seconds: float) -> Window:
+        routes = PARTS[part]
+        with ThreadPoolExecutor() as threads:
+
+            def begin(route: Route, lasting: float) -> Future[Offered]:
+                requests = [one.raw for one in route.requests(self._tokens)]
+                rig, port = self._system.rig, self._system.gateway
+                return threads.submit(offered, requests, port, route.rate, lasting, rig)
+
+            affected = [begin(route, LEAD + seconds) for route in routes.affected]
+            time.sleep(LEAD)
+            if fault != NONE:
+                self._system.do(part, fault)
+            try:
+                others = [future.result() for future in [begin(route, seconds) for route in routes.others]]
+            finally:
+                self._system.do(part, HEAL)
+            healed = time.monotonic()
+            self._recover(routes)
+            recovery = time.monotonic() - healed
+            found = Window([one.result() for one in affected], others, recovery)
+        self._system.rig.check_alive()
+        shown = ", ".join(f"{one.p99:.1f}" for one in others)
+        failed = sum(one.failed for one in others)
+        say(f"  {fault:<8} p99 {shown} ms; {failed} failed; back in {recovery:.1f} s")
+        return found
+
+    def _recover(self, part: Part) -> None:
+        """Every affected route answers well again. Raises BenchFailed."""
+        until = time.monotonic() + RECOVERY
+        for route in part.affected:
+            request = route.requests(self._tokens)[0]
+            while ask(self._system.gateway, request)[0] >= HTTPStatus.MULTIPLE_CHOICES:
+                if time.monotonic() > until:
+                    raise BenchFailed(f"{route.title} is not answered {RECOVERY:.0f} s after the fault")
+                time.sleep(0.05)
+
+
+def document(
+    name: str, fault: str, part: Part, before: Sequence[Window], during: Sequence[Window]
+) -> dict[str, Any]:
+    """Milliseconds; every window is kept."""
+    return {
+        **machine.moment(),
+        "part": name,
+        "fault": fault,
+        "recovery_seconds": round(median(one.recovery for one in during), 2),
+        "affected": [
+            {
+                "route": route.title,
+                "failed_before": sum(one.affected[place].failed for one in before),
+                "failed": sum(one.affected[place].failed for one in during),
+                "answered": sum(one.affected[place].answered for one in during),
+                "slowest_ms": round(max(one.affected[place].p999 for one in during), 1),
+            }
+            for place, route in enumerate(part.affected)
+        ],
+        "others": [
+            _other(route, [one.others[place] for one in before], [one.others[place] for one in during])
+            for place, route in enumerate(part.others)
+        ],
+    }
+
+
+def _other(route: Route, before: Sequence[Offered], during: Sequence[Offered]) -> dict[str, Any]:
+    ratio = paired_ratio([one.p99 for one in during], [one.p99 for one in before])
+    return {
+        "route": route.title,
+        "failed": sum(one.failed for one in during),
+        "answered": sum(one.answered for one in during),
+        "p99_before_ms": round(median(one.p99 for one in before), 2),
+        "p99_ms": round(median(one.p99 for one in during), 2),
+        "p50_before_ms": round(median(one.p50 for one in before), 2),
+        "p50_ms": round(median(one.p50 for one in during), 2),
+        "ratio": {name: round(value, 3) for name, value in asdict(ratio).items()},
+        "windows_p99_ms": [
+            [round(one.p99, 2), round(other.p99, 2)] for one, other in zip(before, during, strict=True)
+        ],
+    }
