@@ -107,21 +107,35 @@ class Models:
             assert row.sequence >= self._sequence, "an old event was applied after a newer one"
             self._sequence = row.sequence
 
-    async def finish(self, actors: Actors, item_ids: Sequence[int], weigh: Work) -> None:
-        """What was announced is known, then what was decided; then features change, and another decision goes
-        its whole way.
+    async def finish(
+        self, actors: Actors, item_ids: Sequence[int], weigh: Work, chance: random.Random
+    ) -> None:
+        """What was announced is known, then what was decided; then two more decisions go their whole way.
+
+        Redis may lose what this worker has announced. After the first of the two another worker follows late.
+        The second is seen in an answer before it is announced.
         """
-        await self.consume(actors)
+        before = await actors.announced()
+        await self._follow(actors, item_ids)
+        if chance.random() < 0.2:
+            self._lost = True
+            await actors.lose_announcements(before)
+            await self.announce(actors)
+        self.decide()
         await self._follow(actors, item_ids)
         await weigh(actors)
+        await self.appraise(actors, item_ids, late=True)
         await self._check_remembered(actors, item_ids)
         self.decide()
-        await self.appraise(actors, item_ids, late=True)
+        await self.settle(actors)
+        await weigh(actors)
+        await self.appraise(actors, item_ids, late=False)
         await self._follow(actors, item_ids)
         await self._check_stream(actors)
 
     async def _follow(self, actors: Actors, item_ids: Sequence[int]) -> None:
         """All that is told of the default is by the version decided for, and remembered."""
+        await self.consume(actors)
         await self.announce(actors)
         await self.consume(actors)
         row = await known(actors.items_database)

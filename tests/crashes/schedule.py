@@ -45,10 +45,12 @@ class Schedule:
         self._finish_listings()
         if self._chance.random() < 0.4:
             delete = Step("delete", lambda actors: actors.delete(self._owner))
-            self._live([delete, self._listing_of(self._key())])
+            self._live([delete, self._listing_of(self._key()), self._send(), self._consume()])
             self._lives.here(self._actors.delete(self._owner))
+        else:
+            self._live([self._change(), self._send(), self._consume()])
         self._lives.here(self._check_weight())
-        self._lives.here(self._models.finish(self._actors, self._diamonds, self._weigh().work))
+        self._lives.here(self._models.finish(self._actors, self._diamonds, self._weigh_now, self._chance))
         self._finish_events()
         self._lives.here(self._checks.check_owner(self._listings, self._imports))
         replaced = self._chance.choice(self._tokens)
@@ -143,6 +145,9 @@ class Schedule:
             self._weighed = number
 
         return Step("weigh", lambda actors: actors.weigh(self._visitor, self._appraised, carat), note)
+
+    async def _weigh_now(self, actors: Actors) -> None:
+        await self._weigh().work(actors)
 
     async def _check_weight(self) -> None:
         """It is the last that was acknowledged, or one whose process died later."""
