@@ -115,6 +115,9 @@ bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside 
 bench-services: .venv/.services loadtests/.venv/.installed ## our data services beside the usual design and the limit; writes docs/figures
 	$(LOADTESTS)/python -m loadtests.bench.services $(ARGS)
 
+bench-pages: .venv/.services loadtests/.venv/.installed ## what a page costs in a large table, and deep inside it; writes docs/figures
+	$(LOADTESTS)/python -m loadtests.bench.pages $(ARGS)
+
 bench-ml: .venv/.services loadtests/.venv/.installed ## our model server beside others, one core each; writes docs/figures
 	$(LOADTESTS)/python -m loadtests.bench.ml $(ARGS)
 
@@ -150,7 +153,7 @@ lock: $(UV) ## pin all versions anew
 clean: ## remove what make made, the demo's data included
 	rm -rf .uv .venv loadtests/.venv .facet reports .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo dev logs admin import-items export-items migration new-service up test slowest check e2e soak load tune bench-gateway bench-services bench-ml bench-faults train oip-check format settings events lock clean
+.PHONY: help install demo dev logs admin import-items export-items migration new-service up test slowest check e2e soak load tune bench-gateway bench-services bench-pages bench-ml bench-faults train oip-check format settings events lock clean
 
 $(UV):
 	@[ -n "$(PYTHON)" ] || { echo "Facet needs Python 3.11 or newer, and found none: install it or set PYTHON=…"; exit 1; }

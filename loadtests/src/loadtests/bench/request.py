@@ -30,11 +30,21 @@ class Request:
 
 def ask(port: int, request: Request) -> tuple[int, bytes]:
     """Status and body. Raises OSError and http.client's errors when there is no answer."""
+    status, _, body = ask_for(port, request)
+    return status, body
+
+
+def ask_for(port: int, request: Request) -> tuple[int, dict[str, str], bytes]:
+    """The same with the headers, whose names are in lower case."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
     try:
         connection.request(request.method, request.path, request.body or None, dict(request.headers))
         response = connection.getresponse()
-        return response.status, response.read()
+        return (
+            response.status,
+            {name.lower(): value for name, value in response.getheaders()},
+            response.read(),
+        )
     finally:
         connection.close()
 

@@ -116,7 +116,7 @@ class Bench:
     def __init__(self, rig: Rig, rows: int) -> None:
         self._rig = rig
         self._rows = rows
-        self._data = self._surroundings()
+        self.data = self._surroundings()
         self._ports: dict[str, int] = {}
 
     def run(self, name: str, connections: int, plan: Plan) -> dict[str, Any]:
@@ -124,10 +124,9 @@ class Bench:
         case = CASES[name]
         servers = {server: SERVERS[server] for server in case.servers}
         for one, server in servers.items():
-            self._start(one, server)
-            script = self._script(name, one)
-            case.script(server, self._data, script)
-            case.check(server, self._ports[one], self._data)
+            port = self.port(one)
+            case.script(server, self.data, self._script(name, one))
+            case.check(server, port, self.data)
         title = f"{case.title}; {self._rows:,} listings, {connections} connections"
         _say(title)
         load = round(os.getloadavg()[0], 2)
@@ -165,12 +164,16 @@ class Bench:
             self._rig.start(name, command, core=core, ready=partial(data.answers, at, nginx.JWKS_PATH))
         return data
 
+    def port(self, name: str) -> int:
+        """Of a server, which is started if it was not."""
+        if name not in self._ports:
+            self._start(name, SERVERS[name])
+        return self._ports[name]
+
     def _start(self, name: str, server: Server) -> None:
-        if name in self._ports:
-            return
         port = self._ports[name] = free_port()
-        given: Mapping[str, str] = server.environment(self._data, port)
-        ready = partial(self._data.answers, port, server.ready)
+        given: Mapping[str, str] = server.environment(self.data, port)
+        ready = partial(self.data.answers, port, server.ready)
         core = self._rig.cores.server
         self._rig.start(name, server.command(port), core=core, ready=ready, environment=given)
 
@@ -183,7 +186,7 @@ class Bench:
         sample = wrk.run(url, seconds=seconds, connections=connections, core=core, script=script)
         self._rig.check_alive()
         if CASES[case].longer > 1:  # the queries of those who left would slow the next one: wait behind them
-            CASES[case].check(SERVERS[server], self._ports[server], self._data)
+            CASES[case].check(SERVERS[server], self._ports[server], self.data)
         _say(f"  {server:<16}{sample.rate:>9,.0f} req/s")
         return sample
 
