@@ -25,7 +25,9 @@ _UNUSUAL: Final = frozenset({b"content-length", b"transfer-encoding", b"expect"}
 class DirectConnection(Protocol):
     """One client connection; `reads` of the application says which requests are answered here."""
 
-    at_once = False
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.at_once = False
 
     def data_received(self, data: bytes) -> None:
         """One request of what has come may be answered at once; many would keep other clients waiting."""
