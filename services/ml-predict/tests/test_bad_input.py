@@ -21,6 +21,8 @@ DIAMOND = {
     "depth": 61.8, "table": 56.0, "x": 5.7, "y": 5.72, "z": 3.53,
 }  # fmt: skip
 ROW = [0.7, 4.0, 3.0, 3.0, 61.8, 56.0, 5.7, 5.72, 3.53]
+LARGEST = 300_000  # bytes of what is repeated: well below the limit for bodies
+ENDS = 40  # elements of a long list that are spoiled
 Case = tuple[str, bytes, dict[str, str]]  # path, body, headers
 Place = tuple[Any, ...]
 
@@ -36,12 +38,13 @@ VALUES = st.recursive(
 
 
 def places(document: Any, here: Place = ()) -> list[Place]:
-    """Every place in a document: its own, and those of its members and elements."""
+    """Every place in a document: its own, and those of its members and of its first and last elements."""
     members: list[tuple[Any, Any]] = []
     if isinstance(document, dict):
         members = list(document.items())
     elif isinstance(document, list):
         members = list(enumerate(document))
+        members = members if len(members) <= ENDS else [*members[: ENDS // 2], *members[-ENDS // 2 :]]
     return [here, *(place for name, inner in members for place in places(inner, (*here, name)))]
 
 
@@ -60,7 +63,7 @@ def spoiled(document: Any, place: Place, how: str, value: Any) -> Any:
         for _ in range(40):
             holder[last] = [holder[last]]
     elif how == "many":
-        holder[last] = [holder[last]] * 1500
+        holder[last] = [holder[last]] * min(1500, LARGEST // len(json.dumps(holder[last])) + 2)
     elif how == "renamed" and isinstance(holder, dict):
         holder[f"{last}x"] = holder.pop(last)
     else:
