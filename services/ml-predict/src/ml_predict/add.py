@@ -8,11 +8,13 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from ml_predict.card import Artefact, Feature, ModelCard, Output
+from ml_predict.card import Artefact, Feature, ModelCard, Output, Weights
 from ml_predict.exceptions import ModelUnusable
 from ml_predict.model import Model
 from ml_predict.settings import CHECKOUT_MODELS
+from ml_predict.weights import move_weights
 
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -29,12 +31,24 @@ def main(arguments: list[str] | None = None) -> int:
         default="",
         help="names of the input's columns, with commas: callers may then name features",
     )
+    add(
+        "--share-weights",
+        action="store_true",
+        help="store the weights in a file beside the graph: all workers share one copy in memory",
+    )
     given = os.environ.get("ML_PREDICT_MODEL_REPOSITORY")
     add("--repository", type=Path, default=Path(given) if given else CHECKOUT_MODELS)
     options = parser.parse_args(arguments)
     columns = [name for name in options.columns.split(",") if name]
     try:
-        folder = add_version(options.repository, options.file, options.name, options.version, columns)
+        folder = add_version(
+            options.repository,
+            options.file,
+            options.name,
+            options.version,
+            columns,
+            share_weights=options.share_weights,
+        )
     except (ModelUnusable, OSError, ValueError) as error:
         sys.stderr.write(f"nothing added: {' '.join(str(error).split())}\n")
         return 1
@@ -42,12 +56,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def add_version(repository: Path, file: Path, name: str, version: str, columns: list[str]) -> Path:
+def add_version(
+    repository: Path,
+    file: Path,
+    name: str,
+    version: str,
+    columns: list[str],
+    *,
+    share_weights: bool = False,
+) -> Path:
     """The new folder, which appears complete or not at all.
 
     Raises ModelUnusable, OSError (also when the version exists) or ValueError.
     """
-    content = file.read_bytes()
     final = repository / name / version
     if final.exists():
         raise FileExistsError(f"{final} exists: a new file is a new version")
@@ -55,15 +76,30 @@ def add_version(repository: Path, file: Path, name: str, version: str, columns: 
     with tempfile.TemporaryDirectory(prefix=".new-", dir=final.parent) as made:
         folder = Path(made) / version
         folder.mkdir()
-        shutil.copyfile(file, folder / "model.onnx")
-        artefact = Artefact(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-        card = ModelCard(name=name, version=version, artefact=artefact)
+        card = _first_card(file, folder, name, version, share_weights=share_weights)
         _write(folder, card)
         if columns:
             _write(folder, _named(card, Model.load(folder), columns))
         Model.load(folder)  # as the server will
         folder.rename(final)
     return final
+
+
+def _first_card(file: Path, folder: Path, name: str, version: str, *, share_weights: bool) -> ModelCard:
+    """Without features. The files that it is about are in the folder then."""
+    weights = None
+    if share_weights:
+        weights = Weights(**_facts(move_weights(file, folder)))
+    else:
+        shutil.copyfile(file, folder / "model.onnx")
+    artefact = Artefact(**_facts(folder / "model.onnx"))
+    return ModelCard(name=name, version=version, artefact=artefact, weights=weights)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"file": path.name, "sha256": digest, "bytes": path.stat().st_size}
 
 
 def _named(card: ModelCard, model: Model, columns: list[str]) -> ModelCard:

@@ -71,6 +71,14 @@ class Artefact(Facts):
     bytes: int
 
 
+class Weights(Facts):
+    """The graph's external data: a file beside it that all workers map into memory."""
+
+    file: Literal["model.onnx.data"] = "model.onnx.data"
+    sha256: Sha256
+    bytes: int
+
+
 class ModelCard(Facts):
     """One version of one model.
 
@@ -81,6 +89,7 @@ class ModelCard(Facts):
     name: str
     version: str
     artefact: Artefact
+    weights: Weights | None = None
     input: str | None = None
     features: tuple[Feature, ...] = ()
     outputs: tuple[Output, ...] = ()

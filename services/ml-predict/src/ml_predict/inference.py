@@ -7,7 +7,8 @@ from typing import Any, Final
 import orjson
 
 from ml_predict.exceptions import BodyInvalid, BodyMalformed, TensorInvalid
-from ml_predict.model import Model, Tensor
+from ml_predict.model import Model
+from ml_predict.session import Tensor
 from ml_predict.tensors import DATATYPES, Array, checked_shape, from_binary, from_json, to_binary, to_json
 
 LONGEST_ID: Final = 256

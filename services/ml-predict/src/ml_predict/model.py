@@ -1,9 +1,10 @@
 """One version of one model: a verified ONNX file, opened once, run many times."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import onnxruntime as ort
@@ -17,30 +18,7 @@ from ml_predict.exceptions import CardDiffers, ModelFileCorrupt, ModelMissing, M
 from ml_predict.explain import Explainer
 from ml_predict.rows import Float32s, RowParser
 from ml_predict.schemas import ModelRef
-
-DTYPES: Final[dict[str, type[np.generic]]] = {
-    "tensor(bool)": np.bool_,
-    "tensor(uint8)": np.uint8,
-    "tensor(uint16)": np.uint16,
-    "tensor(uint32)": np.uint32,
-    "tensor(uint64)": np.uint64,
-    "tensor(int8)": np.int8,
-    "tensor(int16)": np.int16,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
-    "tensor(float16)": np.float16,
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(string)": np.object_,
-}
-
-
-class Tensor(NamedTuple):
-    """An input or output of the graph; -1 stands for a dimension of any length."""
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
+from ml_predict.session import Tensor, described, open_session
 
 
 class Model:
@@ -51,8 +29,8 @@ class Model:
         self.digest = digest  # of the card, which has the digest of everything else
         self.ref = ModelRef(name=card.name, version=card.version)
         self.labels = (card.name, card.version)
-        self.inputs = tuple(map(_tensor, session.get_inputs()))
-        self.outputs = tuple(map(_tensor, session.get_outputs()))
+        self.inputs = tuple(map(described, session.get_inputs()))
+        self.outputs = tuple(map(described, session.get_outputs()))
         self.rows = RowParser(card.features) if card.features else None
         self.renderer = Renderer(card)
         self.explainer = Explainer(card.features, card.explanation) if card.explanation else None
@@ -66,7 +44,7 @@ class Model:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Open `folder/card.json` and `folder/model.onnx`.
+        """Open `folder/card.json`, `folder/model.onnx` and, if the card has `weights`, those.
 
         Raises `ModelMissing`, `ModelFileCorrupt` (unreadable, or not the bytes the card was written for) or
         `CardDiffers`.
@@ -74,11 +52,14 @@ class Model:
         written, card = _read_card(folder)
         path = folder / card.artefact.file
         onnx = _read(path)
-        digest = hashlib.sha256(onnx).hexdigest()
-        if digest != card.artefact.sha256:
-            raise ModelFileCorrupt(path, f"its SHA-256 is {digest}, the card says {card.artefact.sha256}")
+        _check_digest(path, hashlib.sha256(onnx).hexdigest(), card.artefact.sha256)
+        if card.weights is not None:
+            _check_digest(
+                folder / card.weights.file, _digest(folder / card.weights.file), card.weights.sha256
+            )
         try:
-            model = cls(open_session(onnx), card, hashlib.sha256(written).hexdigest())
+            session = open_session(onnx, folder if card.weights else None)
+            model = cls(session, card, hashlib.sha256(written).hexdigest())
         except Exception as error:
             raise ModelFileCorrupt(path, str(error)) from error
         if (difference := model._difference_from_card()) is not None:
@@ -168,23 +149,6 @@ def _read_card(folder: Path) -> tuple[bytes, ModelCard]:
         raise ModelFileCorrupt(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
-def open_session(onnx: bytes) -> ort.InferenceSession:
-    """A CPU session that computes in the calling thread: workers are processes, so none starts threads."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4  # what a caller's tensor does to a graph is answered to the caller
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-
-
-def _tensor(argument: Any) -> Tensor:
-    shape = tuple(size if isinstance(size, int) else -1 for size in argument.shape)
-    return Tensor(argument.name, np.dtype(DTYPES[argument.type]), shape)
-
-
 def _zeros(tensor: Tensor, count: int) -> Array:
     rest = [max(size, 1) for size in tensor.shape[1:]]
     shape = [count if tensor.shape[0] == -1 else tensor.shape[0], *rest] if tensor.shape else []
@@ -201,9 +165,26 @@ def _middle(feature: Feature) -> float:
     return low + 1 if low is not None else high - 1 if high is not None else 0.0
 
 
+def _check_digest(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise ModelFileCorrupt(path, f"its SHA-256 is {found}, the card says {expected}")
+
+
 def _read(path: Path) -> bytes:
-    try:
+    with _readable(path):
         return path.read_bytes()
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file that may be larger than what should be held in memory."""
+    with _readable(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise ModelMissing(path) from error
     except OSError as error:

@@ -5,8 +5,8 @@ from typing import Final
 import orjson
 from pydantic import BaseModel
 
-from ml_predict.model import Tensor
 from ml_predict.repository import Repository
+from ml_predict.session import Tensor
 from ml_predict.tensors import DATATYPES
 
 LENGTH: Final = "Inference-Header-Content-Length"

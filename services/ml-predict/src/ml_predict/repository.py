@@ -9,6 +9,7 @@ from ml_predict.metrics import MODEL_METRICS
 from ml_predict.model import Model
 from ml_predict.serving import Serving
 from ml_predict.serving_state import ServingState
+from ml_predict.weights import FILE as WEIGHTS
 from shared.logging import get_logger
 
 FILES: Final = ("card.json", "model.onnx")
@@ -150,7 +151,7 @@ class Repository:
 
     def _attempt(self, name: str, version: str, digest: str | None) -> Attempt:
         """What a version was when it was tried: files by time and size."""
-        return digest, tuple(_stamp(self._folder / name / version / file) for file in FILES)
+        return digest, tuple(_stamp(self._folder / name / version / file) for file in (*FILES, WEIGHTS))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

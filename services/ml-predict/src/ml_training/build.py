@@ -9,7 +9,7 @@ from typing import Final
 import pandas as pd
 
 from ml_predict.card import Explanation, Output
-from ml_predict.model import open_session
+from ml_predict.session import open_session
 from ml_training import data, fit
 from ml_training.card import Metrics, PriceCard
 from ml_training.document import document

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from ml_predict.card import Artefact, Feature, ModelCard, Output
-from ml_predict.model import open_session
+from ml_predict.session import open_session
 
 NAME: Final = "digits"
 VERSION: Final = "1"

@@ -10,8 +10,8 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import GradientBoostingRegressor
 
-from ml_predict.model import open_session
 from ml_predict.rows import Float32s
+from ml_predict.session import open_session
 from ml_training.features import FEATURES
 
 Float64s = NDArray[np.float64]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml_predict.model import open_session
+from ml_predict.session import open_session
 from ml_training.card import PriceCard
 from ml_training.data import Split
 from ml_training.measure import CalibrationTooSmall, calibrate, measure
