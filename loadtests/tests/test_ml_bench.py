@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from loadtests.bench.ml import main
+from loadtests.bench.ml_memory import Taken, table
 from loadtests.bench.model_servers import SERVERS, Task
 from loadtests.bench.plot import bars
 from loadtests.bench.posts import write_posts
@@ -53,3 +54,8 @@ def test_an_unknown_server_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         main(["--servers", "torchserve"])
     assert "invalid choice: 'torchserve'" in capsys.readouterr().err
+
+
+def test_the_memory_of_workers_is_a_line_for_each_number_of_them() -> None:
+    shown = table([Taken("large", 1, 310.4, 290.0), Taken("large", 4, 130.6, 80.0)]).splitlines()
+    assert [line.split() for line in shown[1:]] == [["large", "1", "310", "290"], ["large", "4", "131", "80"]]

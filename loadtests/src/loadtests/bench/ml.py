@@ -11,6 +11,7 @@ from pathlib import Path
 from loadtests.bench import environment, report
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.ml_bench import BODIES, Bench
+from loadtests.bench.ml_memory import table, worker_memory
 from loadtests.bench.ml_tasks import TASKS
 from loadtests.bench.model_servers import SERVERS
 from loadtests.bench.plot import bars
@@ -38,6 +39,9 @@ def main(arguments: list[str] | None = None) -> None:
         given.connections, given.rows, given.bulk, given.open = [1, 8, 32, 128], [1, 32, 256], [], [0.5, 0.9]
     try:
         require("nginx", "wrk", "taskset")
+        if given.memory:
+            print(table(worker_memory()))  # noqa: T201 - the command's result
+            return
         plan = QUICK if given.quick else DEFAULT
         plan = replace(plan, rounds=given.rounds) if given.rounds else plan
         found = {"method": METHOD | asdict(plan), **Bench(given).run(plan)}
@@ -66,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rows", nargs="+", type=int, default=[1], help="rows a request, for all servers and connections")
     add("--bulk", nargs="*", type=int, default=[256], help="more, for ours with tensors, at 4 connections")
     add("--open", nargs="*", type=float, default=[], help="shares of capacity for open loop: 0.5 0.9")
+    add("--memory", action="store_true", help="only the memory of 1, 2 and 4 workers of ours")
     add("--out", type=Path, help="JSON file (default: docs/figures/ml.json; quick: none)")
     return parser
 

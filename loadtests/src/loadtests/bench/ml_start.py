@@ -29,7 +29,7 @@ class Starter:
 
     def start(self, rig: Rig, server: ModelServer, task: Task) -> int:
         """The port that is asked. Raises BenchFailed when its first answer is not the model's."""
-        ours = self._surroundings(rig) if server.ours else {}
+        ours = self.surroundings(rig) if server.ours else {}
         place = Place(rig.folder, free_port(), task, ours)
         chosen = instances(task, 1)
         body = server.body(task, chosen)
@@ -56,7 +56,7 @@ class Starter:
         self._check(server, task, answers[0])
         return port
 
-    def _surroundings(self, rig: Rig) -> dict[str, str]:
+    def surroundings(self, rig: Rig) -> dict[str, str]:
         """Redis and the address of the keys, on the load's core, and what our services must know of them."""
         port, password = free_port(), secrets.token_urlsafe()
         keys = nginx.upstream_command(rig.folder, port, "{}", self._issuer.jwks)
