@@ -241,4 +241,4 @@ async def test_thirty_seconds_at_five_times_its_capacity(
         assert found["computed for nobody"] <= 0.05 * running.outcomes["200"]  # they left in the middle of it
         assert found["dropped"] > 0
         assert found["MiB, most"] < 1.05 * found["MiB, after a third"]
-        assert found["MiB, most"] < 1.5 * found["MiB, before"]
+        assert found["MiB, most"] < 1.2 * found["MiB, before"]
