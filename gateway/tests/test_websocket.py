@@ -186,8 +186,10 @@ async def test_an_upstreams_refusal_passes_and_the_connection_ends(gate, items, 
         AGREED.replace(b"Upgrade: websocket\r\n", b"Upgrade: h2c\r\n"),
         AGREED.replace(b"Connection: Upgrade\r\n", b""),
         AGREED[:-2] + b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+        AGREED[:-2] + b"Transfer-Encoding: identity\r\n\r\n",
+        AGREED[:-2] + b"Transfer-Encoding: chunked\r\n\r\n",
     ],
-    ids=["accept", "protocol", "no connection", "two accepts"],
+    ids=["accept", "protocol", "no connection", "two accepts", "a coding", "chunked"],
 )
 async def test_a_101_that_answers_another_handshake_opens_nothing(gate, items, dial, wrong: bytes) -> None:
     items.answer = wrong

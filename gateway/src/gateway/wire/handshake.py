@@ -36,7 +36,8 @@ def check_handshake(request: Request) -> None:
 def accepts(key: bytes, headers: Headers) -> bool:
     """True if these are the fields of a 101 that answers the handshake with this key.
 
-    A 101 that does not is no agreement: what came after it could be anything.
+    A 101 that does not is no agreement: what came after it could be anything. Nor is one with a transfer
+    coding, which no 101 may have (RFC 9112, section 6.1): what comes after it might be coded.
     """
     digest = hashlib.sha1(key + _GUID, usedforsecurity=False).digest()
     values = [value for name, value in headers if name == b"sec-websocket-accept"]
@@ -45,6 +46,7 @@ def accepts(key: bytes, headers: Headers) -> bool:
         values == [base64.b64encode(digest)]
         and upgrades == [b"websocket"]
         and b"upgrade" in _tokens(headers, b"connection")
+        and not any(name == b"transfer-encoding" for name, _ in headers)
     )
 
 
