@@ -10,7 +10,7 @@ Made = TypeVar("Made")
 class Remembered(dict[bytes, Made], Generic[Made]):
     """`remembered[data]` is `make(data)`; at `MOST` of them all are forgotten.
 
-    `lru_cache` takes three times as long, because it puts bytes into a tuple to look them up.
+    `lru_cache` takes twice as long, because it puts bytes into a tuple to look them up.
     """
 
     def __init__(self, make: Callable[[bytes], Made]) -> None:
