@@ -22,7 +22,7 @@ DIAMOND = {
 }  # fmt: skip
 ROW = [0.7, 4.0, 3.0, 3.0, 61.8, 56.0, 5.7, 5.72, 3.53]
 LARGEST = 300_000  # bytes of what is repeated: well below the limit for bodies
-ENDS = 40  # elements of a long list that are spoiled
+ENDS = 12  # elements of a long list that are spoiled
 Case = tuple[str, bytes, dict[str, str]]  # path, body, headers
 Place = tuple[Any, ...]
 
@@ -63,7 +63,7 @@ def spoiled(document: Any, place: Place, how: str, value: Any) -> Any:
         for _ in range(40):
             holder[last] = [holder[last]]
     elif how == "many":
-        holder[last] = [holder[last]] * min(1500, LARGEST // len(json.dumps(holder[last])) + 2)
+        holder[last] = [holder[last]] * min(1500, LARGEST // len(json.dumps(holder[last])) + 1)
     elif how == "renamed" and isinstance(holder, dict):
         holder[f"{last}x"] = holder.pop(last)
     else:
