@@ -121,7 +121,9 @@ async def test_a_page_without_diamonds_asks_nobody(page: Page, upstream: Upstrea
     assert upstream.asked == []
 
 
-@pytest.mark.parametrize("item_ids", [[], list(range(1, 102)), [0], [2**53], ["x"], None, [1.5]])
+@pytest.mark.parametrize(
+    "item_ids", [[], list(range(1, 102)), [0], [2**53], ["x"], None, [1.5], [True], ["1"]]
+)
 async def test_what_is_no_page_is_422(bob_asks: httpx2.AsyncClient, item_ids: Any) -> None:
     answer = await bob_asks.post("/appraisals", json={"item_ids": item_ids})
     assert (answer.status_code, answer.json()["code"]) == (422, "validation_error")

@@ -60,6 +60,8 @@ async def test_only_a_digest_of_a_key_is_stored(person, store):
         {"name": "x", "expires_in_days": 3651},
         {"name": "x", "expires_in_days": 2**70},
         {"name": "x", "expires_in_days": 1.5},
+        {"name": "x", "expires_in_days": True},
+        {"name": "x", "expires_in_days": "7"},
         {"name": "x", "scope": "admin"},
         [],
     ],

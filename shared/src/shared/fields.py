@@ -25,6 +25,12 @@ def at_most(length: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _number(value: Any) -> Any:
+    if isinstance(value, (bool, str)):
+        raise ValueError("should be a number")  # noqa: TRY004 - pydantic knows ValueError
+    return value
+
+
 Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True),
@@ -32,4 +38,5 @@ Text = Annotated[
     Field(json_schema_extra={"pattern": r"^[^\x00]*$"}),
 ]
 NOT_BLANK = Field(min_length=1, json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"})
+WholeNumber = Annotated[int, BeforeValidator(_number)]  # in a body, where neither `true` nor `"1"` is one
 PathId = Annotated[int, Path(ge=1, le=LARGEST_ID)]

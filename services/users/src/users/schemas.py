@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import MISSING, BaseModel, ConfigDict, Field, JsonValue, StrictBool, model_validator
 
-from shared.fields import LARGEST_ID
+from shared.fields import LARGEST_ID, WholeNumber
 from shared.identity.caller import READ_SCOPE, WRITE_SCOPE
 from shared.schemas import WireChange, WireIn, WireOut
 from users.domain import AuditKind, AuditQuery, Session
@@ -125,7 +125,7 @@ class ApiKeyRequest(WireIn):
         default=[READ_SCOPE, WRITE_SCOPE],
         description="`read` allows GET and HEAD, `write` all other methods.",
     )
-    expires_in_days: int | None = Field(
+    expires_in_days: WholeNumber | None = Field(
         default=None, ge=1, le=3650, description="Unset: it never expires.", examples=[90]
     )
 
