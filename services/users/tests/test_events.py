@@ -44,7 +44,7 @@ async def test_what_is_rolled_back_is_not_told(person, admin, database, monkeypa
     async def away(*_):
         raise RedisError
 
-    monkeypatch.setattr(Revoker, "_require_redis", away)
+    monkeypatch.setattr(Revoker, "end", away)
     answer = await admin.ask("PATCH", f"/users/{person.id}", json={"is_active": False})
     assert answer.status_code >= 500
     assert (await person.ask("DELETE", "/users/me")).status_code >= 500

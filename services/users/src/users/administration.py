@@ -35,9 +35,12 @@ class AdminService:
 
         `actor_id` is the administrator; without one it is a command. Raises UserNotFound or LastAdmin.
         """
+        takes_away = False in (wanted.is_active, wanted.is_admin)
+        if takes_away:
+            await self._revoker.require_redis()
         async with self._store.transaction() as tx:
             before = _found(await tx.users.lock(user_id))
-            if False in (wanted.is_active, wanted.is_admin):
+            if takes_away:
                 await keep_an_admin(tx, before)
             user = _found(await tx.users.update(user_id, wanted.model_dump(exclude_unset=True)))
             ended = await self._take_away(tx, user_id, wanted)
@@ -59,6 +62,7 @@ class AdminService:
 
     async def remove(self, user_id: int, actor_id: int) -> None:
         """Raises UserNotFound or LastAdmin."""
+        await self._revoker.require_redis()
         async with self._store.transaction() as tx:
             ended = await remove(tx, _found(await tx.users.lock(user_id)), self._revoker)
             await tx.audit.add("account_removed", user_id, actor_id=actor_id)

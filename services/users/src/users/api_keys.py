@@ -57,6 +57,7 @@ class ApiKeyService:
 
     async def revoke(self, key_id: int, user_id: int) -> None:
         """Raises ApiKeyNotFound, also for another account's key; redis' errors, and then the key stays."""
+        await self._revoker.require_redis()
         async with self._store.transaction() as tx:
             removed = require_found(await tx.keys.remove(key_id, user_id), ApiKeyNotFound())
             ended = await self._revoker.end_key(tx, user_id, removed.session_id)

@@ -126,6 +126,7 @@ class EmailTokenService:
             raise InvalidEmailToken
         require_uncommon(password, user.email, user.name)
         password_hash = await self._passwords.hash(password)
+        await self._revoker.require_redis()
         async with self._store.transaction() as tx:
             await self._consume(tx, given, "reset")
             user = require_active(await tx.users.lock(token.user_id))

@@ -14,7 +14,8 @@ Ended = Mapping[str, float]
 
 
 class Revoker:
-    """`end…` is a transaction's last act: it writes down what ends. `announce` follows the commit.
+    """`require_redis` comes before the transaction, so that no connection to Postgres waits for Redis. `end…`
+    is the transaction's last act: it writes down what ends. `announce` follows the commit.
 
     What a failed commit did not end was never announced, so it can be tried again. What was committed and
     could not be announced follows as soon as Redis can be reached: see `restorer`.
@@ -23,6 +24,13 @@ class Revoker:
     def __init__(self, redis: Redis, token_lifetime: int) -> None:
         self._redis = redis
         self._lifetime = timedelta(seconds=token_lifetime + MARGIN)
+
+    async def require_redis(self) -> None:
+        """Without Redis nobody can be told, so nothing is ended: the caller gets 503 and may try again.
+
+        Raises redis' errors.
+        """
+        await self._redis.ping()
 
     async def announce(self, ended: Ended) -> None:
         """Raises redis' errors."""
@@ -35,31 +43,18 @@ class Revoker:
         return await tx.ended.of_user(user_id, now)
 
     async def end_sessions(self, tx: Transaction, user_id: int, except_session: str | None = None) -> Ended:
-        """All sessions of an account, except one. Raises redis' errors; then nothing must be committed."""
-        await self._require_redis()
+        """All sessions of an account, except one."""
         return await self.end(tx, user_id, await tx.sessions.end_all(user_id, utc_now(), except_session))
 
     async def end_session(self, tx: Transaction, user_id: int, session_id: str) -> Ended:
-        """Raises redis' errors, and then nothing must be committed."""
-        await self._require_redis()
         await tx.sessions.end(session_id, utc_now())
         return await self.end(tx, user_id, [session_id])
 
     async def end_key(self, tx: Transaction, user_id: int, session_id: str) -> Ended:
-        """Raises redis' errors, and then nothing must be committed."""
-        await self._require_redis()
         return await self.end(tx, user_id, [session_id])
 
     async def end_access(self, tx: Transaction, user_id: int) -> Ended:
-        """All sessions of an account, and all current tokens of its API keys.
-
-        Raises redis' errors, and then nothing must be committed.
-        """
-        await self._require_redis()
+        """All sessions of an account, and all current tokens of its API keys."""
         keys = [key.session_id for key in await tx.keys.owned_by(user_id)]
         await tx.keys.renew(user_id)
         return await self.end(tx, user_id, [*await tx.sessions.end_all(user_id, utc_now()), *keys])
-
-    async def _require_redis(self) -> None:
-        """Without Redis nobody can be told, so nothing is ended: the caller gets 503 and may try again."""
-        await self._redis.ping()

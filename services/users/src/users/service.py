@@ -49,6 +49,8 @@ class AccountService:
         Raises WrongPassword, PasswordTooCommon, Busy, and what `require` raises of the locked account.
         """
         new_hash = await self._authorise(me, wanted)
+        if new_hash:
+            await self._revoker.require_redis()
         async with self._store.transaction() as tx:
             user = require_active(await tx.users.lock(me.id))
             require(user)
@@ -77,6 +79,7 @@ class AccountService:
 
     async def close(self, user_id: int) -> None:
         """Raises LastAdmin."""
+        await self._revoker.require_redis()
         async with self._store.transaction() as tx:
             ended = await remove(tx, require_active(await tx.users.lock(user_id)), self._revoker)
             await tx.audit.add("account_closed", user_id)

@@ -124,6 +124,7 @@ class SessionService:
 
     async def end(self, session_id: str, user_id: int) -> None:
         """Raises SessionNotFound, also for another account's; redis' errors, and then it stays live."""
+        await self._revoker.require_redis()
         async with self._store.transaction() as tx:
             session = await tx.sessions.by_id(session_id)
             owned = session is not None and session.user_id == user_id
@@ -135,6 +136,7 @@ class SessionService:
 
     async def end_others(self, caller: Caller) -> None:
         """All but the caller's. Raises redis' errors, and then they stay live."""
+        await self._revoker.require_redis()
         async with self._store.transaction() as tx:
             ended = await self._revoker.end_sessions(tx, caller.id, caller.session_id)
             await tx.audit.add("session_ended", caller.id, except_session=caller.session_id)
@@ -143,6 +145,7 @@ class SessionService:
 
     async def sign_out(self, caller: Caller) -> None:
         """Safe to repeat. Raises redis' errors, and then the session stays live."""
+        await self._revoker.require_redis()
         async with self._store.transaction() as tx:
             ended = await self._revoker.end_session(tx, caller.id, caller.session_id)
             await tx.audit.add("signed_out", caller.id, session_id=caller.session_id)
