@@ -2,10 +2,12 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.model import Configuration, Measurement, Slo
+from loadtests.tuner.simulator.latencies import histogram
 
 
 def test_a_percentile_is_at_most_one_percent_off() -> None:
@@ -29,6 +31,11 @@ def test_histograms_add_up() -> None:
 
 def test_a_latency_at_the_limit_is_not_slow() -> None:
     assert Histogram.of([0.25, 0.25, 0.26]).slower_than(0.25) == 1
+
+
+def test_a_simulation_counts_as_a_generator_does() -> None:
+    values = np.random.default_rng(1).exponential(0.1, 10_000)
+    assert histogram(values) == Histogram.of(values.tolist())
 
 
 def test_zero_seconds_is_a_latency() -> None:

@@ -12,9 +12,8 @@ from functools import lru_cache
 from typing import Generic, TypeVar
 
 import numpy as np
+import scipy  # its parts are imported when they are used, which takes a second of CPU time
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import chi2, norm, studentized_range, t
 
 Key = TypeVar("Key")
 _FINEST = 1e-4  # no capacity is known better than to 0.01 %
@@ -24,22 +23,22 @@ _FINEST = 1e-4  # no capacity is known better than to 0.01 %
 def dunnett(rivals: int, degrees: int, error: float) -> float:
     """One-sided critical value for comparing one mean with `rivals` others of the same variance."""
     if rivals == 1:
-        return float(t.ppf(1 - error, degrees))
+        return float(scipy.stats.t.ppf(1 - error, degrees))
     nodes, weights = np.polynomial.legendre.leggauss(80)
-    inner, inner_weights = 8 * nodes, 8 * weights * norm.pdf(8 * nodes)
-    scale = np.sqrt(chi2.ppf((nodes + 1) / 2, degrees) / degrees)  # s / sigma by its quantiles
+    inner, inner_weights = 8 * nodes, 8 * weights * scipy.stats.norm.pdf(8 * nodes)
+    scale = np.sqrt(scipy.stats.chi2.ppf((nodes + 1) / 2, degrees) / degrees)  # s / sigma by its quantiles
 
     def covered(critical: float) -> float:
-        joint = norm.cdf(inner[None, :] + math.sqrt(2) * critical * scale[:, None]) ** rivals
+        joint = scipy.stats.norm.cdf(inner[None, :] + math.sqrt(2) * critical * scale[:, None]) ** rivals
         return float((weights / 2) @ (joint @ inner_weights))
 
-    return float(brentq(lambda critical: covered(critical) - (1 - error), 0.0, 200.0))
+    return float(scipy.optimize.brentq(lambda critical: covered(critical) - (1 - error), 0.0, 200.0))
 
 
 @lru_cache(maxsize=512)
 def _tukey(arms: int, degrees: int, error: float) -> float:
     """For differences between any two means, which the bounds against the best do not cover."""
-    return float(studentized_range.ppf(1 - error, arms, degrees))
+    return float(scipy.stats.studentized_range.ppf(1 - error, arms, degrees))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def compare(capacities: Mapping[Key, Sequence[float]], error: float) -> Comparis
     spread = max(math.sqrt(variance), _FINEST)
     half = dunnett(arms - 1, degrees, error) * spread * math.sqrt(2 / rounds) if arms > 1 else 0.0
     errors = np.maximum(logs.std(axis=1, ddof=1), _FINEST) / math.sqrt(rounds)
-    alone = float(t.ppf(0.975, rounds - 1)) * errors
+    alone = float(scipy.stats.t.ppf(0.975, rounds - 1)) * errors
     rival = [max(np.delete(means, arm), default=means[arm]) for arm in range(arms)]
     return Comparison(
         rounds,
@@ -107,6 +106,6 @@ def alone(key: Key, rates: Sequence[float]) -> Comparison[Key]:
     """Of one configuration without a rival: its mean and 95 % interval."""
     logs = np.log(np.maximum(rates, 1e-9))
     mean, spread = float(np.mean(logs)), max(float(np.std(logs, ddof=1)), _FINEST)
-    half = float(t.ppf(0.975, len(logs) - 1)) * spread / math.sqrt(len(logs))
+    half = float(scipy.stats.t.ppf(0.975, len(logs) - 1)) * spread / math.sqrt(len(logs))
     low, high = math.exp(mean - half), math.exp(mean + half)
     return Comparison(len(logs), {key: math.exp(mean)}, {key: 1.0}, {key: low}, {key: high}, spread, half)

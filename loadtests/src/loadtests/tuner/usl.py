@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
-from scipy.stats import t
 
 Floats = NDArray[np.float64]
 _LEAST_SPREAD = 0.005  # capacities repeat no better than to half a per cent
@@ -42,7 +41,7 @@ class Law:
         """Wide where the fit had few points or poor agreement."""
         gradient = _gradient(self._parameters, workers)
         error = math.sqrt(self.spread**2 + max(0.0, float(gradient @ self.covariance @ gradient)))
-        half = float(t.ppf(0.975, self.degrees)) * error
+        half = float(scipy.stats.t.ppf(0.975, self.degrees)) * error
         value = self.capacity(workers)
         return Prediction(value, value * math.exp(-half), value * math.exp(min(half, 50)))
 
@@ -104,7 +103,7 @@ def _solve(counts: Floats, logs: Floats, ceiling: list[float]) -> Law:
     start = [float(logs[0] - math.log(counts[0])), 0.02, 1e-4, *ceiling]
     low = [-np.inf, 0, 0, *([0.0] if ceiling else [])]
     high = [np.inf, 10, 1, *([math.log(2 * counts[-1])] if ceiling else [])]
-    found = least_squares(
+    found = scipy.optimize.least_squares(
         lambda p: _log_law(p, counts) - logs,
         start,
         bounds=(low, high),

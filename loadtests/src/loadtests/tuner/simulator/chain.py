@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, Slo
+from loadtests.tuner.simulator.latencies import histogram
 from loadtests.tuner.simulator.queue import Queue
 
 _OPEN = 5.0  # seconds after which an answer no longer counts as one
@@ -108,7 +108,7 @@ class ChainTarget:
             pss=sum(self.chain.memory[name] * count for name, count in self._running.workers),
             worker_pss=max(self.chain.memory.values()),
         )
-        blank = Measurement(rate, rate, answered, seconds, seed, Histogram.of(good), resources=used)
+        blank = Measurement(rate, rate, answered, seconds, seed, histogram(good), resources=used)
         return replace(blank, unfinished=len(taken) - len(good))
 
     def close(self) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.model import Configuration, Limits, Measurement, Resources
+from loadtests.tuner.simulator.latencies import histogram
 from loadtests.tuner.simulator.system import System
 
 _BOOT = 8.0  # seconds
@@ -73,7 +73,7 @@ class SimulatedTarget:
             answered=answered,
             seconds=seconds,
             seed=seed,
-            latencies=Histogram.of(good),
+            latencies=histogram(good),
             unfinished=len(latencies) - len(good),
             resources=self._resources(answered, self._yardstick()),
         )
