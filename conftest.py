@@ -25,6 +25,7 @@ LONGEST = (
     "gateway/tests/test_process.py",
     "shared/tests/wire/test_limits.py",
     "tests/crashes/test_crashes.py",
+    "tests/test_authorisation.py",
     "gateway/tests/test_malformed.py",
     "gateway/tests/test_disconnect.py",
 )

@@ -28,7 +28,7 @@ POOLS = {"users": 5, "items": 5}
         Limits(2, memory=560 * MIB, database_connections=20, connections_per_worker=POOLS),
     ],
 )
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 9))])
 def test_the_allocation_is_within_five_per_cent_of_the_best_that_the_budget_allows(
     limits: Limits, seed: int
 ) -> None:

@@ -1,5 +1,6 @@
 """Facet's own stack as a target: the counts that were asked for run, and nothing is left."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -8,6 +9,7 @@ import pytest
 from loadtests.bench.environment import ROOT
 from loadtests.tuner.cli import main
 from loadtests.tuner.config import Cpus
+from loadtests.tuner.measuring import command
 from loadtests.tuner.measuring.embedded import SERVICES, EmbeddedTarget
 from loadtests.tuner.model import Configuration, Limits, Slo
 
@@ -16,8 +18,14 @@ ANYWHERE = Cpus(frozenset(), frozenset())
 
 @pytest.mark.timeout(240)
 @pytest.mark.skipif(not (ROOT / ".venv/.services").exists(), reason="the services are not installed")
-def test_the_counts_asked_for_serve_the_journeys_of_signed_in_people() -> None:
+def test_the_counts_asked_for_serve_the_journeys_of_signed_in_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more logins than usual: without one of them `users` has nothing to do, and no share."""
+    monkeypatch.setattr(command, "WARM_UPS", 1)
     target = EmbeddedTarget(SERVICES, Slo(0.5), Limits(1), ANYWHERE)
+    logins = [
+        replace(each, weight=15) if each.path == "/auth/token" else each for each in target.app.requests
+    ]
+    target.app = replace(target.app, requests=logins)
     try:
         target.roll_out(Configuration.of({**dict.fromkeys(SERVICES, 1), "items": 2}))
         assert target._process is not None
