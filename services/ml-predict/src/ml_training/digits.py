@@ -1,4 +1,7 @@
-"""The second model: an ensemble of small networks that read handwritten digits."""
+"""The second model: an ensemble of small networks that read handwritten digits.
+
+scikit-learn is imported where it is used, as in `fit`.
+"""
 
 import hashlib
 import platform
@@ -6,17 +9,17 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 
 from ml_predict.card import Artefact, Feature, ModelCard, Output
 from ml_predict.session import open_session
+
+if TYPE_CHECKING:
+    from sklearn.neural_network import MLPClassifier
 
 NAME: Final = "digits"
 VERSION: Final = "1"
@@ -51,8 +54,10 @@ class Recipe:
     learning_rate: float = 0.01
 
 
-def train(recipe: Recipe, images: Floats, labels: Labels) -> list[MLPClassifier]:
+def train(recipe: Recipe, images: Floats, labels: Labels) -> "list[MLPClassifier]":
     """Equal seeds and one thread give equal weights."""
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - see the module
+
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", ConvergenceWarning
@@ -60,7 +65,9 @@ def train(recipe: Recipe, images: Floats, labels: Labels) -> list[MLPClassifier]
         return [_trained(recipe, images, labels, SEED + number) for number in range(recipe.members)]
 
 
-def _trained(recipe: Recipe, images: Floats, labels: Labels, seed: int) -> MLPClassifier:
+def _trained(recipe: Recipe, images: Floats, labels: Labels, seed: int) -> "MLPClassifier":
+    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 - see the module
+
     return MLPClassifier(
         hidden_layer_sizes=(recipe.hidden,),
         max_iter=recipe.iterations,
@@ -70,7 +77,7 @@ def _trained(recipe: Recipe, images: Floats, labels: Labels, seed: int) -> MLPCl
     ).fit(images, labels)
 
 
-def convert(members: Sequence[MLPClassifier]) -> bytes:
+def convert(members: "Sequence[MLPClassifier]") -> bytes:
     """`pixels` [N, 64] float32 -> `probabilities` [N, 10] float32 and `digit` [N] int64."""
     graph = _Graph()
     scaled = graph.node("Mul", "pixels", graph.constant("scale", np.float32(1 / BRIGHTEST)))
@@ -108,7 +115,7 @@ class _Graph:
         return made
 
 
-def _member(graph: _Graph, pixels: str, number: int, member: MLPClassifier) -> str:
+def _member(graph: _Graph, pixels: str, number: int, member: "MLPClassifier") -> str:
     layer = pixels
     for depth, (weights, biases) in enumerate(zip(member.coefs_, member.intercepts_, strict=True)):
         if depth:
@@ -120,6 +127,8 @@ def _member(graph: _Graph, pixels: str, number: int, member: MLPClassifier) -> s
 
 def build(recipe: Recipe | None = None, minimum: float = MINIMUM_ACCURACY) -> tuple[bytes, ModelCard]:
     """Equal recipes give equal bytes. Raises DigitsTooWeak rather than return a weak model."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - see the module
+
     chosen = recipe or Recipe()
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(SEED).permutation(len(labels))
@@ -132,7 +141,9 @@ def build(recipe: Recipe | None = None, minimum: float = MINIMUM_ACCURACY) -> tu
     return onnx, _card(chosen, onnx, images, metrics)
 
 
-def _measure(members: Sequence[MLPClassifier], onnx: bytes, images: Floats, labels: Labels) -> dict[str, Any]:
+def _measure(
+    members: "Sequence[MLPClassifier]", onnx: bytes, images: Floats, labels: Labels
+) -> dict[str, Any]:
     """On held-out images; `largest_difference` is between the graph and scikit-learn, in probability."""
     run = open_session(onnx).run
     probabilities, digits = run(None, {"pixels": images.astype(np.float32)})

@@ -1,19 +1,22 @@
 """Gathering what the card says about features, data and artefact."""
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import GradientBoostingRegressor
 
 from ml_predict.card import Feature
 from ml_training import data, fit
 from ml_training.card import ArtefactFacts, DataFacts
 from ml_training.features import FEATURES, encode
 
+if TYPE_CHECKING:
+    from sklearn.ensemble import GradientBoostingRegressor
+
 
 def artefact_facts(
-    regressor: GradientBoostingRegressor, onnx: bytes, held_out: pd.DataFrame
+    regressor: "GradientBoostingRegressor", onnx: bytes, held_out: pd.DataFrame
 ) -> ArtefactFacts:
     """Raises `fit.ConversionDiffers` when the graph and the regressor do not agree on the held-out rows."""
     features, _ = data.arrays(held_out)

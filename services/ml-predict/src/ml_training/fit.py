@@ -1,18 +1,21 @@
-"""Fitting the trees and turning them into an ONNX graph that answers alike."""
+"""Fitting the trees and turning them into an ONNX graph that answers alike.
+
+scikit-learn and skl2onnx are imported where they are used: that takes a second, which others need not spend.
+"""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from skl2onnx import to_onnx
-from skl2onnx.common.data_types import FloatTensorType
-from sklearn.ensemble import GradientBoostingRegressor
 
 from ml_predict.rows import Float32s
 from ml_predict.session import open_session
 from ml_training.features import FEATURES
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import GradientBoostingRegressor
 
 Float64s = NDArray[np.float64]
 
@@ -44,14 +47,19 @@ class Recipe:
         return asdict(self)
 
 
-def fit(recipe: Recipe, features: Float32s, prices: Float64s, seed: int) -> GradientBoostingRegressor:
+def fit(recipe: Recipe, features: Float32s, prices: Float64s, seed: int) -> "GradientBoostingRegressor":
     """Fit on encoded features, shape [N, 9], and prices in USD, shape [N]; one thread keeps sums in order."""
+    from sklearn.ensemble import GradientBoostingRegressor  # noqa: PLC0415 - see the module
+
     regressor = GradientBoostingRegressor(**recipe.facts(), random_state=seed)
     return regressor.fit(features, np.log(prices))
 
 
-def convert(regressor: GradientBoostingRegressor, name: str) -> bytes:
+def convert(regressor: "GradientBoostingRegressor", name: str) -> bytes:
     """The graph `features` [N, 9] float32 -> `log_usd` [N, 1] float32; nothing in it tells the time."""
+    from skl2onnx import to_onnx  # noqa: PLC0415 - see the module
+    from skl2onnx.common.data_types import FloatTensorType  # noqa: PLC0415 - see the module
+
     model: Any = to_onnx(
         regressor,
         initial_types=[("features", FloatTensorType([None, len(FEATURES)]))],
@@ -63,7 +71,7 @@ def convert(regressor: GradientBoostingRegressor, name: str) -> bytes:
     return onnx
 
 
-def largest_difference(regressor: GradientBoostingRegressor, onnx: bytes, features: Float32s) -> float:
+def largest_difference(regressor: "GradientBoostingRegressor", onnx: bytes, features: Float32s) -> float:
     """Between the two runtimes, in log USD; raises `ConversionDiffers` above `TOLERANCE`."""
     difference = float(np.abs(log_usd(open_session(onnx), features) - regressor.predict(features)).max())
     if not difference <= TOLERANCE:
@@ -80,7 +88,7 @@ def log_usd(session: ort.InferenceSession, encoded: Float32s) -> Float64s:
     return flat
 
 
-def count_nodes(regressor: GradientBoostingRegressor) -> int:
+def count_nodes(regressor: "GradientBoostingRegressor") -> int:
     """Nodes of all trees, leaves included."""
     return sum(int(tree.tree_.node_count) for tree in regressor.estimators_[:, 0])
 
