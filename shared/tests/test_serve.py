@@ -20,6 +20,7 @@ import pytest
 from gunicorn.config import Config
 
 from shared.master import Log, gunicorn_options
+from shared.serve import check_ports
 from shared.settings import ServiceSettings
 from shared.testing import NO_TLS
 from shared.worker import Worker
@@ -151,10 +152,11 @@ def test_each_line_of_the_log_is_json_whoever_writes_it(start: Callable[..., Ser
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_a_stop_lets_requests_finish_and_the_lifespan_end(
+def test_a_stop_lets_requests_finish_and_the_lifespan_end_and_leaves_no_metrics_folder(
     start: Callable[..., Service], background: ThreadPoolExecutor, number: signal.Signals
 ) -> None:
     service = start()
+    assert list(service.temporary.glob("facet-metrics-*"))
     slow = background.submit(service.get, "/slow")
     (worker,) = until(lambda: service.marks("waiting"))
     service.process.send_signal(number)
@@ -164,6 +166,7 @@ def test_a_stop_lets_requests_finish_and_the_lifespan_end(
     assert service.ended() == 0
     assert service.marks("ended") == {worker}
     assert "SIGKILL" not in service.text()
+    assert not list(service.temporary.iterdir())
 
 
 def refused(port: int) -> bool:
@@ -183,14 +186,6 @@ def test_a_request_that_never_ends_does_not_keep_the_lifespan_from_ending(
     assert "SIGKILL" not in service.text()
     aborted = [line for line in service.lines() if line["event"] == "request" and line["path"] == "/slow"]
     assert [line["status"] for line in aborted] == ["aborted"]
-
-
-def test_no_metrics_folder_is_left_behind(start: Callable[..., Service]) -> None:
-    service = start()
-    assert list(service.temporary.glob("facet-metrics-*"))
-    service.process.terminate()
-    service.ended()
-    assert not list(service.temporary.iterdir())
 
 
 def test_a_reload_with_good_settings_replaces_the_workers(start: Callable[..., Service]) -> None:
@@ -268,30 +263,36 @@ def test_wrong_settings_are_one_line_and_no_start(start: Callable[..., Service])
     assert not list(service.temporary.iterdir())
 
 
-@pytest.mark.parametrize("which", ["port", "metrics_port"])
-def test_a_port_in_use_is_one_line_and_no_start(start: Callable[..., Service], which: str) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        service = start(answers=False, **{which: port})
+def test_a_port_in_use_is_one_line_and_no_start(start: Callable[..., Service]) -> None:
+    with taken_port() as port:
+        service = start(answers=False, metrics_port=port)
         assert service.ended() == 1
     assert service.text() == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
-def test_one_port_for_two_purposes_is_one_line_and_no_start(start: Callable[..., Service]) -> None:
-    port = free_port()
-    service = start(answers=False, port=port, metrics_port=port)
-    assert service.ended() == 1
-    assert service.text() == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
+@contextlib.contextmanager
+def taken_port() -> Iterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
 
 
-def test_a_host_that_is_not_ours_is_one_line_and_no_start(start: Callable[..., Service]) -> None:
-    service = start(answers=False, host="192.0.2.1")
-    assert service.ended() == 1
-    assert re.fullmatch(
-        r"cannot listen on 192\.0\.2\.1:\d+: Cannot assign requested address\n", service.text()
-    )
+def test_ports_that_cannot_be_had_are_one_line(sample_settings: Callable[..., ServiceSettings]) -> None:
+    """What a start asks, asked here: a process for each would take a second."""
+
+    def refusal(**given: Any) -> str:
+        with pytest.raises(SystemExit) as refused:
+            check_ports(sample_settings(**given))
+        return str(refused.value)
+
+    with taken_port() as port:
+        in_use = f"cannot listen on 127.0.0.1:{port}: Address already in use"
+        assert refusal(port=port) == in_use
+        assert refusal(metrics_port=port) == in_use
+    assert refusal(port=port, metrics_port=port) == in_use
+    elsewhere = f"cannot listen on 192.0.2.1:{port}: Cannot assign requested address"
+    assert refusal(host="192.0.2.1", port=port) == elsewhere
 
 
 def test_more_connections_than_the_database_allows_is_one_line_and_no_start(

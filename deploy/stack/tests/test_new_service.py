@@ -25,7 +25,6 @@ LEFT_OUT = (
     ".coverage*",
     ".hypothesis",
     ".*_cache",
-    "__pycache__",
     "*.egg-info",
     "reports",
 )

@@ -152,6 +152,14 @@ def test_a_service_runs_with_reload_and_goes_back_to_the_stack(demo: Demo, tmp_p
     eventually(lambda: ready(demo))
 
 
+def test_a_stack_whose_folder_is_deleted_still_stops_everything(demo: Demo) -> None:
+    """The last test, because it ends the stack that the others asked."""
+    shutil.rmtree(demo.folder, ignore_errors=True)
+    demo.process.terminate()
+    demo.status()
+    eventually(lambda: demo.processes() == {})
+
+
 def ready(demo: Demo) -> bool:
     """True if the model's own process answers and `process_of` can find it."""
     if not any("-m ml_predict" in command for command in demo.processes().values()):

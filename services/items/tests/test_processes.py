@@ -23,8 +23,7 @@ from items.events import STREAM as OWN_STREAM
 from items.settings import ItemsSettings
 from items.tables import default_model
 from shared.database import Database
-from shared.events import Event
-from shared.events.dead_letters_command import run
+from shared.events import Event, dead_letters_command
 from shared.events.event import decode, encode
 from shared.redis import stream_client
 from shared.testing import http_client
@@ -32,6 +31,7 @@ from shared.testing.contracts import Contracts
 
 Eventually = Callable[..., Awaitable[Any]]
 Process = asyncio.subprocess.Process
+Command = Callable[..., Awaitable[tuple[int, list[str]]]]
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +158,26 @@ async def shows(client: httpx2.AsyncClient, metric: str) -> bool:
     return metric in (await client.get("/metrics")).text
 
 
+@pytest.fixture
+def command(
+    settings: ItemsSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """`await command("discard", "1-1")`: its status and its lines, without a process of its own."""
+    monkeypatch.setattr(dead_letters_command, "configure_logging", lambda _: None)
+
+    async def run(*words: str) -> tuple[int, list[str]]:
+        monkeypatch.setattr(sys, "argv", ["items.dead_letters", *words])
+        with pytest.raises(SystemExit) as ended:
+            await asyncio.to_thread(
+                dead_letters_command.run, "items.dead_letters", settings, GROUP, opened(settings)
+            )
+        return ended.value.code, capsys.readouterr().out.splitlines()  # type: ignore[return-value]  # a number
+
+    return run
+
+
 async def test_dead_letters_are_shown_replayed_and_discarded(
-    environment: dict[str, str], redis: Redis, metrics_port: int, eventually: Eventually
+    environment: dict[str, str], redis: Redis, metrics_port: int, eventually: Eventually, command: Command
 ) -> None:
     await redis.xadd(STREAM, {"event": "nonsense"})
     await redis.xadd(STREAM, deactivated(77, 1, version=9))
@@ -167,30 +185,26 @@ async def test_dead_letters_are_shown_replayed_and_discarded(
     async with running("items.consumer", environment, metrics_port):
         await eventually(lambda: redis.xlen(letters), 2, seconds=30)
 
-    shown = await command(environment, "list")
+    process = await started("items.dead_letters", environment, "list")
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0, output.decode()
+    shown = output.decode().splitlines()
     assert "unreadable" in shown[0]
     assert "user.deactivated {'user_id': 77}  unknown version 9" in shown[1]
-    assert await command(environment, "replay", status=1) == ["0 handled, 2 left", *shown_again(shown)]
+    assert await command("replay") == (1, ["0 handled, 2 left", *shown_again(shown)])
 
     unreadable, unknown = [line.split()[0] for line in shown]
     [(_, fields)] = await redis.xrange(letters, unknown, unknown)
     known = json.loads(fields[b"event"]) | {"version": 1}
     await redis.xadd(letters, fields | {b"event": json.dumps(known)})
     await redis.xdel(letters, unknown)
-    assert await command(environment, "discard", unreadable) == [f"{unreadable} is discarded"]
-    assert await command(environment, "replay") == ["1 handled, 0 left"]
-    assert await command(environment, "discard", "1-1") == ["there is no letter 1-1"]
+    assert await command("discard", unreadable) == (0, [f"{unreadable} is discarded"])
+    assert await command("replay") == (0, ["1 handled, 0 left"])
+    assert await command("discard", "1-1") == (0, ["there is no letter 1-1"])
 
 
 def shown_again(lines: list[str]) -> list[str]:
     return [lines[0], lines[1].replace("unknown version 9", "NotAnEvent('unknown version 9')")]
-
-
-async def command(environment: dict[str, str], *words: str, status: int = 0) -> list[str]:
-    process = await started("items.dead_letters", environment, *words)
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
-    assert process.returncode == status, output.decode()
-    return output.decode().splitlines()
 
 
 @pytest.mark.parametrize("words", [["discard"], ["replay", "1-1"], ["burn"]])
@@ -202,7 +216,7 @@ def test_a_wrong_command_is_one_that_says_how(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["items.dead_letters", *words])
     with pytest.raises(SystemExit) as ended:
-        run("items.dead_letters", settings, GROUP, opened(settings))
+        dead_letters_command.run("items.dead_letters", settings, GROUP, opened(settings))
     assert (ended.value.code, "usage" in capsys.readouterr().err) == (2, True)
 
 

@@ -46,7 +46,7 @@ def serve(
         settings = load_settings(_resolve(settings_class))
         configure_logging(settings)
         check_database(settings, settings.worker_count)
-        _check_ports(settings)
+        check_ports(settings)
         raise_descriptor_limit(settings.max_connections)
         server = Server(_resolve(application), settings, _resolve(protocol))
         server.reloads_in_place = reloads_in_place
@@ -64,8 +64,8 @@ def _resolve(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def _check_ports(settings: ServiceSettings) -> None:
-    """One line and no start where gunicorn would try for five seconds and say so each time."""
+def check_ports(settings: ServiceSettings) -> None:
+    """Raises SystemExit with one line where gunicorn would try for five seconds and say so each time."""
     with contextlib.ExitStack() as opened:
         for port in (settings.port, settings.metrics_port):
             try:
