@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from fastapi import APIRouter, FastAPI
 
 from shared.app import build_app
-from shared.identity import CurrentCaller, StaticKeys, TokenVerifier
+from shared.identity import StaticKeys, TokenVerifier
+from shared.identity.dependencies import CurrentCaller
 from shared.settings import ServiceSettings
 from shared.testing import LiveApp, TestIdentity, served
 

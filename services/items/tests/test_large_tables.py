@@ -16,7 +16,7 @@ from items.domain import Search
 from items.searching import ORDERS, listing
 from items.settings import ItemsSettings
 from shared.database import Database
-from shared.pagination import Page
+from shared.pages import Page
 
 from .conftest import MIGRATIONS, Body
 from .test_pages import SEED

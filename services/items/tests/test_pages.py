@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from items.domain import Search
 from items.tables import items as table
 from shared.database import Database
-from shared.pagination import encode_cursor
+from shared.pages import encode_cursor
 from shared.testing import LiveApp
 from shared.testing.pages import pages
 

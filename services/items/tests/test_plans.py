@@ -12,7 +12,7 @@ from items.domain import Item, Search
 from items.searching import ORDERS, listing
 from shared.database import Database
 from shared.keyset import Explain
-from shared.pagination import Page, encode_cursor
+from shared.pages import Page, encode_cursor
 
 from .conftest import Body
 from .test_pages import seed

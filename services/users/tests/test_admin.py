@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from shared.embedded import EmbeddedValkey
-from shared.pagination import Page
+from shared.pages import Page
 from users.admin import set_admin
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from shared.pagination import Page
+from shared.pages import Page
 from shared.testing.pages import pages
 from users.exceptions import LastAdmin
 from users.schemas import UserChange

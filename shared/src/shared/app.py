@@ -7,8 +7,9 @@ from typing import Any, Protocol
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
+import shared.validation  # noqa: F401 - it registers a handler of FastAPI's errors
 from shared.direct import Reads
-from shared.health import health_router
+from shared.health_routes import health_router
 from shared.logging import configure_logging
 from shared.metrics import MetricsMiddleware
 from shared.middleware.access_log import GATHERED, AccessLogMiddleware, gathers

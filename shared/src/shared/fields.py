@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-from fastapi import Path
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 LARGEST_ID = 2**63 - 1  # bigint
@@ -39,4 +38,4 @@ Text = Annotated[
 ]
 NOT_BLANK = Field(min_length=1, json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"})
 WholeNumber = Annotated[int, BeforeValidator(_number)]  # in a body, where neither `true` nor `"1"` is one
-PathId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+PathId = Annotated[int, Field(ge=1, le=LARGEST_ID)]

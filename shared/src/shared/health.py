@@ -1,4 +1,7 @@
-"""`/health`: the process is alive. `/ready`: it can do its work; what others need is only reported."""
+"""`/health`: the process is alive. `/ready`: it can do its work; what others need is only reported.
+
+`shared.health_routes` has the routes of a service, `shared.events.page` those of a relay or consumer.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,11 +9,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from shared.exceptions import Unavailable
-from shared.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +56,6 @@ class Ready(BaseModel):
 
 class NotReady(Unavailable):
     code, title = "not_ready", "Not ready"
-
-
-def health_router(service: str, version: str) -> APIRouter:
-    """The lifespan gives the checks as `checks`, a list of `Check`, in its state."""
-    router = APIRouter(tags=["health"])
-
-    @router.get("/health")
-    async def health() -> Alive:
-        return Alive(service=service, version=version)
-
-    @router.get("/ready", response_model_exclude_none=True, responses={503: {"model": Problem}})
-    async def ready(request: Request) -> Ready:
-        return await readiness(request.state.checks)
-
-    return router
 
 
 async def readiness(checks: list[Check]) -> Ready:

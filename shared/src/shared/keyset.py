@@ -17,7 +17,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from shared.database import Connection, Row
 from shared.fields import LARGEST_ID
-from shared.pagination import Page, Slice, Total, decode_cursor, encode_cursor
+from shared.pages import Page, Slice, Total, decode_cursor, encode_cursor
 
 COUNTED: Final = 1000
 _ROWS: Final = re.compile(r" rows=(\d+) ")

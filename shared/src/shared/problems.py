@@ -1,15 +1,15 @@
 """Every error as RFC 9457 problem+json, whoever raised it."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -17,7 +17,6 @@ from shared.context import CURRENT
 from shared.exceptions import ServiceError
 from shared.logging import get_logger
 
-MOST_ERRORS = 50  # of one body: an answer must not outgrow the request by far
 MEDIA_TYPE = "application/problem+json"
 log = get_logger()
 
@@ -109,21 +108,6 @@ def _allowed(request: Request) -> list[str]:
     return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
-async def _validation_error(request: Request, error: RequestValidationError) -> Response:
-    """422 naming each field, never the value that was sent; a body that is no JSON is 400."""
-    errors: Sequence[Mapping[str, Any]] = error.errors()
-    if any(item["type"] == "json_invalid" for item in errors):
-        return _problem(
-            400, "malformed_json", "Malformed JSON", "The body is not valid JSON.", request.url.path
-        )
-    listed = [
-        {"loc": list(item["loc"]), "message": item["msg"], "type": item["type"]}
-        for item in errors[:MOST_ERRORS]
-    ]
-    detail = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['message']}" for item in listed[:3])
-    return _problem(422, "validation_error", "Validation error", detail, request.url.path, {"errors": listed})
-
-
 def unexpected(instance: str, error: Exception) -> Response:
     """500 with the request id and nothing else; the stack goes to the log."""
     log.error("unexpected_error", path=instance, exc_info=error)
@@ -131,15 +115,11 @@ def unexpected(instance: str, error: Exception) -> Response:
 
 
 Handler = Callable[[Request, Any], Awaitable[Response]]
-_HANDLERS: dict[type[Exception], Handler] = {
-    ServiceError: service_error,
-    HTTPException: _http_exception,
-    RequestValidationError: _validation_error,
-}
+_HANDLERS: dict[type[Exception], Handler] = {ServiceError: service_error, HTTPException: _http_exception}
 
 
 def handles(*raised: type[Exception]) -> Callable[[Handler], Handler]:
-    """Registers a handler for errors of a library that only some services have installed."""
+    """Registers a handler for errors of a library that only some processes import."""
 
     def register(handler: Handler) -> Handler:
         _HANDLERS.update(dict.fromkeys(raised, handler))
@@ -156,6 +136,6 @@ async def respond(request: Request, error: Exception) -> Response:
     return unexpected(request.url.path, error)
 
 
-def install_problem_handlers(app: FastAPI) -> None:
+def install_problem_handlers(app: Starlette) -> None:
     for raised, handler in _HANDLERS.items():
         app.add_exception_handler(raised, handler)

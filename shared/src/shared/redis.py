@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import redis.exceptions
-from fastapi import Request, Response
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from starlette.requests import Request
+from starlette.responses import Response
 
 from shared.exceptions import RedisUnavailable
 from shared.problems import handles, service_error, unexpected

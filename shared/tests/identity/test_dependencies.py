@@ -7,7 +7,8 @@ import pytest
 import pytest_asyncio
 from fastapi import APIRouter
 
-from shared.identity import ActiveCaller, AdminCaller, CurrentCaller, StaticKeys, TokenVerifier
+from shared.identity import StaticKeys, TokenVerifier
+from shared.identity.dependencies import ActiveCaller, AdminCaller, CurrentCaller
 from shared.testing import LiveApp, TestIdentity, served
 
 router = APIRouter()

@@ -11,7 +11,8 @@ import pytest_asyncio
 from fastapi import APIRouter
 
 from shared.http import service_client
-from shared.identity import CurrentCaller, RemoteKeys, TokenVerifier
+from shared.identity import RemoteKeys, TokenVerifier
+from shared.identity.dependencies import CurrentCaller
 from shared.identity.exceptions import KeysUnavailable, TokenInvalid
 from shared.testing import TestIdentity, served
 

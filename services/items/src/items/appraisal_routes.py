@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from items.appraisal_schemas import AppraisalOut, AppraisalPage, AppraisalPageOut
 from items.dependencies import Appraisals, ItemId, Token
-from shared.identity import ActiveCaller
+from shared.identity.dependencies import ActiveCaller
 
 appraising = APIRouter(tags=["items"])
 

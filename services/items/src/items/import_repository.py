@@ -14,7 +14,7 @@ from items.tables import import_errors as errors
 from items.tables import imports
 from shared.database import Connection, Statement
 from shared.keyset import Id, List, Order
-from shared.pagination import Page, Slice
+from shared.pages import Page, Slice
 
 _SHOWN: Final = tuple(imports.c[field.name] for field in fields(Import))
 _WRONG: Final = tuple(errors.c[field.name] for field in fields(WrongLine))

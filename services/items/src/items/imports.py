@@ -17,7 +17,7 @@ from shared.background import repeated
 from shared.exceptions import require_found
 from shared.identity import Caller
 from shared.logging import get_logger
-from shared.pagination import Page, Slice
+from shared.pages import Page, Slice
 
 LOOK: Final = 600.0  # seconds between two looks for expired imports
 LINES: Final = Counter("import_lines_total", "Lines of imports, by what became of them.", ["outcome"])

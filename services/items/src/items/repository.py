@@ -13,7 +13,7 @@ from items.searching import SHOWN, VISIBLE, listing
 from items.tables import items, owners
 from shared.database import Connection, Statement
 from shared.exceptions import DatabaseUnavailable
-from shared.pagination import Page, Slice
+from shared.pages import Page, Slice
 
 _BY_ID: Final = select(*SHOWN).where(items.c.id == bindparam("item_id"), VISIBLE)
 BY_ID: Final = Statement(_BY_ID)

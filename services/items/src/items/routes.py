@@ -7,8 +7,7 @@ from items.dependencies import IdempotencyKey, ItemId, Items, ItemSearch
 from items.schemas import ItemChange, ItemOut, NewItem
 from items.transfer_routes import transfers
 from shared.conditional import PUBLIC, READ, WRITE, Conditional
-from shared.identity import ActiveCaller
-from shared.identity.dependencies import Reader
+from shared.identity.dependencies import ActiveCaller, Reader
 from shared.pagination import PAGE, Paged
 
 router = APIRouter(prefix="/items", tags=["items"])

@@ -10,11 +10,11 @@ from items.exceptions import ItemNotFound, NotYourItem, OwnerGone
 from items.idempotency import Idempotency
 from items.schemas import ItemChange, NewItem
 from items.store import Store, Transaction
-from shared.conditional import unconditional
+from shared.conditions import unconditional
 from shared.exceptions import require_found
 from shared.identity import Caller
 from shared.logging import get_logger
-from shared.pagination import Page, Slice
+from shared.pages import Page, Slice
 from shared.read_cache import ReadCache
 
 EXPORTED: Final = 200  # listings that an export holds in memory

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from items.dependencies import FirstLine, ImportId, Imports, Items
 from items.domain import Item
 from items.schemas import ImportOut, ItemLine, WrongLineOut
-from shared.identity import ActiveCaller
+from shared.identity.dependencies import ActiveCaller
 from shared.pagination import PAGE, Paged
 
 transfers = APIRouter(prefix="/items", tags=["items"])

@@ -19,7 +19,7 @@ from ml_predict.oip import (
 )
 from ml_predict.requests import gone, json_length, plain_body
 from shared.exceptions import ServiceError
-from shared.identity import ActiveCaller
+from shared.identity.dependencies import ActiveCaller
 
 
 class OipRoute(LeanRoute):

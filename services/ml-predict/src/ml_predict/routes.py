@@ -9,7 +9,7 @@ from ml_predict.oip_routes import health
 from ml_predict.oip_routes import router as inference
 from ml_predict.requests import gone, json_body
 from ml_predict.schemas import PredictResponse
-from shared.identity import ActiveCaller
+from shared.identity.dependencies import ActiveCaller
 
 router = APIRouter(tags=["predict"], route_class=LeanRoute)
 ROUTERS = (router, inference, administration, health)

@@ -2,7 +2,7 @@
 
 from shared.exceptions import require_found
 from shared.logging import get_logger
-from shared.pagination import Page, Slice
+from shared.pages import Page, Slice
 from users.domain import User
 from users.events import UserDeactivated, UserReactivated
 from users.exceptions import UserNotFound

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from shared.background import repeated
-from shared.pagination import Page, Slice
+from shared.pages import Page, Slice
 from users.clock import utc_now
 from users.domain import AuditEvent, AuditQuery
 from users.store import Store

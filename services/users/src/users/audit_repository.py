@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, select
 from shared.context import CURRENT
 from shared.database import Connection
 from shared.keyset import ID, List, Order
-from shared.pagination import Page, Slice
+from shared.pages import Page, Slice
 from users.domain import AuditEvent, AuditKind, AuditQuery
 from users.tables import audit_events
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from shared.identity import CurrentCaller
+from shared.identity.dependencies import CurrentCaller
 from shared.identity.keys import MAX_AGE
 from users.dependencies import (
     GATEWAY,

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Form, Header, Path, Query, Request, Response
 
-from shared.identity import ActiveCaller, AdminCaller
-from shared.identity.dependencies import CurrentCaller
+from shared.identity.dependencies import ActiveCaller, AdminCaller, CurrentCaller
 from shared.identity.exceptions import AdminOnly
 from shared.internal import HEADER as INTERNAL_HEADER
 from shared.internal import require_internal

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from shared.database import Connection, Statement
 from shared.keyset import ID, List, Order
-from shared.pagination import Page, Slice
+from shared.pages import Page, Slice
 from users.domain import User
 from users.exceptions import EmailTaken
 from users.tables import users

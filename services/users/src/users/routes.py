@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from shared.conditional import PRIVATE, READ, WRITE, Conditional
 from shared.fields import PathId
-from shared.identity import ActiveCaller
+from shared.identity.dependencies import ActiveCaller
 from shared.pagination import PAGE, Paged
 from users.auth_routes import auth, internal
 from users.dependencies import (

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pydantic import MISSING
 
-from shared.conditional import unconditional
+from shared.conditions import unconditional
 from shared.identity.caller import Caller
 from shared.logging import get_logger
 from users.domain import User

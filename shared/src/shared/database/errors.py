@@ -1,8 +1,9 @@
 """Errors of the database told apart: it is gone, the change conflicts, or we asked wrongly."""
 
 import asyncpg
-from fastapi import Request, Response
 from sqlalchemy.exc import IntegrityError
+from starlette.requests import Request
+from starlette.responses import Response
 
 from shared.exceptions import Conflict, DatabaseUnavailable
 from shared.logging import get_logger

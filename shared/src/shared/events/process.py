@@ -9,16 +9,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
 import uvicorn
-from fastapi import FastAPI
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.asyncio import Redis
-from starlette.responses import Response
 
 from shared.database import Database
-from shared.health import Check, health_router
+from shared.events.page import page
+from shared.health import Check
 from shared.logging import configure_logging, get_logger
 from shared.ports import cannot_listen
-from shared.problems import install_problem_handlers
 from shared.redis import stream_client
 from shared.settings import EventProcessSettings, ServiceSettings
 
@@ -90,8 +87,8 @@ async def _observed(
         yield
         return
     config = uvicorn.Config(
-        _page(settings, checks),
-        lifespan="on",
+        page(settings, checks),
+        lifespan="off",
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -104,22 +101,6 @@ async def _observed(
     finally:
         server.should_exit = True
         await task
-
-
-def _page(settings: ServiceSettings, checks: list[Check]) -> FastAPI:
-    @contextlib.asynccontextmanager
-    async def state(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        yield {"checks": checks}
-
-    app = FastAPI(lifespan=state, openapi_url=None)
-    install_problem_handlers(app)
-    app.include_router(health_router(settings.service, settings.version))
-
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    return app
 
 
 class _Server(uvicorn.Server):

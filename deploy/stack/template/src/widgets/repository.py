@@ -6,7 +6,7 @@ from sqlalchemy import insert, select
 
 from shared import keyset
 from shared.database import Connection
-from shared.pagination import Page, Slice
+from shared.pages import Page, Slice
 from widgets.domain import Widget
 from widgets.tables import widgets
 

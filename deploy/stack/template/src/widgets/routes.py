@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from shared.identity import ActiveCaller
+from shared.identity.dependencies import ActiveCaller
 from shared.pagination import PAGE, Paged
 from widgets.dependencies import WidgetId, Widgets
 from widgets.schemas import NewWidget, WidgetOut

@@ -2,7 +2,7 @@
 
 from shared.identity import Caller
 from shared.logging import get_logger
-from shared.pagination import Page, Slice
+from shared.pages import Page, Slice
 from widgets.domain import Widget
 from widgets.exceptions import WidgetNotFound
 from widgets.store import Store
