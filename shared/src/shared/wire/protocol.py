@@ -5,29 +5,18 @@ from collections import deque
 from typing import Any, NoReturn
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.exceptions import ServiceError
 from shared.wire import refusal as refusals
 from shared.wire.connections import Connections
-from shared.wire.counters import CLOSED
 from shared.wire.cycle import Cycle, asgi_cycle, asgi_scope
 from shared.wire.deadlines import ANSWER, IDLE, Phase, check_deadlines
+from shared.wire.flow import Flow
+from shared.wire.refusing import UNWANTED_LIMIT, answer_refusal, drop, refuse, stop_parsing
 
 LENGTH_DIGITS = 19  # of 2**63; Python refuses to read a number of thousands of digits
 NO_BODY = b"0"
-UNWANTED_LIMIT = 1 << 20  # bytes that may come after a refusal, or around the content after an answer
-
-
-class Flow(FlowControl):
-    """Reading stays paused while `held`, whatever the request that is being answered asks for."""
-
-    held = False
-
-    def resume_reading(self) -> None:
-        if self.read_paused and not self.held:
-            super().resume_reading()
 
 
 class Protocol(HttpToolsProtocol):
@@ -46,10 +35,10 @@ class Protocol(HttpToolsProtocol):
         self.since = peers.now  # when the current phase made progress
         self.current: Cycle | None = None  # the request that is being answered
         self.waiting: deque[Cycle] = deque()  # those after it, in order
-        self._refusal: ServiceError | None = None
+        self.refusal: ServiceError | None = None  # to be answered when its turn comes
         self._head_size = 0
         self._uncounted = False
-        self._unwanted = 0  # bytes after a refusal, or around the content of a body that was answered
+        self.unwanted = 0  # bytes after a refusal, or around the content of a body that was answered
         self.unsent = 0  # bytes of an answer that the client had not read at `unsent_since`
         self.unsent_since = 0.0
         self._excess = False
@@ -79,13 +68,13 @@ class Protocol(HttpToolsProtocol):
         self.since = self.peers.now
         self._excess = self.peers.full
         if self.peers.overfull:
-            self._answer_refusal(refusals.TooManyConnections())
+            answer_refusal(self, refusals.TooManyConnections())
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the signature is asyncio's
         self.connections.discard(self)
         self.peers.discard(self)
-        self._lose_all()
+        self.lose_all()
         self.flow.resume_writing()
         self.transport.close()
         self.parser = None  # type: ignore[assignment]  # nothing more is parsed
@@ -93,7 +82,7 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """In pieces, so that the size of a head is known well before it is complete."""
         if self.phase is Phase.REFUSED:
-            self._drop(len(data))
+            drop(self, len(data))
             return
         piece = self.limits.head_limit // 4
         if len(data) <= piece:
@@ -108,34 +97,20 @@ class Protocol(HttpToolsProtocol):
             return
         self._uncounted = False
         if self.phase is Phase.UNWANTED:
-            self._unwanted += len(data)  # `on_body` takes the content off
+            self.unwanted += len(data)  # `on_body` takes the content off
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self.after_upgrade(bytes(data[upgrade.args[0] :]))
         except httptools.HttpParserError:
-            self.refuse(self._refusal or refusals.MalformedRequest())
+            self.refuse(self.refusal or refusals.MalformedRequest())
             return
         if not self._uncounted and (self.phase is Phase.HEAD or self.phase is Phase.BODY):
             self._head_size += len(data)  # of a body that brought no byte of content: chunk sizes, trailers
             if self._head_size > self.limits.head_limit:
                 self.refuse(refusals.HeadersTooLarge())
-        elif self.phase is Phase.UNWANTED and self._unwanted > UNWANTED_LIMIT:
-            self._stop_parsing()
-
-    def _stop_parsing(self) -> None:
-        """Content costs little to drop, what is around it much: it would take the time of other clients."""
-        CLOSED.labels("unwanted_body").inc()
-        self._unwanted = 0
-        self.phase = Phase.REFUSED
-        self.since = self.peers.now
-        self.transport.write_eof()
-
-    def _drop(self, size: int) -> None:
-        """What follows a refusal is read for a while, so that the client sees the refusal and no reset."""
-        self._unwanted += size
-        if self._unwanted > UNWANTED_LIMIT:
-            self.flow.pause_reading()
+        elif self.phase is Phase.UNWANTED and self.unwanted > UNWANTED_LIMIT:
+            stop_parsing(self)
 
     def after_upgrade(self, data: bytes) -> None:
         """What came behind a request to upgrade. It is dropped: upgrades are ignored, see below."""
@@ -146,7 +121,7 @@ class Protocol(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self._head_size = self._unwanted = 0
+        self._head_size = self.unwanted = 0
         self._uncounted = True
         self.phase = Phase.HEAD
         self.since = self.peers.now
@@ -188,7 +163,7 @@ class Protocol(HttpToolsProtocol):
         if self.phase is Phase.BODY:
             self.since = self.peers.now
         elif self.phase is Phase.UNWANTED:
-            self._unwanted -= len(body)
+            self.unwanted -= len(body)
         if self.cycle is not None:
             self.cycle.feed(body)
 
@@ -203,7 +178,7 @@ class Protocol(HttpToolsProtocol):
 
     def _stop(self, error: ServiceError) -> NoReturn:
         """Leave the parser; `_read` refuses."""
-        self._refusal = error
+        self.refusal = error
         raise ValueError(error.code)
 
     # The application's calls
@@ -215,13 +190,13 @@ class Protocol(HttpToolsProtocol):
             return
         if self.waiting:
             self.current = self.waiting.popleft()
-            self.flow.held = bool(self.waiting) or self._refusal is not None
+            self.flow.held = bool(self.waiting) or self.refusal is not None
             self.flow.resume_reading()
             self.current.start()
             return
         self.current = None
-        if self._refusal is not None:
-            self._answer_refusal(self._refusal)
+        if self.refusal is not None:
+            answer_refusal(self, self.refusal)
             return
         if self.flow.read_paused:
             self.flow.resume_reading()
@@ -231,44 +206,11 @@ class Protocol(HttpToolsProtocol):
         elif self.phase is Phase.BODY:
             self.phase = Phase.UNWANTED
 
-    # Refusals
-
     def refuse(self, error: ServiceError) -> None:
         """Answer with `error` and close; the requests before the refused one are answered first."""
-        if self.phase is Phase.REFUSED:
-            return
-        self._refusal = error
-        broken = self.cycle if self.phase is Phase.BODY else None  # its own body is what is wrong
-        self.phase = Phase.REFUSED
-        self.since = self.peers.now
-        if broken is not None and broken in self.waiting:
-            self.waiting.remove(broken)
-            broken.lose()
-        if self.current is not None and self.current is not broken:
-            self.flow.pause_reading()
-            self.flow.held = True
-            return
-        begun = self.current is not None and self.current.response_started
-        self._lose_all()
-        if begun:  # the refusal would pass for a part of the answer that is under way
-            self.transport.close()
-        else:
-            self._answer_refusal(error)
+        refuse(self, error)
 
-    def _answer_refusal(self, error: ServiceError) -> None:
-        """The sending side closes now, the receiving side when the client does, or after LINGER."""
-        self._refusal = error
-        self.phase = Phase.REFUSED
-        self.since = self.peers.now
-        self.flow.held = False
-        self.flow.resume_reading()
-        if not self.transport.is_closing():
-            self.transport.write(
-                refusals.refusal(error, self.url, self.headers, self.server_state.default_headers)
-            )
-            self.transport.write_eof()
-
-    def _lose_all(self) -> None:
+    def lose_all(self) -> None:
         for cycle in (self.current, *self.waiting):
             if cycle is not None:
                 cycle.lose()
