@@ -1,6 +1,9 @@
-"""Runs the longest test files first, and keeps the folder `gateway` from being taken for the package."""
+"""Runs the longest test files first, has the stone that tests list and price, and keeps the folder `gateway`
+from being taken for the package.
+"""
 
 import gc
+from typing import Any
 
 import pytest
 
@@ -42,3 +45,18 @@ def pytest_collection_finish() -> None:
     """The garbage collector need not look again and again at what stays until the end."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def diamond() -> dict[str, Any]:
+    return {
+        "carat": 0.7,
+        "cut": "Ideal",
+        "color": "G",
+        "clarity": "VS2",
+        "depth": 61.8,
+        "table": 56.0,
+        "x": 5.7,
+        "y": 5.72,
+        "z": 3.53,
+    }

@@ -13,20 +13,22 @@ from gateway.tests.answers import NONCE, Plan, cut, mutate
 from gateway.tests.conftest import Wire
 from gateway.tests.parts import parts
 from gateway.tests.reading import SWITCHING, Reading, read_agreement, read_answer
-from gateway.tests.test_malformed_answers import NEVER, OURS, Planned, judge, read, request
-from shared.testing import LiveApp
+from gateway.tests.test_malformed_answers import (
+    NEVER,
+    OURS,
+    TOGETHER,
+    Planned,
+    judge,
+    met,
+    planned_door,
+    read,
+    request,
+)
+from gateway.tests.test_malformed_answers import ROUTES as PLAIN
 
 SEED = 20261129
-TOGETHER = 12
-ROUTES = """
-[defaults]
-methods = ["GET"]
-timeout = 30.0
-body_limit = 1000
-""" + "".join(
-    f'[[route]]\nprefix = "/a{number}"\nupstream = "a{number}"\nauth = "public"\nwebsocket = true\n'
-    f'[[upstream]]\nname = "a{number}"\nreplicas = ["%s"]\n'
-    for number in range(TOGETHER)
+ROUTES = PLAIN.replace('"GET", "POST"', '"GET"').replace(
+    'auth = "public"', 'auth = "public"\nwebsocket = true'
 )
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, section 1.3
 FRAME = b"\x82\x10" + NONCE
@@ -129,14 +131,6 @@ async def test_a_mutated_answer_to_a_handshake_agrees_or_is_refused_and_harms_no
 ) -> None:
     """In the soak 10 times 1,200, each followed by a plain request and its good answer."""
     count = 100 if part else 10
-    planned = Planned()
-    items.script = planned.script
-    door: LiveApp = await make_door(routes=ROUTES.replace("%s", items.url), connect_timeout=20.0)
-    seed = SEED + part
-    found = await asyncio.gather(
-        *(attack(door.port, dial, planned, number, count, seed) for number in range(TOGETHER))
-    )
-    seen = sum(found, Counter())
-    for outcome in ("switched", "refused", "as it was"):
-        assert seen[outcome] > count * TOGETHER // 60, seen
-    assert {event["event"] for event in heard.errors} <= {"answer_cut_off"}
+    door, planned = await planned_door(make_door, items, ROUTES)
+    attacks = [attack(door.port, dial, planned, number, count, SEED + part) for number in range(TOGETHER)]
+    await met(attacks, ("switched", "refused", "as it was"), count * TOGETHER // 60, heard)

@@ -94,21 +94,6 @@ async def admin(live: LiveApp, identity: TestIdentity) -> AsyncIterator[httpx2.A
 
 
 @pytest.fixture
-def diamond() -> Body:
-    return {
-        "carat": 0.7,
-        "cut": "Ideal",
-        "color": "G",
-        "clarity": "VS2",
-        "depth": 61.8,
-        "table": 56.0,
-        "x": 5.7,
-        "y": 5.72,
-        "z": 3.53,
-    }
-
-
-@pytest.fixture
 def create(alice: httpx2.AsyncClient) -> Create:
     """`await create(price="5")`: a listing of Alice's."""
 

@@ -56,21 +56,6 @@ def predict(model: Model) -> Predict:
     return ask
 
 
-@pytest.fixture
-def diamond() -> dict[str, Any]:
-    return {
-        "carat": 0.7,
-        "cut": "Ideal",
-        "color": "G",
-        "clarity": "VS2",
-        "depth": 61.8,
-        "table": 56.0,
-        "x": 5.7,
-        "y": 5.72,
-        "z": 3.53,
-    }
-
-
 @pytest.fixture(scope="session")
 def table() -> pd.DataFrame:
     return read_table()
