@@ -27,7 +27,7 @@ from loadtests.tuner.verified import Asked, Verified, check_seconds, verify
 # What finding a capacity takes without any knowledge: from within a factor of 8 to within 3 %.
 BISECTION = 6
 ENOUGH = 8  # counts; a grid of fewer is hardly larger than what any decision takes
-SHORT = pytest.param(24, id="short")
+SHORT = pytest.param(40, id="short")
 WHOLE = pytest.param(360, id="whole", marks=pytest.mark.soak)
 
 

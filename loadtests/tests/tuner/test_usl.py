@@ -34,7 +34,7 @@ def test_three_counts_are_no_curve() -> None:
     assert held_out({1: 100, 2: 190, 3: 270, 4: 340}) is None
 
 
-@pytest.mark.parametrize("curves", [15, pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("curves", [40, pytest.param(200, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("ceiling", [math.inf, 4.0, 12.0])
 def test_what_was_held_out_is_inside_the_interval_nine_times_in_ten(ceiling: float, curves: int) -> None:
     noise = np.random.default_rng(1)

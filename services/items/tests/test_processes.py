@@ -167,6 +167,7 @@ def command(
 
     async def run(*words: str) -> tuple[int, list[str]]:
         monkeypatch.setattr(sys, "argv", ["items.dead_letters", *words])
+        capsys.readouterr()  # what the consumer has said
         with pytest.raises(SystemExit) as ended:
             await asyncio.to_thread(
                 dead_letters_command.run, "items.dead_letters", settings, GROUP, opened(settings)

@@ -15,7 +15,7 @@ from shared.settings import ServiceSettings
 # structlog imports rich if it is installed, which is a tenth of the CPU time of a relay's start (0.08 s),
 # for a look of stack traces that is not used. A module that is None counts as not installed.
 if _HIDDEN := "rich" not in sys.modules:
-    sys.modules["rich"] = None  # type: ignore[assignment]
+    sys.modules["rich"] = None  # type: ignore[assignment]  # Python takes it for absent
 import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
