@@ -16,11 +16,9 @@ BIN := .venv/bin
 SERVICES := $(shell sed -n 's/^folder *= *"\(.*\)"/\1/p' services.toml)
 MEMBERS := -e 'shared[embedded]' $(addprefix -e ,$(SERVICES)) -e 'deploy/stack[embedded]'
 LOADTESTS := loadtests/.venv/bin
-# Tests mostly wait for servers, so there are more processes than cores, for each of the two suites; each has a Postgres
-# and a Valkey of its own. One that dies ends the run: xdist would wait for its successor for ever.
-TEST_PROCESSES ?= $(shell echo $$((1 + $$(getconf _NPROCESSORS_ONLN))))
-IN_PARALLEL = -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
-TEST_LOADTESTS = $(LOADTESTS)/python -m pytest -c loadtests/pyproject.toml $(IN_PARALLEL)
+# Tests mostly wait for servers, so two processes a core; each has a Postgres and a Valkey of its own.
+# One that dies ends the run: xdist would wait for its successor for ever.
+TEST_PROCESSES ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Python 3.12 and newer report a line once; older ones report each call, and greenlets have to be told apart.
 COVERAGE = $(shell $(BIN)/python -c 'import sys; sys.version_info < (3, 12) or \
   print("COVERAGE_CORE=sysmon COVERAGE_CONCURRENCY=thread")') $(BIN)/coverage
@@ -76,19 +74,14 @@ up: ## run the whole system with Docker Compose, until it is healthy
 	docker compose up --build --wait
 
 test: .venv/.services .venv/.development loadtests/.venv/.installed ## all tests that need no Docker, with coverage
-ifeq ($(ARGS),)
+ifeq ($(findstring loadtests,$(ARGS)),)
 	@rm -f .coverage .coverage.*
-	@echo "the load tests run beside the others; their output follows"
-	$(BIN)/python tests/beside.py "$(TEST_LOADTESTS) loadtests/tests" env $(COVERAGE) run -m pytest $(IN_PARALLEL)
+	$(COVERAGE) run -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 	@$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --fail-under=95
-else ifneq ($(findstring loadtests,$(ARGS)),)
-	$(TEST_LOADTESTS) $(ARGS)
-else
-	@rm -f .coverage .coverage.*
-	$(COVERAGE) run -m pytest $(IN_PARALLEL) $(ARGS)
-	@$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/coverage report $(if $(ARGS),,--fail-under=95)
+endif
+ifneq ($(findstring loadtests,$(or $(ARGS),loadtests)),)
+	$(LOADTESTS)/python -m pytest -c loadtests/pyproject.toml -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(or $(ARGS),loadtests/tests)
 endif
 
 slowest: ## the tests again, and the 20 slowest of them; ARGS="loadtests/tests" for those of the load tests
