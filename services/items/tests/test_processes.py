@@ -172,7 +172,8 @@ def command(
             await asyncio.to_thread(
                 dead_letters_command.run, "items.dead_letters", settings, GROUP, opened(settings)
             )
-        return ended.value.code, capsys.readouterr().out.splitlines()  # type: ignore[return-value]  # a number
+        said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]  # no log
+        return ended.value.code, said  # type: ignore[return-value]  # a number
 
     return run
 

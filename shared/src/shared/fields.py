@@ -37,5 +37,6 @@ Text = Annotated[
     Field(json_schema_extra={"pattern": r"^[^\x00]*$"}),
 ]
 NOT_BLANK = Field(min_length=1, json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"})
-WholeNumber = Annotated[int, BeforeValidator(_number)]  # in a body, where neither `true` nor `"1"` is one
+# For an `int` in a body, where neither `true` nor `"1"` is one. The last annotation, or OpenAPI loses others.
+A_NUMBER = BeforeValidator(_number)
 PathId = Annotated[int, Field(ge=1, le=LARGEST_ID)]

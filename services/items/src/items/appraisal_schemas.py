@@ -10,7 +10,7 @@ from pydantic import Field
 from items.appraisals import Outcome
 from items.domain import Appraisal
 from shared.exceptions import ServiceError
-from shared.fields import WholeNumber
+from shared.fields import A_NUMBER
 from shared.pagination import LARGEST_PAGE
 from shared.schemas import WireIn, WireOut
 
@@ -21,7 +21,7 @@ class AppraisalPage(WireIn):
     """Listings to appraise at once. One that is named twice is appraised once."""
 
     item_ids: Annotated[
-        list[Annotated[WholeNumber, Field(ge=1, le=LARGEST)]],
+        list[Annotated[int, Field(ge=1, le=LARGEST), A_NUMBER]],
         Field(min_length=1, max_length=LARGEST_PAGE, examples=[[1, 2, 3]]),
     ]
 

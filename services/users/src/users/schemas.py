@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import MISSING, BaseModel, ConfigDict, Field, JsonValue, StrictBool, model_validator
 
-from shared.fields import LARGEST_ID, WholeNumber
+from shared.fields import A_NUMBER, LARGEST_ID
 from shared.identity.caller import READ_SCOPE, WRITE_SCOPE
 from shared.schemas import WireChange, WireIn, WireOut
 from users.domain import AuditKind, AuditQuery, Session
@@ -125,8 +125,8 @@ class ApiKeyRequest(WireIn):
         default=[READ_SCOPE, WRITE_SCOPE],
         description="`read` allows GET and HEAD, `write` all other methods.",
     )
-    expires_in_days: WholeNumber | None = Field(
-        default=None, ge=1, le=3650, description="Unset: it never expires.", examples=[90]
+    expires_in_days: Annotated[int, Field(ge=1, le=3650), A_NUMBER] | None = Field(
+        default=None, description="Unset: it never expires.", examples=[90]
     )
 
 
