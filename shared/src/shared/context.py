@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -42,6 +43,17 @@ class RequestContext:
             fresh.span_id,
             flags,
         )
+
+
+def context_of(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
+    """The context of a request with these header fields, whose names are in lower case."""
+    request_id = traceparent = None
+    for name, value in headers:
+        if name == b"x-request-id":
+            request_id = value
+        elif name == b"traceparent":
+            traceparent = value
+    return RequestContext.start(request_id, traceparent)
 
 
 class _Fresh:

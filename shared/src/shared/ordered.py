@@ -7,7 +7,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from shared.context import RequestContext
+from shared.context import context_of
 from shared.metrics import REQUEST_METRICS
 from shared.middleware.access_log import log_request
 
@@ -30,7 +30,7 @@ class OrderedCycle(ABC):
         self._method = method
         self._path = path
         self._template = template
-        self._context = _context(connection.headers)
+        self._context = context_of(connection.headers)
         self._my_turn = self._whole = self._lost = False
         self.keep_alive: bool = connection.keep_alive_wanted()
         self.response_started = self.response_complete = False
@@ -88,14 +88,3 @@ class OrderedCycle(ABC):
         client = self._connection.client
         REQUEST_METRICS.end(self._method, self._template, status, seconds)
         log_request(self._method, self._path, status, seconds, client[0] if client else None, self._context)
-
-
-def _context(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
-    """As `RequestContextMiddleware` finds it."""
-    request_id = traceparent = None
-    for name, value in headers:
-        if name == b"x-request-id":
-            request_id = value
-        elif name == b"traceparent":
-            traceparent = value
-    return RequestContext.start(request_id, traceparent)

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.context import CURRENT, RequestContext
+from shared.context import CURRENT, context_of
 
 
 class RequestContextMiddleware:
@@ -13,13 +13,7 @@ class RequestContextMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = traceparent = None
-        for name, value in scope["headers"]:
-            if name == b"x-request-id":
-                request_id = value
-            elif name == b"traceparent":
-                traceparent = value
-        context = RequestContext.start(request_id, traceparent)
+        context = context_of(scope["headers"])
         header = (b"x-request-id", context.request_id.encode())
 
         async def send_with_id(message: Message) -> None:
