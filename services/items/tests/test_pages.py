@@ -186,6 +186,9 @@ async def test_a_total_is_exact_up_to_a_thousand_and_then_an_estimate(
     assert await total(live, f"owner_id={BOB}") == ("0", "exact")
     few, accuracy = await total(live, "max_price=1")
     assert (few, accuracy) == ("1000", "exact")
+    for least, stones in ((2, 4000), (3, 3000), (4, 2000)):  # one statement with different values
+        estimate, _ = await total(live, f"min_price={least}")
+        assert 0.8 * stones < int(estimate or 0) < 1.2 * stones
 
 
 async def test_an_estimate_is_never_less_than_what_was_seen(live: LiveApp, database: Database) -> None:

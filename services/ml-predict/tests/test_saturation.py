@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from shared.testing import TestIdentity
 from shared.testing.waiting import becomes
 
 ROWS = 64
+OVERLOAD = 5
 PATIENCE = 0.5  # seconds until a caller leaves; the queue is shorter
 
 
@@ -193,20 +195,29 @@ def ports(unused_tcp_port_factory: Any) -> tuple[int, int]:
     return unused_tcp_port_factory(), unused_tcp_port_factory()
 
 
+async def goodput(running: Server, rounds: int, seconds: float) -> float:
+    """At five times the peak, as a share of it: the median of rounds, as a machine's pace drifts."""
+    shares = []
+    for _ in range(rounds):
+        peak = await running.closed_loop(seconds)
+        shares.append(await running.open_loop(OVERLOAD * peak, seconds) / peak)
+    return statistics.median(shares)
+
+
 async def saturate(running: Server, seconds: float) -> dict[str, float]:
     """What happens at five times the peak."""
-    peak = await running.closed_loop(seconds)
+    peak = await running.closed_loop(seconds / 3)
     before = {name: await running.metric(name) for name in ("ml_batch_rows_sum", "ml_dropped_total")}
     running.outcomes.clear()
     health = asyncio.create_task(running.watch_health())
-    goodput = await running.open_loop(5 * peak, seconds)
+    await running.open_loop(OVERLOAD * peak, seconds)
     health.cancel()
     await asyncio.wait([health])
     waited = sorted(running.health)
     computed = (await running.metric("ml_batch_rows_sum") - before["ml_batch_rows_sum"]) / ROWS
     return {
         "peak": peak,
-        "goodput": goodput,
+        "good": running.outcomes["200"],
         "computed for nobody": computed - running.outcomes["200"],
         "dropped": await running.metric("ml_dropped_total") - before["ml_dropped_total"],
         "left": running.outcomes["left"],
@@ -223,7 +234,7 @@ async def test_under_saturation_everybody_is_answered_or_refused_or_has_left(
     settings: MlPredictSettings, identity: TestIdentity, ports: tuple[int, int]
 ) -> None:
     async with server(settings, identity, ports) as running:
-        found = await saturate(running, 0.5)
+        found = await saturate(running, 0.6)
         assert running.outcomes.keys() <= {"200", "503", "left"}
         assert running.outcomes["200"] > 0
         assert found["dropped"] + found["refused"] > 0
@@ -237,8 +248,17 @@ async def test_thirty_seconds_at_five_times_its_capacity(
     async with server(settings, identity, ports) as running:
         found = await saturate(running, 30.0)
         sys.stderr.write(f"{found}\n{[round(each / 2**20, 1) for each in running.resident[::10]]}\n")
-        assert found["goodput"] >= 0.9 * found["peak"]
-        assert found["computed for nobody"] <= 0.05 * running.outcomes["200"]  # they left in the middle of it
-        assert found["dropped"] > 0
+        assert found["computed for nobody"] <= 0.05 * found["good"]  # they left in the middle of it
+        assert found["dropped"] + found["refused"] > 0
         assert found["MiB, most"] < 1.05 * found["MiB, after a third"]
         assert found["MiB, most"] < 1.2 * found["MiB, before"]
+
+
+@pytest.mark.soak
+async def test_overload_costs_at_most_a_tenth_of_the_good_answers(
+    settings: MlPredictSettings, identity: TestIdentity, ports: tuple[int, int]
+) -> None:
+    async with server(settings, identity, ports) as running:
+        share = await goodput(running, rounds=20, seconds=2.0)
+        sys.stderr.write(f"goodput: {share:.1%} of the peak\n")
+        assert share >= 0.9

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Executable, Select, func, literal, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.visitors import InternalTraversal
 
 from shared.database import Connection, Row
 from shared.fields import LARGEST_ID
@@ -117,7 +118,8 @@ class List(Generic[Found]):
 class Explain(Executable, ClauseElement):
     """The planner's view of a statement; nothing of it is executed."""
 
-    inherit_cache = False
+    inherit_cache = True  # its text is compiled once for each text of the statement
+    _traverse_internals = [("statement", InternalTraversal.dp_clauseelement)]  # noqa: RUF012 - as SQLAlchemy has it
 
     def __init__(self, statement: Select[Any]) -> None:
         self.statement = statement
