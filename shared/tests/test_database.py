@@ -253,6 +253,20 @@ async def test_a_connection_that_is_gone_at_commit_is_503(live: LiveApp) -> None
     assert (await live.client.get("/rings")).json() == 0
 
 
+async def test_a_connection_that_may_only_read_is_503_and_not_used_again(
+    make_app: Callable[..., Any], settings: Callable[..., Any], live: LiveApp
+) -> None:
+    """After a failover it leads to a server that is a standby now; a new one finds the primary."""
+    async with (
+        database(settings(database_pool_size=1)) as mine,
+        served(make_app(router, database=mine)) as only,
+    ):
+        await mine.autocommit.execute(text("SET default_transaction_read_only = on"))
+        assert told(await only.client.post("/rings/one")) == (503, "database_unavailable")
+        assert (await only.client.post("/rings/one")).status_code == 201
+    assert (await live.client.get("/rings")).json() == 1
+
+
 async def test_a_pool_without_a_free_connection_is_503(
     make_app: Callable[..., Any], settings: Callable[..., Any]
 ) -> None:
@@ -350,6 +364,9 @@ async def test_a_database_that_cannot_be_asked_is_a_warning(
 async def test_raw_asyncpg_errors_are_known_by_their_class() -> None:
     assert is_unavailable(asyncpg.InterfaceError("connection is closed"))
     assert is_unavailable(asyncpg.TooManyConnectionsError("full"))
+    assert is_unavailable(asyncpg.PostgresIOError("could not read block"))
+    assert is_unavailable(asyncpg.IdleInTransactionSessionTimeoutError("terminating connection"))
+    assert is_unavailable(asyncpg.LockNotAvailableError("canceling statement due to lock timeout"))
     assert is_unavailable(asyncpg.InternalClientError("cannot switch to state 15; another operation (2)"))
     assert is_unavailable(ConnectionResetError())
     assert not is_unavailable(asyncpg.DataError("invalid input: 'closed'"))

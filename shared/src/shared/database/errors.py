@@ -14,6 +14,11 @@ _PASSING = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby: after a failover, another connection finds the primary
+    # Timeouts that an operator may set in Postgres. (That of statements is an OperatorInterventionError.)
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 
 
@@ -22,7 +27,7 @@ class WrongValue(ValueError):
 
 
 def is_unavailable(error: BaseException | None) -> bool:
-    """Whether asyncpg's error says that Postgres is gone, going or full, and not that we asked wrongly."""
+    """Whether asyncpg's error says that Postgres is gone, going, full or read-only; else we asked wrongly."""
     closed = type(error) is asyncpg.InterfaceError and "closed" in str(error)
     # What asyncpg says when Postgres took its leave just before the next command, a COMMIT for example.
     leaving = isinstance(error, asyncpg.InternalClientError) and "cannot switch to state" in str(error)
