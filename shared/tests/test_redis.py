@@ -14,7 +14,7 @@ import redis.exceptions
 from fastapi import APIRouter, Request
 
 from shared.embedded import EmbeddedValkey
-from shared.redis import POOL_SIZE, request_client, subscriber_client
+from shared.redis import POOL_SIZE, is_unavailable, request_client, subscriber_client
 from shared.settings import RedisSettings
 from shared.testing import served
 
@@ -24,6 +24,14 @@ router = APIRouter()
 @router.get("/count")
 async def count(request: Request) -> int:
     return int(await request.state.redis.incr("count"))
+
+
+@router.get("/both")
+async def ask_and_count(request: Request) -> None:
+    await request.state.redis.ping()
+    async with request.state.redis.pipeline(transaction=True) as pipe:
+        pipe.incr("count")
+        await pipe.execute()
 
 
 @router.get("/mistake")
@@ -109,6 +117,58 @@ async def test_a_wrong_password_is_503(own_valkey: EmbeddedValkey, make_app: Cal
     assert answer.status_code == 503
     assert "hush" not in answer.text
     await client.aclose()
+
+
+@pytest.mark.parametrize("path", ["/count", "/both"])
+@pytest.mark.parametrize(
+    "commands",
+    [
+        ["CONFIG SET min-replicas-to-write 1"],  # NOREPLICAS
+        ["CONFIG SET replica-serve-stale-data no", "REPLICAOF 127.0.0.1 1"],  # MASTERDOWN
+    ],
+)
+async def test_a_redis_that_takes_nothing_now_is_503(
+    own_valkey: EmbeddedValkey, make_app: Callable[..., Any], commands: list[str], path: str
+) -> None:
+    client = request_client(settings(own_valkey))
+    for command in commands:
+        await client.execute_command(*command.split())
+    async with served(make_app(router, redis=client)) as live:
+        answer = await live.client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (503, "redis_unavailable")
+    await client.aclose()
+
+
+async def test_a_redis_that_is_busy_with_a_script_is_503(
+    own_valkey: EmbeddedValkey, make_app: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    client, other = request_client(settings(own_valkey)), subscriber_client(settings(own_valkey))
+    await client.config_set("busy-reply-threshold", 1)
+    endless = asyncio.create_task(other.eval("while true do end", 0))
+    async with served(make_app(router, redis=client)) as live:
+
+        async def answer() -> tuple[int, Any]:
+            found = await live.client.get("/count")
+            return found.status_code, found.json()
+
+        async def is_refused() -> bool:
+            return (await answer())[0] != 200
+
+        await eventually(is_refused)
+        status, problem = await answer()
+        assert (status, problem["code"]) == (503, "redis_unavailable")
+        await client.script_kill()
+        assert (await answer())[0] == 200
+    with pytest.raises(redis.exceptions.ResponseError):
+        await endless
+    await client.aclose()
+    await other.aclose()
+
+
+async def test_a_redis_whose_disk_is_full_is_unavailable() -> None:
+    error = "MISCONF Errors writing to the AOF file: No space left on device"
+    assert is_unavailable(redis.exceptions.ResponseError(error))
+    assert not is_unavailable(redis.exceptions.ResponseError(f"ERR {error}"))
 
 
 async def test_a_command_that_redis_refuses_is_our_mistake(

@@ -3,8 +3,9 @@
 Needs the extra `redis`.
 """
 
+import re
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import redis.exceptions
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -77,10 +78,15 @@ def _client(settings: RedisSettings, read_timeout: float | None, retry: Retry, *
     return Redis.from_pool(pool)
 
 
+def is_unavailable(error: redis.exceptions.RedisError) -> bool:
+    """Whether Redis is gone, or takes no commands now, and not that we asked wrongly."""
+    return isinstance(error, _UNAVAILABLE) or _STATE.search(str(error)) is not None
+
+
 @handles(redis.exceptions.RedisError)
 async def redis_error(request: Request, error: redis.exceptions.RedisError) -> Response:
-    """Gone, starting or full is 503. A command that Redis refuses is a bug."""
-    if not isinstance(error, _UNAVAILABLE):
+    """Gone, starting, stuck or full is 503. A command that Redis refuses is a bug."""
+    if not is_unavailable(error):
         return unexpected(request.url.path, error)
     unavailable = RedisUnavailable()
     unavailable.__cause__ = error
@@ -92,4 +98,8 @@ _UNAVAILABLE = (
     redis.exceptions.TimeoutError,
     redis.exceptions.ReadOnlyError,
     redis.exceptions.OutOfMemoryError,
+    redis.exceptions.MasterDownError,
 )
+# States without a class: a script runs for too long, the disk is full, replicas are missing. In a pipeline,
+# redis-py writes before the reply which command it belongs to.
+_STATE: Final = re.compile(r"(?:^|caused error: \(')(?:BUSY|MISCONF|NOREPLICAS) ")
