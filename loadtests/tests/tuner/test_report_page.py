@@ -11,12 +11,13 @@ import pytest
 from loadtests.tuner.model import Configuration, Limits, Slo
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import Plan
+from loadtests.tuner.regret import regrets
 from loadtests.tuner.report.page import page
 from loadtests.tuner.report.picture import BROWSERS, browser, rendered
 from loadtests.tuner.session import Session
 from loadtests.tuner.simulator.system import Noise, System
 from loadtests.tuner.simulator.target import SimulatedTarget
-from loadtests.tuner.summary import About, regrets, summary
+from loadtests.tuner.summary import About, summary
 
 MIB = 1024**2
 LIMITS = Limits(4, memory=900 * MIB, database_connections=200, connections_per_worker={"app": 10})

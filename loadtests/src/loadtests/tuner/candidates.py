@@ -1,11 +1,12 @@
 """Which worker counts are worth a measurement."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from loadtests.tuner.model import Limits
+from loadtests.tuner.model import Configuration, Limits
 
+RULE = "2n + 1"  # which people set most, so that what it costs is always said
 _RATIO = 1.5  # between neighbouring counts of the first ladder
 _CLOSE = 1.08  # counts this close are not told apart
 _NEAR = 0.90  # of the best: worth a neighbour
@@ -20,6 +21,13 @@ def rules_of_thumb(limits: Limits) -> dict[str, int]:
     """What people set without measuring, by name; n is the number of CPUs."""
     cpus = max(1, math.floor(limits.cpus))
     return {"1": 1, "n": cpus, "n + 1": cpus + 1, "2n": 2 * cpus, "2n + 1": 2 * cpus + 1}
+
+
+def thumb(
+    services: Sequence[str], limits: Limits, knobs: Mapping[str, str], rule: str = RULE
+) -> Configuration:
+    """As many workers of each service as the rule of thumb says."""
+    return Configuration.of(dict.fromkeys(services, rules_of_thumb(limits)[rule]), **knobs)
 
 
 def ladder(limits: Limits) -> list[int]:

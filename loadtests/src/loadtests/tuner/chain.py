@@ -4,16 +4,17 @@ A first look starts with one worker each and grows one of the busiest services a
 helps most, as long as one helps and the budget allows it. What came close enters the rounds, as always.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from loadtests.tuner import candidates
 from loadtests.tuner.capacity import Capacity
 from loadtests.tuner.model import Configuration
-from loadtests.tuner.race import AFTER, shortest
+from loadtests.tuner.race import AFTER
 from loadtests.tuner.runner import Runner
 from loadtests.tuner.screening import RESOLUTION, STEP, Screened
 from loadtests.tuner.session import Session
 
+_NO_TIME = "no time for a further look: the rounds need the rest"
 _HELPS = 1.03  # times the capacity: worth a worker, as far as one look can tell
 _MOST = 2  # services that are tried larger at each step
 _BUSY = 0.15  # of the busiest one's CPU per worker: worth a try
@@ -41,15 +42,16 @@ def climb(runner: Runner, knobs: Mapping[str, str] | None = None) -> Screened:
     first = _look(runner, here, runner.plan.first_rate, found, "one worker each")
     if first is None or not first.rate:
         return found
-    stalled = 0
+    rules = _rules(runner, found, knobs or {})
+    stalled, best = 0, first.rate
     while stalled < (1 if _saturated(runner, found[here]) else _STALLED):
-        start, best = found[here].rate, max(capacity.rate for capacity in found.values())
+        start = found[here].rate
         neighbours = _larger(here, found[here])
         for neighbour in neighbours:
             if neighbour in found or neighbour in runner.rejected:
                 continue
-            if len(found) > 1 and not runner.has_time_for(shortest(runner.plan) + 2):
-                runner.say("no time for a further look: the rounds need the rest")
+            if not _time(runner, found, rules):
+                runner.hurry(_NO_TIME)
                 stalled = _STALLED
                 break
             _look(runner, neighbour, start, found, "one service larger")
@@ -58,8 +60,15 @@ def climb(runner: Runner, knobs: Mapping[str, str] | None = None) -> Screened:
             break
         here = max(near, key=lambda key: found[key].rate)
         stalled = 0 if found[here].rate > _HELPS * best and stalled < _STALLED else stalled + 1
-    _rules(runner, found, knobs or {})
+        best = max(best, found[here].rate)
     return found
+
+
+def _time(runner: Runner, found: Screened, rules: Collection[Configuration]) -> bool:
+    """For a look; the first beside the rules' is a rival that every race needs."""
+    rounds, arms = runner.plan.looks[0], min(len(found) + 1, runner.plan.survivors + 1)
+    fewest = rounds - 1 if len(found) <= 1 + len(rules) else rounds
+    return runner.clock.time_for(1, fewest, arms)
 
 
 def _saturated(runner: Runner, capacity: Capacity) -> bool:
@@ -69,15 +78,19 @@ def _saturated(runner: Runner, capacity: Capacity) -> bool:
     return max(used, default=0.0) > _FULL * runner.target.limits.cpus
 
 
-def _rules(runner: Runner, found: Screened, knobs: Mapping[str, str]) -> None:
-    """What people set without measuring: n or 2n + 1 workers for each service; n is the number of CPUs."""
-    thumb = candidates.rules_of_thumb(runner.target.limits)
-    for rule in ("n", "2n + 1"):
-        each = Configuration.of(dict.fromkeys(runner.target.services, thumb[rule]), **knobs)
-        known = each in found or each in runner.rejected
-        if not known and runner.has_time_for(shortest(runner.plan) + 1):
+def _rules(runner: Runner, found: Screened, knobs: Mapping[str, str]) -> Collection[Configuration]:
+    """What people set without measuring: 2n + 1 workers of each service, and n; n is the number of CPUs.
+
+    First, so that there is time for them.
+    """
+    looked: list[Configuration] = []
+    for rule in (candidates.RULE, "n"):
+        each = candidates.thumb(runner.target.services, runner.target.limits, knobs, rule)
+        if each not in found and (rule == candidates.RULE or _time(runner, found, looked)):
             best = max(capacity.rate for capacity in found.values())
-            _look(runner, each, best, found, f"{rule} each, as a rule of thumb says")
+            if _look(runner, each, best, found, f"{rule} each, as a rule of thumb says"):
+                looked.append(each)
+    return looked
 
 
 def _look(

@@ -26,6 +26,7 @@ def check(app: App, folder: Path, say: Say) -> bool:
     counts = ladder(app.limits)
     try:
         target.limit = trusted(calibration(app, folder), say).limit
+        begun = target.spent
         good = [_look(target, feasible, count, say) for count in (1, 2)]
         allowed = [count for count in counts if feasible.refusal(Configuration.of(count)) is None]
         if max(allowed) > 2:  # noqa: PLR2004 - the two that were looked at
@@ -33,7 +34,7 @@ def check(app: App, folder: Path, say: Say) -> bool:
         for count in counts:
             refusal = feasible.refusal(Configuration.of(count))
             say(f"{count}: {f'excluded, {refusal}' if refusal else 'will be tried'}")
-        start = target.spent / len(good)
+        start = (target.spent - begun) / len(good)
     finally:
         target.close()
     for name, plan in (("run", Plan()), ("run --quick", QUICK)):

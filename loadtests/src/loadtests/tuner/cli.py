@@ -26,7 +26,7 @@ from loadtests.tuner.measuring.loaded import Loaded
 from loadtests.tuner.measuring.running import RunningTarget
 from loadtests.tuner.model import Limits, RollOutFailed, Slo
 from loadtests.tuner.outcome import Verdict
-from loadtests.tuner.plan import AROUND, QUICK, Plan
+from loadtests.tuner.plan import QUICK, Plan, within
 from loadtests.tuner.publish import publish, publish_picture, standing
 from loadtests.tuner.run import GeneratorUnfit, Run
 from loadtests.tuner.session import Session
@@ -144,7 +144,7 @@ def _report(options: argparse.Namespace) -> int:
 def _of(options: argparse.Namespace, app: App) -> Run:
     plan = replace(QUICK if options.quick else Plan(), seed=options.seed)
     if options.minutes is not None:
-        plan = replace(plan, within=max(0.0, 60 * options.minutes - AROUND))
+        plan = replace(plan, within=within(options.minutes))
     command = f"facet-tune {shlex.join(options.given)}"
     return Run(app, plan, _folder(options), command, _say, _summaries(options.compare))
 

@@ -54,13 +54,16 @@ class Recorded:
         self._replay = list(reversed(journal.kept))
         self._wanted: Configuration | None = None
         self._running = False
-        self._begun = target.spent
-        self._replayed = 0.0
+        self._begun = target.spent if self._replay else 0.0
+        self._spent = 0.0
 
     @property
     def spent(self) -> float:
-        """What was replayed took as long as it did when it was measured."""
-        return self._replayed + self._target.spent - self._begun
+        """As it was after the last load or failed start, so that a replay decides alike.
+
+        What was replayed took as long as it did when it was measured.
+        """
+        return self._spent
 
     @property
     def name(self) -> str:
@@ -84,7 +87,7 @@ class Recorded:
         if kept and kept["configuration"] == _listed(configuration):
             if "failed" in kept:
                 self._replay.pop()
-                self._replayed = kept["spent"]
+                self._spent = kept["spent"]
                 raise RollOutFailed(kept["failed"])
             return
         self._start()
@@ -94,7 +97,7 @@ class Recorded:
         if self._replay:
             kept = self._replay.pop()
             if all(kept.get(name) == value for name, value in key.items()):
-                self._replayed = kept["spent"]
+                self._spent = kept["spent"]
                 return measurement(kept["measurement"])
             raise JournalMismatch(f"{self._journal.folder} was measured in another order: remove it")
         if not self._running:
@@ -107,9 +110,10 @@ class Recorded:
         self._target.close()
 
     def _keep_spent(self) -> float:
-        """As it is written, so that a replay decides alike."""
-        self._replayed, self._begun = round(self.spent, 2), self._target.spent
-        return self._replayed
+        """As it is written."""
+        now = self._target.spent
+        self._spent, self._begun = round(self._spent + now - self._begun, 2), now
+        return self._spent
 
     def _start(self) -> None:
         if self._wanted is None:

@@ -7,12 +7,13 @@ from enum import Enum
 
 from loadtests.tuner.bottleneck import Bottleneck
 from loadtests.tuner.capacity import Capacity
+from loadtests.tuner.clock import Clock
 from loadtests.tuner.model import Configuration
 from loadtests.tuner.pace import Pace
 from loadtests.tuner.statistics import Comparison
 from loadtests.tuner.stress import Stress
-from loadtests.tuner.verified import ABOVE, BELOW
 
+BELOW, ABOVE = 0.95, 1.20  # of the claim: there the SLO must be met, and missed
 CLAIMED = 1 / math.sqrt(BELOW * ABOVE)  # of the middle of the interval, at least
 
 
@@ -36,10 +37,12 @@ class Outcome:
     screened: dict[Configuration, Capacity] = field(default_factory=dict)
     rounds: dict[Configuration, list[Capacity]] = field(default_factory=dict)
     comparison: Comparison[Configuration] | None = None
+    compared: dict[Configuration, Comparison[Configuration]] = field(default_factory=dict)  # each one's last
     rejected: dict[Configuration, str] = field(default_factory=dict)  # never run, or dropped; and why
     confirmed: dict[Configuration, Capacity] = field(default_factory=dict)  # on one more fresh boot
     stress: dict[Configuration, Stress] = field(default_factory=dict)
     machine: Pace | None = None  # how its pace changed
+    clock: Clock | None = None  # what is left of the run's time
     repeated: tuple[float, float] | None = None  # capacities of one configuration, started twice
 
     @property
@@ -64,6 +67,6 @@ class Outcome:
 
     def capacities(self) -> Mapping[Configuration, float]:
         """The geometric mean of the rounds where there were any, else the screening's."""
-        means = self.comparison.means if self.comparison else {}
         found = {key: capacity.rate for key, capacity in self.screened.items()}
-        return {**found, **means}
+        found |= {key: seen.means[key] for key, seen in self.compared.items()}
+        return {**found, **(self.comparison.means if self.comparison else {})}

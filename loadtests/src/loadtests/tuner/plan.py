@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
-AROUND = 90.0  # seconds before and after the measurements: the generator's test, the second generator's check
+from loadtests.tuner.model import Slo
+
+REPORT = 15.0  # seconds after the last load: the end of what runs, the report, its picture
+STRESSING = 5  # loads that an overload takes
+_CHECK = 6.0  # seconds of each load of the second generator, at least
+_CHECK_LONG = 16  # times the SLO's latency, at least: an overload by a tenth has to show
+_IN_TIME = 0.95  # of the time that is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class Plan:
     step: float = 1.05  # from rate to rate in a round, away from what the round before found
     resolution: float = 1.11  # of a round: the ratio of two rates between which the capacity is interpolated
     seed: int = 1
-    within: float | None = None  # seconds of the whole run: no more rounds than fit
+    within: float | None = None  # seconds of the whole run, from the generator's test to the report
 
     @property
     def rounds(self) -> int:
@@ -31,6 +37,16 @@ class Plan:
     def duration(self, rate: float) -> float:
         """Seconds that hold enough requests for the percentile, within the bounds."""
         return min(self.seconds, max(self.shortest, self.requests / rate))
+
+
+def check_seconds(slo: Slo) -> float:
+    """How long each load of the second generator lasts."""
+    return max(_CHECK, _CHECK_LONG * slo.latency)
+
+
+def within(minutes: float) -> float:
+    """Seconds to plan with: a run ends in so many minutes also if its last part takes longer than planned."""
+    return _IN_TIME * 60 * minutes
 
 
 # Ends within ten minutes, calibration and reports included, and decides more coarsely for it.
@@ -43,5 +59,5 @@ QUICK = Plan(
     survivors=3,
     step=1.12,
     resolution=1.18,
-    within=600.0 - AROUND,
+    within=within(10),
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.tuner.blocks import replace_block
+from loadtests.tuner.regret import lost
 from loadtests.tuner.report.picture import photograph
 
 PARTS = {  # document: name of its part, and which text it gets
@@ -118,7 +119,6 @@ def _slo(found: Summary) -> str:
 
 
 def _lost(rule: Mapping[str, Any]) -> str:
-    if rule["lost"] is None:
-        return str(rule["instead"])
-    share = rule["lost"]
-    return f"{share:.0%} of the capacity lost" if share >= 0 else f"{-share:.0%} more capacity"
+    """Summaries of earlier versions have no interval."""
+    bounds = (rule.get("low"), rule.get("high"), rule.get("rounds", 0))
+    return lost(rule["lost"], rule["instead"], *bounds)

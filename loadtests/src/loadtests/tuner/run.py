@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.bench.machine import facts, moment
+from loadtests.tuner.clock import OutOfTime
 from loadtests.tuner.compare import compared
 from loadtests.tuner.journal import Journal, Recorded
 from loadtests.tuner.measuring.app import App
@@ -16,14 +17,14 @@ from loadtests.tuner.measuring.loaded import Loaded
 from loadtests.tuner.model import RollOutFailed, Target
 from loadtests.tuner.notes import budget_notes, machine_notes
 from loadtests.tuner.outcome import Outcome, Verdict
-from loadtests.tuner.pace import Pace
 from loadtests.tuner.plan import Plan
 from loadtests.tuner.report.page import page
 from loadtests.tuner.session import Session
 from loadtests.tuner.summary import About, summary
-from loadtests.tuner.verified import Asked, Verified, check_seconds, keep, kept, verify
+from loadtests.tuner.verified import check, keep, kept
 
 _LOCUSTFILE = "No second generator checked it, because only locust can send what the locustfile says."
+_NO_TIME = "There was no time left to check it by a second generator."
 _ELSEWHERE = "The tuner did not start the application: on this machine, the generator may take CPU from it."
 
 Say = Callable[[str], None]
@@ -90,28 +91,24 @@ class Run:
         file = self.folder / "verified.json"
         if outcome.choice is None or outcome.claim is None or outcome.verdict is Verdict.INVALID:
             return about
+        if outcome.clock is None or outcome.machine is None:  # it was not measured
+            return about
         if self.app.locustfile:
             return replace(about, facts=(*about.facts, _LOCUSTFILE))
         found = kept(file)
         if found is None:
             self.say(f"{outcome.choice.label}: a second generator checks it on a fresh start")
             try:
-                target.roll_out(outcome.choice)
+                found = check(
+                    target, outcome.choice, outcome.claim, self.app.slo, outcome.clock, outcome.machine
+                )
             except RollOutFailed as error:
                 return replace(about, facts=(*about.facts, f"It could not be checked again: {error}."))
-            found = self._verify(target, outcome.machine, outcome.claim)
+            except OutOfTime:
+                return replace(about, facts=(*about.facts, _NO_TIME))
             keep(file, found)
             self.say(found.line)
         return replace(about, facts=(*about.facts, found.line))
-
-    def _verify(self, target: Loaded, machine: Pace | None, claim: float) -> Verified:
-        seconds = check_seconds(self.app.slo)
-
-        def ask(rate: float) -> Asked:
-            done, length = target.ask_otherwise(rate, seconds)
-            return done, machine.of(length) if machine else 1.0
-
-        return verify(ask, claim, self.app.slo, machine.now if machine else 1.0)
 
 
 def calibration(app: App, folder: Path) -> Calibration:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from loadtests.tuner.capacity import Capacity, NothingValid, Search
+from loadtests.tuner.clock import Clock, OutOfTime
 from loadtests.tuner.feasible import Feasible
 from loadtests.tuner.model import Configuration, Measurement, RollOutFailed, Slo, Target
 from loadtests.tuner.pace import Pace
@@ -19,19 +20,12 @@ class Runner:
         self.feasible = Feasible(target.limits)
         self.machine = Pace(target.limits)
         self.rejected: dict[Configuration, str] = {}
+        self.clock = Clock(plan, slo, lambda: target.spent)
+        self.short = False  # something was given up because there was no time for it
         self.left = 0  # searches for a capacity that are still to come, at most
         self._done = 0
         self._seed = plan.seed * 1_000_000
         self._current: Configuration | None = None
-
-    @property
-    def pace(self) -> float:
-        """Seconds that one search takes, the start of the configuration included."""
-        return self.target.spent / max(1, self._done)
-
-    def has_time_for(self, searches: int) -> bool:
-        within = self.plan.within
-        return within is None or within - self.target.spent >= searches * self.pace
 
     def capacity(
         self,
@@ -44,16 +38,19 @@ class Runner:
         block: int | None = None,
         known: bool = True,
     ) -> Capacity | None:
-        """On a fresh boot; None, and `rejected`, if that must not or cannot be.
+        """On a fresh boot; None, and `rejected`, if that must not or cannot be. None also for lack of time.
 
         Raises NothingValid if nothing could be measured before, either. All searches of one `block` have the
         same schedules, so that their luck drops out of comparisons.
         """
-        booted = self.boot(configuration, why)
+        begun, before = self.target.spent, self._seed
         self.left -= 1
-        if not booted:
+        try:
+            if not self.boot(configuration, why):
+                return None
+        except OutOfTime:
+            self._no_time(configuration)
             return None
-        before = self._seed
         if block is not None:
             self._seed = self.plan.seed * 1_000_000 + 500_000 + block * 100
         try:
@@ -65,15 +62,21 @@ class Runner:
                 raise
             self._reject(configuration, f"could not be measured: {error}")
             return None
+        except OutOfTime:
+            self._no_time(configuration)
+            return None
         finally:
             self._seed = before if block is not None else self._seed
         self._done += 1
+        self.clock.searched(self.target.spent - begun)
         self.say(f"{configuration.label}: {found.rate:,.1f} {self.target.unit} within the SLO")
         return found
 
     def boot(self, configuration: Configuration, why: str) -> bool:
+        """Raises OutOfTime."""
         refusal = self.feasible.refusal(configuration)
         if refusal is None:
+            self.clock.begin()
             self.say(f"{configuration.label}: {why}{self._clock()}")
             try:
                 self.target.roll_out(configuration)
@@ -85,14 +88,24 @@ class Runner:
         self._reject(configuration, refusal)
         return False
 
+    def _no_time(self, configuration: Configuration) -> None:
+        self.hurry(f"{configuration.label}: no time for it, because the rest of the run needs what is left")
+
+    def hurry(self, why: str) -> None:
+        """Something is given up for lack of time."""
+        self.short = True
+        self.say(why)
+
     def _reject(self, configuration: Configuration, why: str) -> None:
         self.rejected[configuration] = why
         self.say(f"{configuration.label}: rejected, {why}")
 
     def measure(self, rate: float, seconds: float) -> Measurement:
-        """In the configuration that runs. Each measurement has a seed of its own."""
+        """In the configuration that runs. Each measurement has a seed of its own. Raises OutOfTime."""
+        self.clock.ask(seconds)
         self._seed += 1
         taken = self.target.measure(rate, seconds, self._seed)
+        self.clock.took(seconds)
         if self._current is not None:
             self.feasible.learn(self._current, taken)
             self.machine.learn(self._current, taken)
@@ -106,7 +119,8 @@ class Runner:
         """Such as ` [3:20 gone, at most 5:10 left]`."""
         if not self._done:
             return ""
-        left = f", at most {_minutes(self.left * self.pace)} left" if self.left > 0 else ""
+        most = min(self.left * self.clock.search, max(0.0, self.clock.left))
+        left = f", at most {_minutes(most)} left" if self.left > 0 else ""
         return f" [{_minutes(self.target.spent)} gone{left}]"
 
 

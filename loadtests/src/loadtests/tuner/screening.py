@@ -1,6 +1,6 @@
 """A first look at many worker counts of one application: one capacity each, coarse."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 
 from loadtests.tuner import candidates
 from loadtests.tuner.capacity import Capacity
@@ -45,17 +45,37 @@ def screen(runner: Runner, service: str, knobs: Mapping[str, str] | None = None)
     thumb = candidates.rules_of_thumb(runner.target.limits)
     ladder = candidates.ladder(runner.target.limits)
     later = runner.plan.looks[0] * runner.plan.survivors + AFTER
-    for place, count in enumerate(ladder):
-        runner.left = len(ladder) - place + later
+    while affordable := _with_time(runner, found, ladder, thumb[candidates.RULE]):
+        count, *ladder = affordable
+        runner.left = len(ladder) + 1 + later
         if candidates.lost(rates()) and count not in thumb.values():
             continue
         if not look(count, "a first look"):
             _up_to_the_limit(runner, service, look, max(found, default=0), count)
             break
-    while found and (between := candidates.refine(rates())) is not None:
+    while found and runner.clock.time_for(1, *_race(runner, found)):
+        between = candidates.refine(rates())
+        if between is None:
+            break
         if not look(between, "between two good ones", RESOLUTION):
             break
     return {Configuration.of({service: n}, **(knobs or {})): found[n] for n in sorted(found)}
+
+
+def _race(runner: Runner, found: Sized) -> tuple[int, int]:
+    """Rounds and configurations that there must be time for after the looks."""
+    return runner.plan.looks[0], min(len(found) + 1, runner.plan.survivors + 1)
+
+
+def _with_time(runner: Runner, found: Sized, ladder: list[int], thumb: int) -> list[int]:
+    """Every second or third count and so on if there is no time for all; the rule of thumb's in any case."""
+    for every in range(1, len(ladder) + 1):
+        kept = [n for place, n in enumerate(ladder) if n == thumb or place % every == every - 1]
+        if not found or runner.clock.time_for(len(kept), *_race(runner, found)):
+            if every > 1:
+                runner.hurry(f"no time for all counts: {', '.join(map(str, kept))} are looked at")
+            return kept
+    return [n for n in ladder if n == thumb]
 
 
 def _up_to_the_limit(

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from loadtests.tuner import bottleneck
+from loadtests.tuner.candidates import thumb
 from loadtests.tuner.capacity import NothingValid
+from loadtests.tuner.clock import OutOfTime, Stage
 from loadtests.tuner.model import Configuration, Slo, Target
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import Plan
-from loadtests.tuner.race import Race, shortest
+from loadtests.tuner.race import Race
 from loadtests.tuner.runner import Runner, Say
 from loadtests.tuner.screening import RESOLUTION, STEP, Screened, screen, some_behind, survivors
 from loadtests.tuner.stress import stress
@@ -42,16 +44,21 @@ class Session:
     ) -> None:
         self.knobs, self.repeat = knobs or {}, repeat
         self.runner = Runner(target, slo, plan, say)
-        self.outcome = Outcome(rejected=self.runner.rejected, machine=self.runner.machine)
+        runner = self.runner
+        self.outcome = Outcome(rejected=runner.rejected, machine=runner.machine, clock=runner.clock)
 
     def run(self) -> Outcome:
         """Complete, with a verdict, also when nothing could be decided."""
         try:
             self.outcome.screened = self.screen()
             if any(found.rate > 0 for found in self.outcome.screened.values()):
-                if self.repeat and self.runner.has_time_for(shortest(self.runner.plan) + 1):
+                plan = self.runner.plan
+                arms = min(len(self.outcome.screened), plan.survivors + 1)
+                if self.repeat and self.runner.clock.time_for(1, plan.looks[0], arms):
                     self._repeat()
                 self._decide()
+            elif self.runner.short and not self.outcome.screened:
+                self._conclude(Verdict.INVALID, "there was no time for a first look")
             else:
                 self._conclude(Verdict.INVALID, "no configuration meets the SLO at any rate")
         except NothingValid as error:
@@ -77,6 +84,14 @@ class Session:
                 if capacity is not None:
                     found[other] = capacity
 
+    def _thumb(self, found: Screened) -> list[Configuration]:
+        """2n + 1 workers of each service, if that can run: it enters the rounds however slow it is."""
+        usual = {name: values[0] for name, values in self.knobs.items()}
+        key = thumb(self.runner.target.services, self.runner.target.limits, usual)
+        if key not in found and (refusal := self.runner.feasible.refusal(key)):
+            self.runner.rejected.setdefault(key, refusal)
+        return [key] if key in found and found[key].rate > 0 else []
+
     def _repeat(self) -> None:
         """A/A: the same configuration once more, which tells how much of a difference is noise."""
         found, runner = self.outcome, self.runner
@@ -94,30 +109,39 @@ class Session:
         found, runner = self.outcome, self.runner
         found.screened = {key: runner.again(key, capacity) for key, capacity in found.screened.items()}
         running, dropped = survivors(found.screened, runner.plan.survivors, found.noise_floor or 0.0)
-        race = Race({key: found.screened[key].rate for key in running})
+        stay = self._thumb(found.screened)
+        running = sorted({*running, *stay}, key=lambda key: (key.total_workers, key))
+        dropped = {key: why for key, why in dropped.items() if key not in stay}
+        race = Race({key: found.screened[key].rate for key in running}, frozenset(stay))
         race.run(runner)
-        found.rounds, found.comparison = race.rounds, race.comparison
+        found.rounds, found.comparison, found.compared = race.rounds, race.comparison, race.seen
         found.rejected |= {**dropped, **race.dropped}
         self.runner.rejected = found.rejected
         for key in race.good or race.likely:
             if self._holds(key):
                 found.choice = key
+                if len(running) == 1 and runner.short:
+                    self._conclude(Verdict.INCONCLUSIVE, "there was no time to measure a rival")
+                    return
                 self._judge(key, shown=bool(race.good))
                 return
         means = found.capacities()
         standing = [key for key in running if key not in found.rejected] or running
         standing = [key for key in standing if key not in found.stress or not found.stress[key].collapse]
         found.choice = max(standing, key=lambda key: means[key], default=None)
-        plan = runner.plan
-        why = f"after {plan.rounds} rounds none is shown to be within {plan.margin:.0%} of the best"
+        rounds = race.comparison.rounds if race.comparison else 0
+        why = f"after {rounds} rounds none is shown to be within {runner.plan.margin:.0%} of the best"
         if race.good or race.likely:
             why = "what was good enough did not hold"
+        if found.choice in found.rejected:
+            why += f": {found.rejected[found.choice]}"
         self._conclude(Verdict.INCONCLUSIVE, why)
 
     def _holds(self, key: Configuration) -> bool:
         """A fresh boot confirms the capacity, and overload does not break it."""
         runner, found = self.runner, self.outcome
         expected = found.capacities()[key]
+        runner.clock.stage = Stage.CONFIRMING
         again = runner.capacity(
             key,
             expected,
@@ -125,16 +149,24 @@ class Session:
             resolution=runner.plan.resolution,
             why="a fresh boot to confirm it",
         )
+        if again is None and key not in found.rejected:
+            found.rejected[key] = "there was no time to confirm it"
         if again is not None:
             found.confirmed[key] = again
         spread = found.comparison.spread if found.comparison else _USUAL_SPREAD
-        if again is None or again.rate < expected * (1 - runner.plan.margin - 3 * spread):
+        if again is None:
+            return False
+        if again.rate < expected * (1 - runner.plan.margin - 3 * spread):
             found.rejected[key] = "a fresh boot did not confirm its capacity"
             return False
         answered = again.at_limit.answered if runner.target.unit == "users" else None
-        found.stress[key] = seen = stress(
-            runner.measure, expected, runner.slo, runner.plan.shortest, answered
-        )
+        runner.clock.stage = Stage.OVERLOADING
+        try:
+            seen = stress(runner.measure, expected, runner.slo, runner.plan.shortest, answered)
+        except OutOfTime:
+            found.rejected[key] = "there was no time to overload it"
+            return False
+        found.stress[key] = seen
         if seen.collapse:
             found.rejected[key] = f"collapses: {seen.collapse}"
         return seen.collapse is None

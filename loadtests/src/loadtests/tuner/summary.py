@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from loadtests.tuner import candidates
 from loadtests.tuner.capacity import Trial
 from loadtests.tuner.model import Configuration, Limits, Slo
 from loadtests.tuner.outcome import Outcome
+from loadtests.tuner.regret import regrets
 
 OPEN_LOOP = "Open loop: latency counts from the intended start."
 
@@ -29,39 +29,6 @@ class About:
     loop: str = OPEN_LOOP
 
 
-@dataclass(frozen=True, slots=True)
-class Regret:
-    """What a rule of thumb costs: the share of the chosen capacity that is lost; negative if it gains."""
-
-    rule: str
-    workers: int
-    lost: float | None
-    instead: str = ""  # why there is no figure
-
-
-def regrets(outcome: Outcome, limits: Limits) -> list[Regret]:
-    """Of the rules 1, n, n + 1, 2n and 2n + 1, where one service was tuned; of each service, if several."""
-    rates: dict[int, float] = {}
-    for key, rate in outcome.capacities().items():
-        if (each := _each(key)) is not None:
-            rates[each] = max(rate, rates.get(each, 0.0))
-    refused = {_each(key): why for key, why in outcome.rejected.items()}
-    best = outcome.capacities()[outcome.choice] if outcome.choice else 0.0
-    found = []
-    for rule, count in candidates.rules_of_thumb(limits).items():
-        if count in rates and best:
-            found.append(Regret(rule, count, 1 - rates[count] / best))
-        else:
-            found.append(Regret(rule, count, None, refused.get(count, "not measured")))
-    return found
-
-
-def _each(key: Configuration) -> int | None:
-    """The count that all services have; None if they differ."""
-    counts = {count for _, count in key.workers}
-    return counts.pop() if len(counts) == 1 else None
-
-
 def trials(outcome: Outcome) -> Mapping[Configuration, list[Trial]]:
     """Every trial of every configuration, in the order of the rates."""
     everything = {key: [capacity, *outcome.rounds.get(key, [])] for key, capacity in outcome.screened.items()}
@@ -73,7 +40,7 @@ def trials(outcome: Outcome) -> Mapping[Configuration, list[Trial]]:
 
 def interval(outcome: Outcome, key: Configuration) -> tuple[float, float] | None:
     """95 %, where rounds were run."""
-    seen = outcome.comparison
+    seen = outcome.compared.get(key) or outcome.comparison
     return (seen.low[key], seen.high[key]) if seen and key in seen.means else None
 
 

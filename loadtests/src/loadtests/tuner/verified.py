@@ -4,15 +4,17 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
+from loadtests.tuner.clock import Clock, OutOfTime, Stage
 from loadtests.tuner.measuring.second import Answers
-from loadtests.tuner.model import Slo
+from loadtests.tuner.model import Configuration, Slo
+from loadtests.tuner.outcome import ABOVE, BELOW
+from loadtests.tuner.pace import Pace
+from loadtests.tuner.plan import check_seconds
 
-BELOW, ABOVE = 0.95, 1.20  # of the capacity
 _LOADS = 3  # at each of the two; most of them count
 _TRIES = 6  # for so many loads, because the machine's pace changes
-_SECONDS = 6.0  # of each load, at least
-_LONG = 16  # times the SLO's latency, at least: an overload by a tenth has to show
 _CLOSE = 0.04  # of the capacity: the load was what it was meant to be
 
 Asked = tuple[Answers, float]  # and what a rate must be multiplied by for the machine's usual pace
@@ -55,29 +57,64 @@ class Verified:
         )
 
 
-def check_seconds(slo: Slo) -> float:
-    """How long each load lasts."""
-    return max(_SECONDS, _LONG * slo.latency)
+class Checked(Protocol):
+    """A target that the second generator can put a load on."""
+
+    @property
+    def spent(self) -> float: ...
+
+    def roll_out(self, configuration: Configuration) -> None: ...
+
+    def ask_otherwise(self, rate: float, seconds: float) -> tuple[Answers, float | None]:
+        """Also how long the yardstick took meanwhile."""
+        ...
+
+
+def check(
+    target: Checked, choice: Configuration, claim: float, slo: Slo, clock: Clock, machine: Pace
+) -> Verified:
+    """On a fresh start, in the time that is left. Raises RollOutFailed and OutOfTime."""
+    seconds, before, begun = check_seconds(slo), clock.spent(), target.spent
+    clock.spent, clock.stage = (lambda: before + target.spent - begun), Stage.CHECKING
+    clock.begin()
+    target.roll_out(choice)
+
+    def ask(rate: float) -> Asked:
+        clock.ask(seconds)
+        done, length = target.ask_otherwise(rate, seconds)
+        clock.took(seconds)
+        return done, machine.of(length)
+
+    return verify(ask, claim, slo, machine.now)
 
 
 def verify(ask: Ask, capacity: float, slo: Slo, factor: float = 1.0) -> Verified:
-    """`ask` puts a load of the given rate on the target; `factor` is what the machine's pace was last."""
-    now = [factor]
+    """`ask` puts a load of the given rate on the target; `factor` is what the machine's pace was last.
 
-    def check(wanted: float) -> Check:
-        taken = []
+    The two shares take turns, so that the machine's mood falls on both. Raises OutOfTime if there was no time
+    for one load of each.
+    """
+    taken: dict[float, list[tuple[float, Answers]]] = {BELOW: [], ABOVE: []}
+    try:
         for _ in range(_TRIES):
-            rate = wanted * capacity / now[-1]
-            done, pace = ask(rate)
-            now.append(pace)
-            taken.append((rate * pace / capacity, done))
-            good = [one for one in taken if abs(one[0] - wanted) <= _CLOSE]
-            if len(good) == _LOADS:
-                break
-        closest = sorted(taken, key=lambda one: abs(one[0] - wanted))[:_LOADS]
-        return _check(wanted, closest, slo)
+            for wanted, loads in taken.items():
+                if len(_good(wanted, loads)) < _LOADS:
+                    done, pace = ask(wanted * capacity / factor)
+                    loads.append((wanted * pace / factor, done))
+                    factor = pace
+    except OutOfTime:
+        if not all(taken.values()):
+            raise
+    below, above = (_check(wanted, _closest(wanted, loads), slo) for wanted, loads in taken.items())
+    return Verified(capacity, below, above)
 
-    return Verified(capacity, check(BELOW), check(ABOVE))
+
+def _good(wanted: float, loads: Sequence[tuple[float, Answers]]) -> Sequence[tuple[float, Answers]]:
+    return [one for one in loads if abs(one[0] - wanted) <= _CLOSE]
+
+
+def _closest(wanted: float, loads: Sequence[tuple[float, Answers]]) -> Sequence[tuple[float, Answers]]:
+    return sorted(loads, key=lambda one: abs(one[0] - wanted))[:_LOADS]
 
 
 def _check(wanted: float, taken: Sequence[tuple[float, Answers]], slo: Slo) -> Check:

@@ -33,13 +33,6 @@ class CommandTarget(Loaded):
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
 
     def roll_out(self, configuration: Configuration) -> None:
-        begun = time.perf_counter()
-        try:
-            self._roll_out(configuration)
-        finally:
-            self.spent += time.perf_counter() - begun
-
-    def _roll_out(self, configuration: Configuration) -> None:
         self._stop()
         self._port, self._counts = free_port(), dict(configuration.workers)
         self._log.truncate(0)

@@ -31,7 +31,7 @@ class Loaded(ABC):
     def __init__(self, app: App) -> None:
         self.app = app
         self.limit: float | None = None
-        self.spent = 0.0
+        self._begun = time.perf_counter()
         self.values = dict(app.values)
         self._port = 0
         self._counts = {"app": 1}
@@ -45,6 +45,11 @@ class Loaded(ABC):
         return self.app.unit
 
     @property
+    def spent(self) -> float:
+        """Everything counts, the generator's test and the decisions too."""
+        return time.perf_counter() - self._begun
+
+    @property
     def limits(self) -> Limits:
         return self.app.limits
 
@@ -52,11 +57,10 @@ class Loaded(ABC):
         load = self._load(rate, seconds, seed)
         if refused := tuple(guards.before(load, self.limit)):
             return Measurement(rate, 0, 0, seconds, seed, Histogram(), invalid=refused)
-        begun, before, first = time.perf_counter(), self._use(), machine.moment(self.app.target_cpus)
+        before, first = self._use(), machine.moment(self.app.target_cpus)
         with yardstick(self.app.target_cpus | self.app.load_cpus) as mood:
             done = generate(load, self.app.load_cpus)
         after, during = self._use(), machine.between(first, machine.moment(self.app.target_cpus))
-        self.spent += time.perf_counter() - begun
         return Measurement(
             offered=rate if load.open_loop else max(1, round(rate)),
             sent=done.sent / seconds,

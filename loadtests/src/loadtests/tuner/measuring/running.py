@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import math
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -35,7 +34,6 @@ class RunningTarget(Loaded):
 
     def roll_out(self, _configuration: Configuration) -> None:
         """Raises RollOutFailed if it does not answer."""
-        begun = time.perf_counter()
         if not self._answers():
             raise RollOutFailed(f"{self.app.url}{self.app.ready} is not answered with 200")
         self._counts = {AS_IT_RUNS: max(1, len(self._use().workers))}
@@ -46,7 +44,6 @@ class RunningTarget(Loaded):
                 break
             before = done.median
         self._warm = True
-        self.spent += time.perf_counter() - begun
 
     def close(self) -> None:
         """Nothing was started."""

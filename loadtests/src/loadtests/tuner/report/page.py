@@ -7,8 +7,9 @@ from plotly.offline import get_plotlyjs
 
 from loadtests.tuner.model import Configuration
 from loadtests.tuner.outcome import Outcome, Verdict
+from loadtests.tuner.regret import regrets
 from loadtests.tuner.report.figures import all_figures
-from loadtests.tuner.summary import About, interval, regrets
+from loadtests.tuner.summary import About, interval
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c1f23 }
@@ -96,19 +97,12 @@ def _capacities(outcome: Outcome, about: About) -> str:
 
 
 def _regrets(outcome: Outcome, about: About) -> str:
-    rows = [
-        (r.rule, str(r.workers), r.instead if r.lost is None else _lost(r.lost))
-        for r in regrets(outcome, about.limits)
-    ]
+    rows = [(r.rule, str(r.workers), r.said) for r in regrets(outcome, about.limits)]
     heading = f"<h2>What the rules of thumb would cost (n = {about.limits.cpus:g} CPUs)</h2>"
     several = outcome.choice is not None and len(outcome.choice.workers) > 1
     return heading + _table(
         ("rule", "workers of each service" if several else "workers", "against the choice"), rows
     )
-
-
-def _lost(share: float) -> str:
-    return f"{share:.1%} of the capacity lost" if share >= 0 else f"{-share:.1%} more capacity"
 
 
 def _stress(outcome: Outcome) -> str:

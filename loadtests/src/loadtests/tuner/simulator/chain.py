@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from loadtests.tuner.measuring.second import Answers
 from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, Slo
-from loadtests.tuner.simulator.latencies import histogram
+from loadtests.tuner.simulator.latencies import answers, histogram
+from loadtests.tuner.simulator.machine import INSTANT, Machine
 from loadtests.tuner.simulator.queue import Queue
 
 _OPEN = 5.0  # seconds after which an answer no longer counts as one
@@ -68,8 +70,8 @@ class ChainTarget:
     name = "a simulated chain"
     unit = "requests/s"
 
-    def __init__(self, chain: Chain, seed: int) -> None:
-        self.chain = chain
+    def __init__(self, chain: Chain, seed: int, machine: Machine = INSTANT) -> None:
+        self.chain, self.machine = chain, machine
         self.broken: list[str] = []
         self.measurements = 0
         self.spent = 0.0
@@ -85,7 +87,12 @@ class ChainTarget:
     def services(self) -> Sequence[str]:
         return sorted(self.chain.cpu)
 
+    def elapse(self, seconds: float) -> None:
+        """Time in which nothing is measured."""
+        self.spent += seconds
+
     def roll_out(self, configuration: Configuration) -> None:
+        self.spent += self.machine.start(self.spent)
         self._running = configuration
         self._speed = float(np.exp(self._source.normal(0, self.chain.noise)))
         if limit := self.chain.breaks(configuration):
@@ -93,8 +100,12 @@ class ChainTarget:
 
     def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
         self.measurements += 1
-        self.spent += seconds
-        speed = self._speed * float(np.exp(self._source.normal(0, self.chain.noise)))
+        self.spent += self.machine.load(self.spent, seconds)
+        speed = (
+            self._speed
+            / self.machine.slowness(self.spent)
+            * float(np.exp(self._source.normal(0, self.chain.noise)))
+        )
         taken = self.chain.sample(self._running, rate, seconds, speed, np.random.default_rng(seed))
         good = taken[taken <= _OPEN]
         most = min(
@@ -110,6 +121,10 @@ class ChainTarget:
         )
         blank = Measurement(rate, rate, answered, seconds, seed, histogram(good), resources=used)
         return replace(blank, unfinished=len(taken) - len(good))
+
+    def ask_otherwise(self, rate: float, seconds: float) -> tuple[Answers, float | None]:
+        """By the second generator, which sees the same."""
+        return answers(self.measure(rate, seconds, 9_000_000 + self.measurements)), None
 
     def close(self) -> None:
         self._speed = 1.0

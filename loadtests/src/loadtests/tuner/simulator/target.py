@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from loadtests.tuner.measuring.second import Answers
 from loadtests.tuner.model import Configuration, Limits, Measurement, Resources
-from loadtests.tuner.simulator.latencies import histogram
+from loadtests.tuner.simulator.latencies import answers, histogram
+from loadtests.tuner.simulator.machine import USUAL, Machine
 from loadtests.tuner.simulator.system import System
 
-_BOOT = 8.0  # seconds
 _MOOD = 240.0  # seconds until the machine's mood is another
 _NEIGHBOURS = 30.0  # seconds until other programs take more or less
 _LENGTH = 0.001  # seconds of the yardstick on a machine of its own
@@ -24,8 +25,8 @@ class SimulatedTarget:
     unit = "requests/s"
     services: Sequence[str] = ("app",)
 
-    def __init__(self, system: System, seed: int) -> None:
-        self.system = system
+    def __init__(self, system: System, seed: int, machine: Machine = USUAL) -> None:
+        self.system, self.machine = system, machine
         self.broken: list[str] = []
         self.measurements = 0
         self.clock = 0.0
@@ -45,14 +46,14 @@ class SimulatedTarget:
         return self.clock
 
     def roll_out(self, configuration: Configuration) -> None:
-        self._pass(_BOOT)
+        self.elapse(self.machine.start(self.clock))
         self._workers = configuration.total_workers
         self._boot = self._source.normal(0, self.system.noise.boot)
         if limit := self.system.breaks(configuration):
             self.broken.append(f"{configuration.label}: {limit}")
 
     def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
-        self._pass(seconds)
+        self.elapse(self.machine.load(self.clock, seconds))
         self.measurements += 1
         noise = self.system.noise
         speed = math.exp(
@@ -60,6 +61,7 @@ class SimulatedTarget:
             + self._boot
             + noise.drift * self.clock / 3600
             - self._taken
+            - math.log(self.machine.slowness(self.clock))
             + self._source.normal(0, noise.measurement)
         )
         queue = self.system.queue(self._workers, speed)
@@ -77,6 +79,11 @@ class SimulatedTarget:
             unfinished=len(latencies) - len(good),
             resources=self._resources(answered, self._yardstick()),
         )
+
+    def ask_otherwise(self, rate: float, seconds: float) -> tuple[Answers, float | None]:
+        """By the second generator, which sees the same."""
+        taken = self.measure(rate, seconds, 9_000_000 + self.measurements)
+        return answers(taken), taken.resources.yardstick
 
     def close(self) -> None:
         self._workers = 0
@@ -106,7 +113,8 @@ class SimulatedTarget:
             worker_shares={"app": [hot, *others]},
         )
 
-    def _pass(self, seconds: float) -> None:
+    def elapse(self, seconds: float) -> None:
+        """Time in which nothing is measured."""
         self.clock += seconds
         kept = math.exp(-seconds / _MOOD)
         fresh = self._source.normal(0, self.system.noise.mood)
