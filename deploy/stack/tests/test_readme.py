@@ -133,18 +133,18 @@ def test_an_own_model_is_served_in_five_commands(demo: Demo, models: str, tmp_pa
 
 
 def test_a_service_runs_with_reload_and_goes_back_to_the_stack(demo: Demo, tmp_path: Path) -> None:
-    of_the_stack = demo.process_of("-m ml_predict")
+    of_the_stack = demo.process_of("master [ml-predict]")
     with (tmp_path / "shown").open("w") as shown:
         dev = subprocess.Popen(
             [sys.executable, "-m", "stack.dev", "ml-predict"], cwd=ROOT, env=demo.environment, stdout=shown
         )
     try:
         demo.says("ml-predict is stopped: make dev runs it")
-        eventually(lambda: ready(demo) and demo.process_of("-m ml_predict") != of_the_stack)
-        first = demo.process_of("-m ml_predict")
+        eventually(lambda: ready(demo) and demo.process_of("master [ml-predict]") != of_the_stack)
+        first = demo.process_of("master [ml-predict]")
         os.utime(watched(services()["ml-predict"])[0] / "ml_predict" / "routes.py")
         eventually(lambda: "changed: routes.py" in (tmp_path / "shown").read_text())
-        eventually(lambda: ready(demo) and demo.process_of("-m ml_predict") != first)
+        eventually(lambda: ready(demo) and demo.process_of("master [ml-predict]") != first)
     finally:
         dev.send_signal(signal.SIGINT)
         dev.wait(30)
@@ -162,7 +162,7 @@ def test_a_stack_whose_folder_is_deleted_still_stops_everything(demo: Demo) -> N
 
 def ready(demo: Demo) -> bool:
     """True if the model's own process answers and `process_of` can find it."""
-    if not any("-m ml_predict" in command for command in demo.processes().values()):
+    if not any("master [ml-predict]" in command for command in demo.processes().values()):
         return False
     try:
         url = f"http://127.0.0.1:{demo.ports['ML_PREDICT_PORT']}/ready"

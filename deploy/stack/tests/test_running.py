@@ -193,7 +193,7 @@ def test_without_the_model_server_listings_and_logins_go_on(
 ) -> None:
     with unattended(demo):
         for process, command in demo.processes().items():
-            if "-m ml_predict" in command:
+            if "[ml-predict]" in command:
                 os.kill(process, signal.SIGKILL)
         eventually(lambda: not_ready(client) == {"ml-predict"})
         assert status(client, "/ready") == 200
@@ -226,13 +226,25 @@ def listens(client: httpx2.Client) -> bool:
 def test_a_killed_service_comes_back_although_its_workers_outlive_it(
     demo: Demo, client: httpx2.Client, headers: dict[str, str]
 ) -> None:
-    killed = demo.process_of("-m items")
+    killed = demo.process_of("master [items]")
     with unattended(demo):
         os.kill(killed, signal.SIGKILL)
     eventually(lambda: "items is back" in demo.output)
-    assert demo.process_of("-m items") != killed
+    assert demo.process_of("master [items]") != killed
     eventually(lambda: status(client, "/items") == 200)
     assert "items was ended by SIGKILL; starting it again" in demo.output
+
+
+def test_services_outlive_the_fork_server_and_it_comes_back(demo: Demo, client: httpx2.Client) -> None:
+    masters = [demo.master(package) for package in ("gateway", "users", "items", "ml_predict")]
+    os.kill(demo.process_of("stack.fork_server"), signal.SIGKILL)
+    demo.says("fork-server is back")
+    assert masters == [
+        demo.process_of(f"master [{name}]") for name in ("gateway", "users", "items", "ml-predict")
+    ]
+    os.kill(masters[0], signal.SIGKILL)
+    demo.says("gateway is back")
+    assert status(client, "/items") == 200
 
 
 def test_ctrl_c_stops_all_and_the_next_start_keeps_the_data(

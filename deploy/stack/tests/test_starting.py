@@ -81,10 +81,15 @@ def test_two_services_on_one_port_are_one_clear_line(start: Start, new_folder: P
     assert "GATEWAY_PORT" in line
 
 
-@pytest.mark.parametrize("port", ["eighty", "0", "70000", ""])
-def test_a_port_that_is_none_is_one_clear_line(start: Start, new_folder: Path, port: str) -> None:
-    line = refused(start(new_folder, GATEWAY_PORT=port))
-    assert "wrong settings: GATEWAY_PORT" in line
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [*(("GATEWAY_PORT", port) for port in ("eighty", "0", "70000", "")), ("FACET_FORK_SERVER", "perhaps")],
+)
+def test_a_setting_that_cannot_be_is_one_clear_line(
+    start: Start, new_folder: Path, variable: str, value: str
+) -> None:
+    line = refused(start(new_folder, **{variable: value}))
+    assert f"wrong settings: {variable}" in line
 
 
 def test_a_folder_that_cannot_be_is_one_clear_line(start: Start, new_folder: Path) -> None:

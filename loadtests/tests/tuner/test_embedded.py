@@ -25,6 +25,7 @@ def test_the_counts_asked_for_serve_the_journeys_of_signed_in_people(monkeypatch
     logins = [
         replace(each, weight=15) if each.path == "/auth/token" else each for each in target.app.requests
     ]
+    target.fork_server = True  # starts are most of this test
     target.app = replace(target.app, requests=logins)
     try:
         target.roll_out(Configuration.of({**dict.fromkeys(SERVICES, 1), "items": 2}))

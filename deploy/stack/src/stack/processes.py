@@ -8,20 +8,29 @@ from pathlib import Path
 from typing import Any
 
 from shared.embedded import EmbeddedPostgres, EmbeddedValkey
-from shared.embedded.child import ChildServer
+from shared.embedded.child import ChildServer, Process
 from stack.catalogue import ROOT, FurtherProcess, Service
 from stack.exceptions import StackFailed
+from stack.forking import ForkServer
 from stack.settings import HOST, StackSettings, worker_counts
 
 
 class ModuleProcess(ChildServer):
-    """`python -m <module>`. It counts as started as soon as it runs."""
+    """`python -m <module>`, from the fork server if there is one. It counts as started as soon as it runs."""
 
-    def __init__(self, name: str, module: str, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        environment: dict[str, str],
+        log: Path,
+        fork_server: ForkServer | None = None,
+    ) -> None:
         super().__init__(log)
         self.name = name
         self._module = module
         self._environment = environment
+        self._fork_server = fork_server
 
     @property
     def command(self) -> list[str]:
@@ -31,6 +40,11 @@ class ModuleProcess(ChildServer):
     def identity(self) -> dict[str, Any]:
         return {"env": self._environment, "cwd": ROOT}
 
+    def spawn(self) -> Process:
+        if self._fork_server is None:
+            return super().spawn()
+        return self._fork_server.fork(self._module, self._environment, self.log)
+
     def answers(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
@@ -38,8 +52,15 @@ class ModuleProcess(ChildServer):
 class ServiceProcess(ModuleProcess):
     """`python -m <service>`: gunicorn and its workers. It has started when `/health` answers."""
 
-    def __init__(self, service: Service, port: int, environment: dict[str, str], log: Path) -> None:
-        super().__init__(service.name, service.package, environment, log)
+    def __init__(
+        self,
+        service: Service,
+        port: int,
+        environment: dict[str, str],
+        log: Path,
+        fork_server: ForkServer | None = None,
+    ) -> None:
+        super().__init__(service.name, service.package, environment, log, fork_server)
         self._port = port
 
     def answers(self) -> bool:
@@ -97,23 +118,16 @@ def for_migrations(service: Service, environment: dict[str, str], secrets: Path)
     return {**environment, f"{service.variable}_SECRETS_DIR": str(secrets / f"{service.name}-database")}
 
 
-async def migrate(service: Service, environment: dict[str, str], log: Path) -> None:
+async def migrate(
+    service: Service, environment: dict[str, str], log: Path, fork_server: ForkServer | None = None
+) -> None:
     """Raises StackFailed with the end of the log when the migrations fail."""
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", f"{service.package}.migrations"),
-            env=environment,
-            cwd=ROOT,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            process_group=0,
-        )
+    module = f"{service.package}.migrations"
+    process = ModuleProcess(f"{service.name}-migrations", module, environment, log, fork_server).spawn()
     try:
-        status = await process.wait()
+        status = await asyncio.to_thread(process.wait)
     except asyncio.CancelledError:
         process.kill()
-        await process.wait()
         raise
     if status:
         raise StackFailed(f"the migrations of {service.name} failed:\n{_end_of(log)}")

@@ -15,6 +15,7 @@ WORKERS = ROOT / "deploy" / "workers.env"
 HOST = "127.0.0.1"
 INTERRUPTED = 128 + signal.SIGINT
 _PORT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1, le=65535)])
+_FLAG: TypeAdapter[bool] = TypeAdapter(bool)
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class StackSettings:
     folder: Path
     services: dict[str, Service]
     ports: dict[str, int]
+    fork_server: bool = True
 
     def port(self, service: str) -> int:
         return self.ports[f"{self.services[service].variable}_PORT"]
@@ -57,9 +59,13 @@ def load_stack_settings(folder: Path | None = None) -> StackSettings:
             ports[name] = _PORT.validate_python(os.environ.get(name, default))
         except ValidationError as error:
             wrong.append(f"{name}: {error.errors()[0]['msg']}")
+    try:
+        forking = _FLAG.validate_python(os.environ.get("FACET_FORK_SERVER") or True)
+    except ValidationError as error:
+        wrong.append(f"FACET_FORK_SERVER: {error.errors()[0]['msg']}")
     if wrong:
         raise StackFailed("wrong settings: " + "; ".join(wrong))
-    return StackSettings(chosen.absolute(), listed, ports)
+    return StackSettings(chosen.absolute(), listed, ports, forking)
 
 
 def metrics_variable(name: str) -> str:

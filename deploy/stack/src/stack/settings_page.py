@@ -34,6 +34,7 @@ is wrong then, the running workers keep the old ones.
 | `ENVIRONMENT` | `development` | `development`, `production` | Docker Compose: all services at once. |
 | `GATEWAY_PORT` | `8000` | integer | The published port, embedded and under Docker Compose. |
 | `FACET_FOLDER` | `.facet` | path | Embedded: data, secrets and logs. |
+| `FACET_FORK_SERVER` | `true` | true or false | Embedded: starts share their imports (Linux). |
 | `COMPOSE_PROFILES` | | list | `load` adds locust with its web page to Docker Compose. |
 """
 

@@ -18,6 +18,7 @@ from stack.borrowing import is_borrowed
 from stack.catalogue import Service
 from stack.exceptions import StackFailed
 from stack.folder import redis_users
+from stack.forking import AVAILABLE, ForkServer
 from stack.leftovers import Children
 from stack.processes import (
     ModuleProcess,
@@ -58,6 +59,8 @@ class Stack:
             logs / "valkey.log",
             redis_users(secrets),
         )
+        forking = AVAILABLE and settings.fork_server
+        self._fork_server = ForkServer(logs / "fork-server.log") if forking else None
         self.environments = {
             name: own_environment(service, settings, secrets, self._postgres, self._valkey)
             for name, service in settings.services.items()
@@ -72,10 +75,12 @@ class Stack:
         """Raises StackFailed as soon as one part fails."""
         try:
             async with asyncio.TaskGroup() as group:
-                cache = group.create_task(self._start(self._valkey))
+                common = [group.create_task(self._start(self._valkey))]
+                if self._fork_server is not None:
+                    common.append(group.create_task(self._start(self._fork_server)))
                 databases = group.create_task(self._databases())
                 for service in self._settings.services.values():
-                    needs = [cache, databases] if service.database else [cache]
+                    needs = [*common, databases] if service.database else common
                     group.create_task(self._service(service, needs))
         except* StackFailed as failures:
             raise failures.exceptions[0] from None
@@ -85,23 +90,25 @@ class Stack:
     async def down(self) -> None:
         """Stops the gateway first, then the services, then what they need."""
         others = [server for name, server in self._servers.items() if name != "gateway"]
-        await self._supervisor.stop(
-            [self._servers["gateway"]], [*others, *self._further], [self._valkey, self._postgres]
-        )
+        needed: list[ChildServer] = [self._valkey, self._postgres]
+        if self._fork_server is not None:
+            needed.append(self._fork_server)
+        await self._supervisor.stop([self._servers["gateway"]], [*others, *self._further], needed)
 
     def kill(self) -> None:
         self._supervisor.kill()
 
     def _server(self, service: Service, given: dict[str, str]) -> ServiceProcess:
         log = self._logs / f"{service.name}.log"
-        return ServiceProcess(service, self._settings.port(service.name), given, log)
+        return ServiceProcess(service, self._settings.port(service.name), given, log, self._fork_server)
 
     def _further_of(self, service: Service) -> Iterator[ModuleProcess]:
         given = completed(self.environments[service.name])
         for name, further in service.processes.items():
             port = self._settings.metrics_port(name)
             own = for_further(service, further, port, given, self._secrets)
-            yield ModuleProcess(name, further.module, own, self._logs / f"{name}.log")
+            log = self._logs / f"{name}.log"
+            yield ModuleProcess(name, further.module, own, log, self._fork_server)
 
     async def _databases(self) -> None:
         await self._start(self._postgres)
@@ -117,7 +124,7 @@ class Stack:
         if service.database:
             log = self._logs / f"{service.name}-migrations.log"
             given = for_migrations(service, self.environments[service.name], self._secrets)
-            await migrate(service, completed(given), log)
+            await migrate(service, completed(given), log, self._fork_server)
         await self._start(self._servers[service.name])
 
     async def _start(self, child: ChildServer) -> None:

@@ -6,7 +6,24 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+
+class Process(Protocol):
+    """What is needed of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 class ChildServer(ABC):
@@ -18,7 +35,7 @@ class ChildServer(ABC):
     def __init__(self, log: Path) -> None:
         self.log = log
         self.on_spawn: Callable[[int], None] | None = None  # told the process id before it answers
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     @property
     @abstractmethod
@@ -34,15 +51,7 @@ class ChildServer(ABC):
 
     def start(self, timeout: float = 30.0) -> None:
         """Start and wait until it answers. Raises RuntimeError with the log's end when it does not."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - the command is ours
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                process_group=0,
-                **self.identity,
-            )
+        self.process = self.spawn()
         if self.on_spawn is not None:
             self.on_spawn(self.process.pid)
         deadline = time.monotonic() + timeout
@@ -51,6 +60,15 @@ class ChildServer(ABC):
                 self.stop()
                 raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.02)
+
+    def spawn(self) -> Process:
+        return self._execute(subprocess.DEVNULL)
+
+    def _execute(self, stdin: int) -> Process:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - the command is ours
+                self.command, stdin=stdin, stdout=log, stderr=log, process_group=0, **self.identity
+            )
 
     def stop(self, timeout: float = 10.0) -> None:
         if self.process is None:

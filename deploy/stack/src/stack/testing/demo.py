@@ -75,13 +75,14 @@ class Demo:
         self._output.unlink(missing_ok=True)
 
     def processes(self) -> dict[int, str]:
-        """Whatever runs for this folder: it names it in its command line or environment, or works in it."""
+        """Whatever runs for this folder: names it in its command line, works in it, or has its log there."""
         mark = str(self.folder).encode()
         found = {}
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 command = (entry / "cmdline").read_bytes()
-                signs = (command, (entry / "environ").read_bytes(), os.fsencode((entry / "cwd").readlink()))
+                places = [os.fsencode((entry / place).readlink()) for place in ("cwd", "fd/2")]
+                signs = (command, (entry / "environ").read_bytes(), *places)
                 if any(mark in sign for sign in signs):
                     found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
         return found
@@ -98,7 +99,7 @@ class Demo:
     def master(self, package: str) -> int:
         """gunicorn's process: it stays the same over reloads."""
         if package not in self._masters:
-            self._masters[package] = self.process_of(f"-m {package}")
+            self._masters[package] = self.process_of(f"master [{package.replace('_', '-')}]")
         return self._masters[package]
 
 

@@ -78,6 +78,7 @@ class EmbeddedTarget(CommandTarget):
     """
 
     start_within = 90.0
+    fork_server = False  # what processes share there, they do not share in containers: it would hide memory
 
     def __init__(
         self, services: Sequence[str], slo: Slo, limits: Limits, cpus: Cpus, knobs: Knobs | None = None
@@ -116,7 +117,7 @@ class EmbeddedTarget(CommandTarget):
     def _environment(self, configuration: Configuration) -> dict[str, str]:
         counts = {**dict.fromkeys(SERVICES, 1), **dict(configuration.workers)}
         given = {"GATEWAY_PORT": str(self._port), **pinned_later(counts, self.app.target_cpus)}
-        given |= pools(dict(configuration.knobs))
+        given |= pools(dict(configuration.knobs)) | {"FACET_FORK_SERVER": str(self.fork_server)}
         for service in SERVICES:
             prefix = service.upper().replace("-", "_")
             given[f"{prefix}_WORKERS"] = str(counts[service])

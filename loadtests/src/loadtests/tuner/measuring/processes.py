@@ -13,12 +13,13 @@ import psutil
 _BACKEND = re.compile(
     r"postgres: \S+ \S+ (\[local\]|\S+\(\d+\))"
 )  # the title of the server of one connection
+_GUNICORN = re.compile(r"gunicorn: \w+ \[(.+)\]")  # the title that it gives to itself
 _SERVERS = ("postgres", "valkey-server", "redis-server")  # beside the application, not of it
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """`workers` maps a worker's process id to its seconds of CPU, `modules` to what follows its `-m`."""
+    """`workers` maps a worker's process id to its seconds of CPU, `modules` to its module or its title."""
 
     cpu: float = 0.0
     database: float = 0.0  # seconds of CPU of Postgres
@@ -73,6 +74,8 @@ def use(root: int) -> Use:
 
 
 def _module(command: Sequence[str]) -> str:
+    if title := _GUNICORN.match(" ".join(command)):
+        return title[1]
     return command[command.index("-m") + 1] if "-m" in command[:-1] else ""
 
 
