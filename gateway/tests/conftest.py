@@ -41,6 +41,11 @@ auth = "public"
 body_limit = 1000
 
 [[route]]
+prefix = "/items/medium"
+auth = "public"
+body_limit = 100_000
+
+[[route]]
 prefix = "/impatient"
 auth = "public"
 timeout = 0.3

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gateway.exceptions import LengthAmbiguous
+from gateway.stages.forward import HELD
 from gateway.wire.request import framing
 from shared.testing import LiveApp, TestIdentity
 
@@ -54,9 +55,11 @@ async def test_a_body_that_grows_above_the_limit_midway_is_413_in_full(
 
     items.script = script
     wire = await dial(door.port)
-    await wire.send(b"POST /items/small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+    head = b"POST /items/medium HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%b\r\n" % (HELD, b"a" * HELD)
+    await wire.send(head + chunk)
     await eventually(lambda: began)
-    await wire.send(b"3e8\r\n" + b"b" * 1000 + b"\r\n")
+    await wire.send(chunk)
     status, _, body = await wire.answer()
     assert status == 413
     assert body.endswith(b"}")
@@ -215,12 +218,13 @@ async def test_a_body_that_does_not_begin_is_408_and_ends_the_connection(
     assert heard.errors == []
 
 
-@pytest.mark.parametrize("framing", [b"Content-Length: 1000", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("framing", [b"Content-Length: 100000", b"Transfer-Encoding: chunked"])
 async def test_a_body_that_stands_still_midway_is_the_clients_fault(
     door: LiveApp, items, dial, eventually, heard, framing: bytes
 ) -> None:
     wire = await dial(door.port)
-    await wire.send(b"POST /impatient HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n1\r\na\r\n")
+    beginning = b"%x\r\n%b\r\n" % (HELD, b"a" * HELD)
+    await wire.send(b"POST /impatient HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n" + beginning)
     assert (await wire.answer())[0] == 408
     await eventually(lambda: items.closed)
     assert items.requests == []
@@ -241,3 +245,34 @@ async def test_a_body_that_drips_is_408_once_its_time_is_over(door: LiveApp, ite
     dripping.cancel()
     assert items.requests == []
     assert heard.errors == []
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 1000", b"Transfer-Encoding: chunked"])
+async def test_bodies_that_drip_hold_no_connection_of_the_upstream(
+    make_door, items, dial, framing: bytes
+) -> None:
+    """Whoever sends one octet each would otherwise keep all others out."""
+    door = await make_door(upstream_connections=2)
+    for _ in range(4):
+        wire = await dial(door.port)
+        await wire.send(b"POST /items HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n1\r\na\r\n")
+    assert (await door.client.get("/items")).status_code == 200
+    assert (await door.client.post("/items", content=b"b" * 1000)).status_code == 200
+    assert [request.body for request in items.requests] == [b"", b"b" * 1000]
+
+
+async def test_a_long_body_is_sent_on_before_its_end(door: LiveApp, items, dial, eventually) -> None:
+    began: list[bytes] = []
+
+    async def script(peer) -> None:
+        began.append(await peer.head())
+        await peer.until_closed()
+
+    items.script = script
+    wire = await dial(door.port)
+    head = b"POST /items HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    await wire.send(head + b"a" * (HELD - 1))
+    assert (await door.client.get("/mine")).status_code == 401
+    assert began == []
+    await wire.send(b"a")
+    await eventually(lambda: began)

@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 
+from gateway.stages.forward import HELD
 from shared.testing import LiveApp
 
 MEGABYTE = 1 << 20
@@ -219,7 +220,7 @@ async def test_an_error_that_comes_before_the_upload_ends_is_the_answer(
 
     items.script = script
     wire = await dial(door.port)
-    await wire.send(b"POST /items HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc")
+    await wire.send(b"POST /items HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + b"a" * HELD)
     status, _, body = await wire.answer()
     assert (status, body) == (403, b"no")
 

@@ -12,9 +12,11 @@ from gateway.upstreams import Upstream
 from gateway.wire.exceptions import UpstreamTimeout, UpstreamUnreachable
 from gateway.wire.known import KnownFields
 from gateway.wire.reader import Headers
+from gateway.wire.stream import HIGH_WATER
 from shared.context import RequestContext
 from shared.exceptions import ServiceError
 
+HELD = HIGH_WATER  # octets of a body that wait here for the rest of it, at the most
 VIA = b"via: 1.1 facet"  # RFC 9110, section 7.6.3; what came from outside under this name is dropped
 
 
@@ -46,12 +48,15 @@ class ForwardedCall(Call):
     # The request.
 
     def flush(self) -> None:
-        """The client has sent more: the beginning of a body starts the request, the rest follows."""
+        """The client has sent more. A body is sent on once it is whole, a long one once 64 KiB are here.
+
+        Otherwise clients that send an octet each would hold all connections of the upstream.
+        """
         exchange = self._exchange
         if self._begun:
             if self.writable:
                 self._send_on()
-        elif exchange.body_complete or exchange.buffered:
+        elif exchange.body_complete or exchange.buffered >= HELD:
             self._begun = True
             exchange.body_begins()
             self._begin()

@@ -22,9 +22,8 @@ class ServerStream:
     """
 
     __slots__ = (
-        "_buffered",
         "_chunked",
-        "_chunks",
+        "_held",
         "_lost",
         "body_complete",
         "connection",
@@ -50,8 +49,7 @@ class ServerStream:
         self.response_started = self.response_complete = False
         self.has_body = self.waiting_for_100_continue = False
         self.body_complete = True
-        self._chunks: list[bytes] | None = None
-        self._buffered = 0
+        self._held: bytes | bytearray | None = None
         self._chunked = self._lost = False
         if request.known is not None:
             self.keep_alive = not connection.peers.draining
@@ -74,11 +72,12 @@ class ServerStream:
         self.received += len(data)
         if self.received > self.limit:
             self.over_limit()
-        else:
-            if self._chunks is None:
-                self._chunks = []
-            self._chunks.append(data)
-            self._buffered += len(data)
+        elif self._held is None:
+            self._held = data
+        else:  # in one piece: thousands of small ones would take many times their length
+            if isinstance(self._held, bytes):
+                self._held = bytearray(self._held)
+            self._held += data
 
     def end(self) -> None:
         self.body_complete = True
@@ -86,7 +85,7 @@ class ServerStream:
     def lose(self) -> None:
         if not self.response_complete and not self._lost:
             self._lost = True
-            self._chunks = None
+            self._held = None
             self.abandoned()
 
     # What a subclass does about it.
@@ -121,7 +120,7 @@ class ServerStream:
 
     @property
     def buffered(self) -> int:
-        return self._buffered
+        return len(self._held or b"")
 
     @property
     def owes_body(self) -> bool:
@@ -136,12 +135,8 @@ class ServerStream:
 
     def take(self) -> bytes:
         """What has arrived of the body and was not taken yet."""
-        chunks = self._chunks
-        if not chunks:
-            return b""
-        self._chunks = None
-        self._buffered = 0
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        held, self._held = self._held, None
+        return bytes(held or b"")
 
     def pause_reading(self) -> None:
         self.connection.flow.pause_reading()
