@@ -9,7 +9,7 @@ import pytest
 from shared.testing import served
 from users.exceptions import InvalidCredentials, TooManyAttempts
 from users.main import create_app
-from users.throttle import AT_ONCE, SignInThrottle
+from users.throttle import AT_ONCE, LONGEST_ATTEMPT, SignInThrottle
 
 
 @pytest.fixture
@@ -147,6 +147,20 @@ async def test_an_attempt_that_ends_otherwise_is_neither_right_nor_wrong(throttl
             async with throttle.attempt(email, address):
                 raise ZeroDivisionError
     assert await admitted(throttle, email, address) == 5
+
+
+async def test_an_attempt_that_died_with_its_process_keeps_nobody_out_for_long(throttle, redis):
+    """Of an owner who has one attempt left."""
+    email, address = somebody(), somewhere()
+    assert await admitted(throttle, email, address, 4) == 4
+    await throttle._admit(email, address)
+    with pytest.raises(TooManyAttempts):
+        await succeed(throttle, email, address)
+    [under_way] = [key async for key in redis.scan_iter(f"users:sign-in:under-way:*:{address}")]
+    assert await redis.ttl(under_way) <= LONGEST_ATTEMPT
+    [attempt] = await redis.zrange(under_way, 0, -1)
+    await redis.zadd(under_way, {attempt: 1})  # as if it had begun long ago
+    await succeed(throttle, email, address)
 
 
 async def test_no_email_stands_in_redis(throttle, redis):

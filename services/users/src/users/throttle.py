@@ -7,6 +7,7 @@ addresses leaves fewer free attempts to each address that has never signed in to
 import contextlib
 import hashlib
 import math
+import secrets
 from collections.abc import AsyncIterator
 from typing import Literal
 
@@ -21,10 +22,12 @@ KNOWN_FOR = 30 * 24 * 3600  # seconds for which an address stays known to an acc
 LONGEST_WAIT = 60  # seconds
 ATTACKED = 4  # an account with more failures than this many times a pair's free ones is under attack
 AT_ONCE = 32  # attempts under way of a pair that has not failed yet
+LONGEST_ATTEMPT = 20  # seconds; one that has not ended by then died with its process
 log = get_logger()
 Outcome = Literal["failed", "succeeded", "released"]
 
-# KEYS of both scripts: pair, address, account, known addresses. ARGV begins with the address.
+# KEYS of both scripts: pair, address, account, known addresses, the pair's attempts under way. ARGV begins
+# with the address and the attempt's own name, so that a command that is repeated counts once.
 NOW = """
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
@@ -32,7 +35,7 @@ local known = redis.call('SISMEMBER', KEYS[4], ARGV[1]) == 1
 local function get(key, field) return tonumber(redis.call('HGET', key, field) or 0) end
 """
 
-# ARGV: address, free attempts of a pair, memory, attempts at once. Returns milliseconds to wait, or 0.
+# ARGV: … free attempts of a pair, attempts at once, longest attempt. Returns milliseconds to wait, or 0.
 BEGIN = (
     NOW
     + """
@@ -41,37 +44,38 @@ if not known then wait = math.max(wait, get(KEYS[2], 'until') - now) end
 if wait > 0 then return wait end
 local failed = get(KEYS[1], 'failed')
 local most = tonumber(ARGV[4])
-if failed > 0 then most = math.max(1, tonumber(ARGV[2]) - failed) end
-if get(KEYS[1], 'running') >= most then return 1000 end
-redis.call('HINCRBY', KEYS[1], 'running', 1)
-redis.call('EXPIRE', KEYS[1], ARGV[3])
+if failed > 0 then most = math.max(1, tonumber(ARGV[3]) - failed) end
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now)
+if redis.call('ZCARD', KEYS[5]) >= most then return 1000 end
+redis.call('ZADD', KEYS[5], now + 1000 * tonumber(ARGV[5]), ARGV[2])
+redis.call('EXPIRE', KEYS[5], ARGV[5])
 return 0
 """
 )
 
-# ARGV: address, outcome, free attempts of a pair, of an address, memory, longest wait, ATTACKED, KNOWN_FOR.
+# ARGV: … outcome, free attempts of a pair, of an address, memory, longest wait, ATTACKED, KNOWN_FOR.
 END = (
     NOW
     + """
-if get(KEYS[1], 'running') > 0 then redis.call('HINCRBY', KEYS[1], 'running', -1) end
+redis.call('ZREM', KEYS[5], ARGV[2])
 local function fail(key, free)
     local n = redis.call('HINCRBY', key, 'failed', 1)
     if free and n >= free then
-        redis.call('HSET', key, 'until', now + 1000 * math.min(tonumber(ARGV[6]), 2 ^ (n - free)))
+        redis.call('HSET', key, 'until', now + 1000 * math.min(tonumber(ARGV[7]), 2 ^ (n - free)))
     end
-    redis.call('EXPIRE', key, ARGV[5])
+    redis.call('EXPIRE', key, ARGV[6])
     return n
 end
-if ARGV[2] == 'failed' then
-    local free = tonumber(ARGV[3])
-    local attacked = fail(KEYS[3]) > free * tonumber(ARGV[7])
+if ARGV[3] == 'failed' then
+    local free = tonumber(ARGV[4])
+    local attacked = fail(KEYS[3]) > free * tonumber(ARGV[8])
     if attacked and not known then free = math.max(1, math.floor(free / 2)) end
     fail(KEYS[1], free)
-    fail(KEYS[2], tonumber(ARGV[4]))
-elseif ARGV[2] == 'succeeded' then
+    fail(KEYS[2], tonumber(ARGV[5]))
+elseif ARGV[3] == 'succeeded' then
     redis.call('HDEL', KEYS[1], 'failed', 'until')
     redis.call('SADD', KEYS[4], ARGV[1])
-    redis.call('EXPIRE', KEYS[4], ARGV[8])
+    redis.call('EXPIRE', KEYS[4], ARGV[9])
 end
 """
 )
@@ -89,7 +93,7 @@ class SignInThrottle:
     @contextlib.asynccontextmanager
     async def attempt(self, email: str, address: str) -> AsyncIterator[None]:
         """Around one attempt, which has failed if it raises InvalidCredentials. Raises TooManyAttempts."""
-        await self._admit(email, address)
+        attempt = await self._admit(email, address)
         outcome: Outcome = "released"
         try:
             yield
@@ -98,25 +102,28 @@ class SignInThrottle:
             outcome = "failed"
             raise
         finally:
-            await self._finish(email, address, outcome)
+            await self._finish(attempt, email, address, outcome)
 
     async def spend(self, email: str, address: str) -> None:
         """For what is never right or wrong, and only must not be done too often. Raises TooManyAttempts."""
-        await self._admit(email, address)
-        await self._finish(email, address, "failed")
+        attempt = await self._admit(email, address)
+        await self._finish(attempt, email, address, "failed")
 
-    async def _admit(self, email: str, address: str) -> None:
-        args: list[str | int] = [address, self._pair_attempts, MEMORY, AT_ONCE]
+    async def _admit(self, email: str, address: str) -> str:
+        """The attempt's name."""
+        attempt = secrets.token_hex(8)
+        args: list[str | int] = [address, attempt, self._pair_attempts, AT_ONCE, LONGEST_ATTEMPT]
         try:
             wait = await self._begin(keys=_keys(email, address), args=args)
         except RedisError as error:
             log.warning("sign_in_not_throttled", reason=repr(error))
-            return
+            return attempt
         if wait > 0:
             raise TooManyAttempts(math.ceil(wait / 1000))
+        return attempt
 
-    async def _finish(self, email: str, address: str, outcome: Outcome) -> None:
-        args: list[str | int] = [address, outcome, *self._limits]
+    async def _finish(self, attempt: str, email: str, address: str, outcome: Outcome) -> None:
+        args: list[str | int] = [address, attempt, outcome, *self._limits]
         try:
             await self._end(keys=_keys(email, address), args=args)
         except RedisError as error:
@@ -126,5 +133,6 @@ class SignInThrottle:
 def _keys(email: str, address: str) -> list[str]:
     """Emails are hashed: Redis holds no personal data."""
     account = hashlib.sha256(email.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    names = (f"pair:{account}:{address}", f"address:{address}", f"account:{account}", f"known:{account}")
-    return [f"users:sign-in:{name}" for name in names]
+    pair = f"{account}:{address}"
+    names = f"pair:{pair}", f"address:{address}", f"account:{account}", f"known:{account}"
+    return [f"users:sign-in:{name}" for name in (*names, f"under-way:{pair}")]
