@@ -1,12 +1,13 @@
 """Open-loop load: requests start on a schedule, and latency counts from the intended start.
 
 Run as a program by the interpreter of our services, for uvloop: a spare connection takes each request, and
-one that finds none waits, which its latency shows.
+one that finds none waits, which its latency shows. It sleeps between requests: the upstream shares its core.
 """
 
 import asyncio
 import json
 import random
+import signal
 import sys
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from typing import Any
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length: "
 GRACE = 5.0  # seconds that answers may take after the last request
+SOONEST = 1e-6  # seconds: an alarm of 0 never comes
 
 
 class Connection(asyncio.Protocol):
@@ -74,35 +76,58 @@ class Load:
             self.begin(self._waiting.popleft())
 
 
+class Schedule:
+    """Poisson's arrivals, the same for every server.
+
+    An event loop's timers have milliseconds: several requests would start at once, or the loop would run
+    without a pause. The alarm of the kernel has microseconds.
+    """
+
+    def __init__(self, load: Load, rate: float, seconds: float) -> None:
+        self._load = load
+        self._rate = rate
+        self._draw = random.Random(1)  # noqa: S311 - a schedule
+        self._due = time.monotonic()
+        self._end = self._due + seconds
+        self.begun = 0
+        self.finished = asyncio.Event()
+
+    def begin(self) -> None:
+        """All that are due; the alarm calls it again."""
+        while self._due <= time.monotonic() and self._due < self._end:
+            self._load.begin(self._due)
+            self.begun += 1
+            self._due += self._draw.expovariate(self._rate)
+        if self._due < self._end:
+            signal.setitimer(signal.ITIMER_REAL, max(self._due - time.monotonic(), SOONEST))
+        else:
+            self.finished.set()
+
+
 async def run(
     port: int, requests: list[bytes], rate: float, seconds: float, connections: int
 ) -> dict[str, float]:
-    """Arrivals are Poisson's, the same for every server."""
     load, loop = Load(requests), asyncio.get_running_loop()
     for _ in range(connections):
         await loop.create_connection(lambda: Connection(load), "127.0.0.1", port)
-    draw = random.Random(1)  # noqa: S311 - a schedule
-    start = intended = time.monotonic()
-    count = 0
-    while intended - start < seconds:
-        now = time.monotonic()
-        if intended > now:
-            await asyncio.sleep(intended - now)
-        while intended <= time.monotonic() and intended - start < seconds:
-            load.begin(intended)
-            count += 1
-            intended += draw.expovariate(rate)
+    schedule = Schedule(load, rate, seconds)
+    loop.add_signal_handler(signal.SIGALRM, schedule.begin)
+    schedule.begin()
+    await schedule.finished.wait()
+    count = schedule.begun
     until = time.monotonic() + GRACE
     while len(load.latencies) + load.failed < count and time.monotonic() < until:  # noqa: ASYNC110 - the hot path counts
         await asyncio.sleep(0.01)
+    failed = count - len(load.latencies) + load.lost
+    for connection in load.spare:
+        connection.transport.abort()
     found = sorted(load.latencies) or [GRACE]
     last = len(found) - 1
     percentiles = {
         name: found[min(int(len(found) * share), last)] * 1000
         for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
     }
-    answered = len(load.latencies)
-    return {"answered": answered, "failed": count - answered + load.lost, **percentiles}
+    return {"answered": len(load.latencies), "failed": failed, **percentiles}
 
 
 def main() -> None:

@@ -16,29 +16,36 @@ PERCENTILES = ("p50", "p99", "p999")
 
 
 def measure(setup: Setup, *, quick: bool) -> dict[str, Any]:
-    """All are offered half of our capacity, or half of their own where that is less."""
-    rounds, seconds = (1, 2.0) if quick else (3, 6.0)
+    """All are offered half of our capacity, or half of their own where that is less.
+
+    Capacity is measured in each round, just before: a machine's pace may change by half in a minute.
+    """
+    rounds, seconds = (1, 2.0) if quick else (9, 3.0)
     titles = {DIRECT: "the upstream itself"} | setup.start_all(setup.peers("nginx", FACET, "traefik"))
     load = setup.load()
-    half = {name: setup.measure(name, load, 2).rate / 2 for name in titles if name != DIRECT}
-    rates = {name: min(half.get(name, half[FACET]), half[FACET]) for name in titles}
     ports = setup.ports | {DIRECT: int(setup.around.upstream.partition(":")[2])}
     requests = [request.raw for request in setup.requests()]
     taken: dict[str, list[Offered]] = {name: [] for name in titles}
-    for name in order(list(titles), rounds):
-        sample = offered(requests, ports[name], rates[name], seconds, setup.rig)
-        if sample.failed:
-            raise BenchFailed(f"{sample.failed} requests to {name} failed at half its capacity")
-        say(f"  {name:<18}{sample.rate:>9,.0f} req/s, p99 {sample.p99:.2f} ms")
-        taken[name].append(sample)
-    rows = [_row(titles[name], rates[name], samples, taken[DIRECT]) for name, samples in taken.items()]
+    for turn in range(rounds):
+        half = {name: setup.measure(name, load, 1).rate / 2 for name in titles if name != DIRECT}
+        for name in list(order(list(titles), rounds))[turn * len(titles) :][: len(titles)]:
+            rate = min(half.get(name, half[FACET]), half[FACET])
+            sample = offered(requests, ports[name], rate, seconds, setup.rig)
+            if sample.failed:
+                raise BenchFailed(f"{sample.failed} requests to {name} failed at half its capacity")
+            say(f"  {name:<18}{sample.rate:>9,.0f} req/s, p99 {sample.p99:.2f} ms")
+            taken[name].append(sample)
+    rows = [_row(titles[name], samples, taken[DIRECT]) for name, samples in taken.items()]
     _show(rows)
     return {"latency_at_half_load": rows}
 
 
-def _row(title: str, rate: float, samples: Sequence[Offered], direct: Sequence[Offered]) -> dict[str, Any]:
+def _row(title: str, samples: Sequence[Offered], direct: Sequence[Offered]) -> dict[str, Any]:
     """Milliseconds: medians of the rounds; what is added is taken round by round."""
-    row: dict[str, Any] = {"title": title, "offered_per_second": round(rate)}
+    row: dict[str, Any] = {
+        "title": title,
+        "offered_per_second": round(median(sample.rate for sample in samples)),
+    }
     for name in PERCENTILES:
         row[f"{name}_ms"] = round(median(getattr(one, name) for one in samples), 3)
         added = [getattr(one, name) - getattr(base, name) for one, base in zip(samples, direct, strict=True)]

@@ -1,0 +1,55 @@
+"""The bench's open loop starts what is due, and says how long it took from then on."""
+
+import asyncio
+import random
+from typing import Any
+
+from loadtests.bench.open_loop import run
+
+RATE, SECONDS = 2000.0, 0.25
+REQUESTS = [b"GET /a HTTP/1.1\r\n\r\n", b"GET /b HTTP/1.1\r\n\r\n"]
+
+
+def due() -> int:
+    """The arrivals of the schedule: everybody's are the same."""
+    draw, at, count = random.Random(1), 0.0, 0  # noqa: S311 - a schedule
+    while at < SECONDS:
+        at += draw.expovariate(RATE)
+        count += 1
+    return count
+
+
+class Server(asyncio.Protocol):
+    """Answers each request with `status`, and keeps their lines."""
+
+    def __init__(self, status: str, lines: list[bytes]) -> None:
+        self._answer = f"HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok".encode()
+        self._lines = lines
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._lines.append(data.partition(b"\r\n")[0])
+        self._transport.write(self._answer)
+
+
+async def asked(status: str) -> tuple[dict[str, float], list[bytes]]:
+    lines: list[bytes] = []
+    listening = await asyncio.get_running_loop().create_server(lambda: Server(status, lines), "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        return await run(port, REQUESTS, RATE, SECONDS, 8), lines
+
+
+def test_each_arrival_of_the_schedule_is_a_request() -> None:
+    found, lines = asyncio.run(asked("200 OK"))
+    assert (found["answered"], found["failed"]) == (due(), 0)
+    assert len(lines) == due()
+    assert set(lines) == {b"GET /a HTTP/1.1", b"GET /b HTTP/1.1"}
+    assert 0 < found["p50"] <= found["p99"] <= found["p999"]
+
+
+def test_an_answer_that_is_not_good_is_counted_as_failed() -> None:
+    found, _ = asyncio.run(asked("503 Service Unavailable"))
+    assert (found["answered"], found["failed"]) == (0, due())
