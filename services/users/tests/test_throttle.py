@@ -181,3 +181,24 @@ async def test_the_answer_says_when_to_come_back_and_hides_whether_there_is_such
             assert answers[-1].json()["code"] == "too_many_attempts"
             assert int(answers[-1].headers["Retry-After"]) >= 1
         assert (await person.sign_in()).status_code == 200, "from elsewhere"
+
+
+async def test_a_stolen_token_does_not_help_to_guess_the_password(settings, people):
+    """Nor does it lock its owner out, who is elsewhere."""
+    narrow = settings.model_copy(update={"pair_attempts": 2})
+    guess = {"current_password": "wrong password"}
+    guesses = [
+        ("PATCH", "/users/me", {**guess, "password": "another long password"}),
+        ("POST", "/users/me/email", {**guess, "email": somebody()}),
+    ]
+    async with served(create_app(narrow)) as live:
+        person = await type(people)(live.client, None).sign_up()
+        thief = {"X-Forwarded-For": somewhere()}
+        answers = [
+            await person.ask(method, path, json=body, headers=thief) for method, path, body in guesses * 2
+        ]
+        assert [answer.status_code for answer in answers] == [403, 403, 429, 429]
+        assert int(answers[-1].headers["Retry-After"]) >= 1
+        form = {"username": person.email, "password": "wrong password"}
+        assert (await live.client.post("/auth/token", data=form, headers=thief)).status_code == 429
+        assert (await person.sign_in()).status_code == 200

@@ -66,13 +66,13 @@ class EmailTokenService:
             with contextlib.suppress(MailUnavailable, Busy):
                 self._mailer.later(partial(self._write, "verify", user.email))
 
-    async def ask_change(self, me: User, password: str, email: str) -> None:
+    async def ask_change(self, me: User, password: str, email: str, address: str) -> None:
         """The email changes when the new one is confirmed.
 
-        Raises WrongPassword, EmailTaken, MailUnavailable, or Busy.
+        Raises WrongPassword, TooManyAttempts, EmailTaken, MailUnavailable, or Busy.
         """
         self._mailer.require()
-        await require_password(self._passwords, password, me)
+        await require_password(self._passwords, self._throttle, password, me, address)
         async with self._store.transaction() as tx:
             if await tx.users.by_email(email) is not None:
                 raise EmailTaken

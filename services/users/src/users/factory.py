@@ -37,7 +37,7 @@ class Factory:
         self._throttle = SignInThrottle(redis, settings.pair_attempts, settings.address_attempts)
 
     def accounts(self, passwords: Passwords) -> AccountService:
-        return AccountService(self.store, passwords, self._revoker)
+        return AccountService(self.store, passwords, self._revoker, self._throttle)
 
     def administration(self) -> AdminService:
         return AdminService(self.store, self._revoker)

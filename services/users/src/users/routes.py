@@ -17,6 +17,7 @@ from users.dependencies import (
     ApiKeys,
     Audit,
     AuditFilter,
+    CallingClient,
     EmailTokens,
     Me,
     SessionId,
@@ -58,17 +59,22 @@ async def read_me(me: Me, conditions: Conditional) -> UserOut:
 
 @users.patch("/me", dependencies=[SIGNED_IN], responses=WRITE)
 async def change_me(
-    wanted: AccountChange, me: Me, caller: ActiveCaller, accounts: Accounts, conditions: Conditional
+    wanted: AccountChange,
+    me: Me,
+    caller: ActiveCaller,
+    accounts: Accounts,
+    client: CallingClient,
+    conditions: Conditional,
 ) -> UserOut:
     """A new password ends all other sessions."""
-    changed = await accounts.change(me, caller.session_id, wanted, conditions.on(UserOut))
+    changed = await accounts.change(me, caller.session_id, wanted, client.address, conditions.on(UserOut))
     return conditions.changed(UserOut.model_validate(changed))
 
 
 @users.post("/me/email", status_code=202, dependencies=[SIGNED_IN])
-async def change_email(wanted: EmailChange, me: Me, tokens: EmailTokens) -> None:
+async def change_email(wanted: EmailChange, me: Me, tokens: EmailTokens, client: CallingClient) -> None:
     """Sends a mail to the new address; the email changes when it is confirmed."""
-    await tokens.ask_change(me, wanted.current_password.get_secret_value(), wanted.email)
+    await tokens.ask_change(me, wanted.current_password.get_secret_value(), wanted.email, client.address)
 
 
 @users.delete("/me", status_code=204, dependencies=[SIGNED_IN])

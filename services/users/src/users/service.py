@@ -15,16 +15,20 @@ from users.passwords import Passwords
 from users.revoker import Ended, Revoker
 from users.schemas import AccountChange, Registration
 from users.store import Store, Transaction
+from users.throttle import SignInThrottle
 
 Condition = Callable[[User], None]
 log = get_logger()
 
 
 class AccountService:
-    def __init__(self, store: Store, passwords: Passwords, revoker: Revoker) -> None:
+    def __init__(
+        self, store: Store, passwords: Passwords, revoker: Revoker, throttle: SignInThrottle
+    ) -> None:
         self._store = store
         self._passwords = passwords
         self._revoker = revoker
+        self._throttle = throttle
 
     async def register(self, wanted: Registration) -> User:
         """Raises EmailTaken, PasswordTooCommon, or Busy."""
@@ -42,13 +46,19 @@ class AccountService:
         return require_active(await self._store.autocommit.users.by_id(caller.id))
 
     async def change(
-        self, me: User, session_id: str, wanted: AccountChange, require: Condition = unconditional
+        self,
+        me: User,
+        session_id: str,
+        wanted: AccountChange,
+        address: str,
+        require: Condition = unconditional,
     ) -> User:
         """A new password ends all other sessions. API keys stay valid.
 
-        Raises WrongPassword, PasswordTooCommon, Busy, and what `require` raises of the locked account.
+        Raises WrongPassword, TooManyAttempts, PasswordTooCommon, Busy, and what `require` raises of the
+        locked account.
         """
-        new_hash = await self._authorise(me, wanted)
+        new_hash = await self._authorise(me, wanted, address)
         if new_hash:
             await self._revoker.require_redis()
         async with self._store.transaction() as tx:
@@ -67,10 +77,11 @@ class AccountService:
         log.info("account_changed", user_id=user.id, fields=sorted(wanted.model_fields_set))
         return user
 
-    async def _authorise(self, me: User, wanted: AccountChange) -> str | None:
+    async def _authorise(self, me: User, wanted: AccountChange, address: str) -> str | None:
         """Verifies the current password if given. Returns the hash of the new one, if any."""
         if wanted.current_password is not MISSING:
-            await require_password(self._passwords, wanted.current_password.get_secret_value(), me)
+            given = wanted.current_password.get_secret_value()
+            await require_password(self._passwords, self._throttle, given, me, address)
         if wanted.password is MISSING:
             return None
         password = wanted.password.get_secret_value()
@@ -94,10 +105,17 @@ def require_active(user: User | None) -> User:
     return user
 
 
-async def require_password(passwords: Passwords, given: str, user: User) -> None:
-    """Raises WrongPassword, or Busy."""
-    if not await passwords.verify(given, user.password_hash):
-        raise WrongPassword
+async def require_password(
+    passwords: Passwords, throttle: SignInThrottle, given: str, user: User, address: str
+) -> None:
+    """A wrong one counts as a failed sign-in: a stolen token must not help to guess.
+
+    Raises WrongPassword, TooManyAttempts, or Busy.
+    """
+    passwords.admit()
+    async with throttle.attempt(user.email, address):
+        if not await passwords.verify(given, user.password_hash):
+            raise WrongPassword
 
 
 async def keep_an_admin(tx: Transaction, user: User) -> None:

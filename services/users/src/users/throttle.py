@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from shared.logging import get_logger
-from users.exceptions import InvalidCredentials, TooManyAttempts
+from users.exceptions import InvalidCredentials, TooManyAttempts, WrongPassword
 
 MEMORY = 900  # seconds for which failures count
 KNOWN_FOR = 30 * 24 * 3600  # seconds for which an address stays known to an account
@@ -92,13 +92,16 @@ class SignInThrottle:
 
     @contextlib.asynccontextmanager
     async def attempt(self, email: str, address: str) -> AsyncIterator[None]:
-        """Around one attempt, which has failed if it raises InvalidCredentials. Raises TooManyAttempts."""
+        """Around one attempt, which has failed if it raises InvalidCredentials or WrongPassword.
+
+        Raises TooManyAttempts.
+        """
         attempt = await self._admit(email, address)
         outcome: Outcome = "released"
         try:
             yield
             outcome = "succeeded"
-        except InvalidCredentials:
+        except (InvalidCredentials, WrongPassword):
             outcome = "failed"
             raise
         finally:
