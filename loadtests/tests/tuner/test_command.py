@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loadtests.tuner.measuring import command
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.processes import stop
@@ -31,6 +32,13 @@ def target() -> Iterator[CommandTarget]:
     target = CommandTarget(APP)
     yield target
     target.close()
+
+
+@pytest.fixture
+def short_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is not about the warm-up, which waits for as many workers as asked for in the first test."""
+    monkeypatch.setattr(command, "WARM_UP", 0.2)
+    monkeypatch.setattr(command, "WARM_UPS", 1)
 
 
 def _processes(target: CommandTarget) -> list[psutil.Process]:
@@ -53,11 +61,13 @@ def test_as_many_workers_as_asked_for_serve_and_all_are_gone_at_the_end(target: 
     assert not [process for process in first if process.is_running()]
 
 
+@pytest.mark.usefixtures("short_warm_up")
 def test_the_same_seed_is_the_same_schedule(target: CommandTarget) -> None:
     target.roll_out(Configuration.of(1, cpu=1))
     assert target.measure(40, 1, 7).requests == target.measure(40, 1, 7).requests
 
 
+@pytest.mark.usefixtures("short_warm_up")
 def test_a_stall_is_in_the_tail_because_latency_counts_from_the_schedule(target: CommandTarget) -> None:
     target.roll_out(Configuration.of(1, cpu=1))
     worker = _processes(target)[1]
@@ -79,6 +89,7 @@ def test_a_stall_is_in_the_tail_because_latency_counts_from_the_schedule(target:
     assert taken.slow(Slo(0.3)) >= 10, "all that was due meanwhile is slow, not one request per connection"
 
 
+@pytest.mark.usefixtures("short_warm_up")
 def test_what_an_overloaded_server_does_not_answer_is_not_good(target: CommandTarget) -> None:
     target.roll_out(Configuration.of(1, cpu=20))
     taken = target.measure(400, 2, 1)
@@ -87,6 +98,7 @@ def test_what_an_overloaded_server_does_not_answer_is_not_good(target: CommandTa
     assert taken.requests == pytest.approx(800, rel=0.15)
 
 
+@pytest.mark.usefixtures("short_warm_up")
 def test_a_wrong_status_is_an_error(target: CommandTarget) -> None:
     broken = CommandTarget(replace(APP, requests=[Request("/", status=201)]))
     try:
@@ -98,6 +110,7 @@ def test_a_wrong_status_is_an_error(target: CommandTarget) -> None:
         broken.close()
 
 
+@pytest.mark.usefixtures("short_warm_up")
 def test_a_rate_limit_makes_the_measurement_invalid(tmp_path: Path) -> None:
     script = tmp_path / "limited.py"
     script.write_text(
@@ -107,8 +120,8 @@ def test_a_rate_limit_makes_the_measurement_invalid(tmp_path: Path) -> None:
         "    return [b'']\n"
         "WSGIServer(('127.0.0.1', int(sys.argv[1])), app, log=None).serve_forever()  # {workers}\n"
     )
-    command = f"{sys.executable} {script} {{port}} {{workers}}"
-    target = CommandTarget(replace(APP, command=command, requests=[Request("/limited")]))
+    started = f"{sys.executable} {script} {{port}} {{workers}}"
+    target = CommandTarget(replace(APP, command=started, requests=[Request("/limited")]))
     try:
         target.roll_out(Configuration.of(1))
         assert any("429" in reason for reason in target.measure(30, 1, 1).invalid)
@@ -144,6 +157,7 @@ def test_a_command_that_ends_says_its_last_words() -> None:
         target.close()
 
 
+@pytest.mark.usefixtures("short_warm_up")
 def test_each_start_begins_with_the_state_that_the_reset_makes(tmp_path: Path) -> None:
     state, script = tmp_path / "orders", tmp_path / "shop.py"
     script.write_text(
@@ -155,8 +169,8 @@ def test_each_start_begins_with_the_state_that_the_reset_makes(tmp_path: Path) -
         "    return [orders.read_bytes()]\n"
         "WSGIServer(('127.0.0.1', int(sys.argv[1])), app, log=None).serve_forever()  # {workers}\n"
     )
-    command = f"{sys.executable} {script} {{port}} {{workers}}"
-    target = CommandTarget(replace(APP, command=command, reset=f"rm -f {state}"))
+    started = f"{sys.executable} {script} {{port}} {{workers}}"
+    target = CommandTarget(replace(APP, command=started, reset=f"rm -f {state}"))
     try:
         for _ in range(2):
             target.roll_out(Configuration.of(1))

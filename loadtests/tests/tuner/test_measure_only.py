@@ -20,7 +20,7 @@ from loadtests.tuner.measuring.calibration import Calibration, stored
 from loadtests.tuner.measuring.loaded import Loaded
 from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.measuring.running import RunningTarget
-from loadtests.tuner.model import Configuration, Limits, Measurement, RollOutFailed, Slo
+from loadtests.tuner.model import AS_IT_RUNS, Configuration, Limits, Measurement, RollOutFailed, Slo
 from loadtests.tuner.outcome import Verdict
 from loadtests.tuner.plan import Plan
 from loadtests.tuner.simulator.system import Noise, System
@@ -31,19 +31,10 @@ _FIT = Calibration(1000, "", 0.0, 250, 250, 1.0)
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[int]:
-    """The port of a server with two workers that somebody else started."""
+    """The port of a server with two workers that somebody else started. What it does is mostly waiting."""
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "loadtests.tuner.dial",
-        "--workers",
-        "2",
-        "--port",
-        str(port),
-        "--cpu",
-        "20",
-    ]
+    work = ["--workers", "2", "--cpu", "2", "--wait", "18"]
+    command = [sys.executable, "-m", "loadtests.tuner.dial", "--port", str(port), *work]
     with subprocess.Popen(command) as process:  # noqa: S603 - our own server
         target = RunningTarget(_app(port))
         while not target._answers():
@@ -97,18 +88,38 @@ def test_the_interval_holds_the_true_capacity_of_a_simulated_system() -> None:
     assert held >= 17
 
 
-def test_run_ends_in_a_report_without_a_decision(
-    server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file, counts, measure = tmp_path / "shop.toml", tmp_path / ".env", Loaded.measure
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs is found as it is; its measurements are those of a simulated system."""
+    target = SimulatedTarget(System(2, cpu=0.01, limits=Limits(2), noise=Noise(mood=0.0)), 1)
+    target.roll_out(Configuration.of({AS_IT_RUNS: 1}))
+    monkeypatch.setattr(Loaded, "measure", lambda _, rate, seconds, seed: target.measure(rate, seconds, seed))
 
-    def shorter(target: Loaded, rate: float, seconds: float, seed: int) -> Measurement:
+
+@pytest.fixture
+def shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = Loaded.measure
+
+    def tenth(target: Loaded, rate: float, seconds: float, seed: int) -> Measurement:
         taken = measure(target, rate, 0.1 * seconds, seed)
         return replace(taken, invalid=()) if taken.requests else taken  # a load that was refused stays so
 
+    monkeypatch.setattr(Loaded, "measure", tenth)
+
+
+@pytest.mark.parametrize("measured", ["simulated", pytest.param("shorter", marks=pytest.mark.soak)])
+def test_run_ends_in_a_report_without_a_decision(
+    server: int,
+    measured: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    request.getfixturevalue(measured)
+    file, counts = tmp_path / "shop.toml", tmp_path / ".env"
     monkeypatch.setattr(running, "WARM_UPS", 0)
     monkeypatch.setattr(measure_only, "TIMES", 2)
-    monkeypatch.setattr(Loaded, "measure", shorter)
     assert main(["init", f"http://127.0.0.1:{server}", "--file", str(file)]) == 0
     (tmp_path / "shop.tuning").mkdir()
     stored(tmp_path / "shop.tuning/calibration.json", lambda: _FIT)
