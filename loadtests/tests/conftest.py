@@ -10,7 +10,6 @@ LONGEST = (
     "test_scenarios.py",
     "tuner/test_cli.py",
     "tuner/test_calibration.py",
-    "tuner/test_measure_only.py",
     "tuner/test_population.py",
     "test_stall.py",
 )
