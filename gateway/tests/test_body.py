@@ -276,3 +276,43 @@ async def test_a_long_body_is_sent_on_before_its_end(door: LiveApp, items, dial,
     assert began == []
     await wire.send(b"a")
     await eventually(lambda: began)
+
+
+async def test_long_bodies_that_drip_hold_half_of_the_connections_at_the_most(make_door, items, dial) -> None:
+    door = await make_door(upstream_connections=4)
+    head = b"POST /items HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    slow = [await dial(door.port) for _ in range(3)]
+    for wire in slow:
+        await wire.send(head + b"a" * HELD)
+    done, waiting = await asyncio.wait(
+        [asyncio.create_task(wire.answer()) for wire in slow], return_when=asyncio.FIRST_COMPLETED
+    )
+    status, fields, body = done.pop().result()
+    assert (status, b'"code":"too_many_uploads"' in body, b"retry-after: 1" in fields) == (503, True, True)
+    assert (await door.client.post("/items", content=b"b" * 1000)).status_code == 200
+    for wire in slow:
+        await wire.send(b"a" * (100_000 - HELD))
+    assert [(await one)[0] for one in waiting] == [200, 200]
+    for wire in slow[:2]:
+        wire.reset()
+    assert (await door.client.post("/items", content=b"c" * 200_000)).status_code == 200
+
+
+@pytest.mark.parametrize("leave", ["reset", "refused"])
+async def test_an_upload_that_breaks_off_makes_room_for_another(
+    make_door, items, dial, eventually, leave
+) -> None:
+    door = await make_door(upstream_connections=2)
+    head = b"POST /items/medium HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%b\r\n" % (HELD, b"a" * HELD)
+    for peers in range(1, 4):
+        wire = await dial(door.port)
+        await wire.send(head + chunk)
+        await eventually(lambda peers=peers: items.peers == peers)
+        if leave == "reset":
+            wire.reset()
+        else:
+            await wire.send(chunk)
+            assert (await wire.answer())[0] == 413
+        await eventually(lambda peers=peers: items.closed == peers)
+    assert (await door.client.post("/items", content=b"c" * 200_000)).status_code == 200

@@ -29,7 +29,7 @@ class Call:  # no ABC, for the same reason as `ServerStream`
         self.method = method
         self.target = target
         self.answered_head = False
-        self._repeated = self._reused = False
+        self._repeated = self._reused = self._uploading = False
         self._connection: Connection | None = None
         self._replica: Replica | None = None
         self._ticket: Ticket | None = None
@@ -65,6 +65,8 @@ class Call:  # no ABC, for the same reason as `ServerStream`
 
     def send(self, data: bytes, *, last: bool) -> None:
         """More of the body, framed; only once `may_send` was called."""
+        if last:
+            self._end_upload()
         if self._connection is not None:
             self._connection.send(data, last=last)
 
@@ -160,6 +162,9 @@ class Call:  # no ABC, for the same reason as `ServerStream`
     def _dispatch(self, *, fresh: bool = False) -> None:
         replica = self._replica = self.upstream.pick(self._tried)
         replica.outstanding += 1
+        if not self.sent:
+            self._uploading = True
+            self.upstream.uploads += 1
         connection = None if fresh else replica.pool.idle_connection()
         if connection is not None:
             self._connected(connection)
@@ -193,7 +198,13 @@ class Call:  # no ABC, for the same reason as `ServerStream`
         if not self.sent:
             self.may_send()
 
+    def _end_upload(self) -> None:
+        if self._uploading:
+            self._uploading = False
+            self.upstream.uploads -= 1
+
     def _release(self) -> Connection | None:
+        self._end_upload()
         connection, self._connection = self._connection, None
         replica, self._replica = self._replica, None
         if replica is not None:

@@ -55,6 +55,12 @@ class SpokeEarly(BadRequest):
     code, title = "websocket_too_early", "Data came before the WebSocket was open"
 
 
+class TooManyUploads(Unavailable):
+    """The other connections are for requests that need not wait for their clients."""
+
+    code, title = "too_many_uploads", "Too many request bodies are being sent"
+
+
 class TooManyWebSockets(Unavailable):
     code, title = "too_many_websockets", "Too many WebSockets are open"
 

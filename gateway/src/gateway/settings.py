@@ -44,7 +44,11 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
         "Only what they say in X-Forwarded-For and X-Forwarded-Proto is believed.",
     )
     connect_timeout: float = Field(default=1.0, gt=0, description="Seconds for a connection to an upstream.")
-    upstream_connections: int = Field(default=256, ge=1, description="Of each worker to each upstream.")
+    upstream_connections: int = Field(
+        default=256,
+        ge=1,
+        description="Of each worker to each upstream; bodies that are still being sent hold at most half.",
+    )
     websocket_connections: int = Field(default=256, ge=0, description="Open WebSockets of each worker.")
     websocket_idle: float = Field(
         default=60.0, gt=0, description="Seconds without a byte either way that end a WebSocket."

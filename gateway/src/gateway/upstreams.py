@@ -47,6 +47,8 @@ class Upstream:
         self.name = name
         self._loop = asyncio.get_running_loop()
         self._connect_timeout = connect_timeout
+        self._most_uploads = max(1, len(origins) * max_connections // 2)
+        self.uploads = 0  # requests whose clients still send their bodies
         self.replicas = [
             Replica(
                 authority,
@@ -67,6 +69,11 @@ class Upstream:
     def stats(self) -> PoolStats:
         """Of all replicas together."""
         return PoolStats(*map(sum, zip(*(replica.pool.stats for replica in self.replicas), strict=True)))
+
+    @property
+    def takes_uploads(self) -> bool:
+        """Half of the connections are never held by clients that are slow to send."""
+        return self.uploads < self._most_uploads
 
     def pick(self, avoid: Sequence[Replica] = ()) -> Replica:
         """The less busy of two random replicas; those ejected or to be avoided only when there is no other.

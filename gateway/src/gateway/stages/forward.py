@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from time import perf_counter
 
 from gateway.call import Call
-from gateway.exceptions import BodyTooSlow, UpstreamFailed, UpstreamTooSlow, UpstreamUnavailable
+from gateway.exceptions import (
+    BodyTooSlow,
+    TooManyUploads,
+    UpstreamFailed,
+    UpstreamTooSlow,
+    UpstreamUnavailable,
+)
 from gateway.exchange import Exchange
 from gateway.headers import request_fields, response_fields
 from gateway.route_table import Route
@@ -65,6 +71,9 @@ class ForwardedCall(Call):
 
     def _begin(self) -> None:
         exchange = self._exchange
+        if not exchange.body_complete and not self.upstream.takes_uploads:
+            exchange.refuse(TooManyUploads(upstream=self.upstream.name))
+            return
         body, complete = exchange.take(), exchange.body_complete
         length = len(body) if complete else exchange.request.length
         if length is None:
