@@ -7,22 +7,21 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from itertools import count as numbers
 
 import pytest
 
 from loadtests.tuner import candidates
-from loadtests.tuner.measuring.second import Answers
 from loadtests.tuner.model import Configuration, Slo
 from loadtests.tuner.outcome import Outcome
 from loadtests.tuner.plan import Plan
 from loadtests.tuner.race import Race
 from loadtests.tuner.runner import Runner
+from loadtests.tuner.second_check import check
 from loadtests.tuner.session import Session
 from loadtests.tuner.simulator.population import population
 from loadtests.tuner.simulator.target import SimulatedTarget
 from loadtests.tuner.usl import HeldOut, held_out
-from loadtests.tuner.verified import Asked, Verified, check_seconds, verify
+from loadtests.tuner.verified import Verified
 
 # What finding a capacity takes without any knowledge: from within a factor of 8 to within 3 %.
 BISECTION = 6
@@ -68,18 +67,7 @@ def _run(seed, system, slo) -> Run:  # type: ignore[no-untyped-def] # as populat
 
 
 def _verified(target: SimulatedTarget, outcome: Outcome, slo: Slo) -> Verified | None:
-    """Loads of the length that a run gives them."""
-    if outcome.choice is None or outcome.claim is None:
-        return None
-    target.roll_out(outcome.choice)
-    seeds = numbers(9_000_000)
-
-    def ask(rate: float) -> Asked:
-        taken = target.measure(rate, check_seconds(slo), next(seeds))
-        counts = {str(bucket): count for bucket, count in taken.latencies.counts.items()}
-        return Answers(taken.requests, taken.failed, latencies=counts), 1.0
-
-    return verify(ask, outcome.claim, slo)
+    return check(target, outcome, slo)
 
 
 def _trials(outcome: Outcome) -> int:

@@ -1,6 +1,7 @@
 """The documents say what the run found, in its words: decided or not."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def test_a_run_that_decided_is_published_as_such(found: dict[str, Any], tmp_path
     assert publish(tmp_path, found) == []
     readme = (tmp_path / "README.md").read_text()
     assert f"The tuner chose on 1 CPU: gateway 1, items 1, {found['claim']:,.0f} requests/s claimed" in readme
+    assert re.search(r"2n \+ 1 of each \(3\): .+ \(95% interval .+, \d+ rounds\)\.<!--", readme)
     decision = (tmp_path / "docs/decisions/0004-worker-counts-in-one-file.md").read_text()
     for words in (
         "Verdict: **",

@@ -12,7 +12,8 @@ from loadtests.tuner.measuring.load import RECYCLE, Load
 from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.measuring.second import Answers
 from loadtests.tuner.model import Slo
-from loadtests.tuner.verified import keep, kept, verify
+from loadtests.tuner.second_check import verify
+from loadtests.tuner.verified import keep, kept
 
 SLO = Slo(0.25)
 
@@ -67,15 +68,17 @@ def test_errors_break_the_slo_however_few_are_slow() -> None:
     assert not found.below.holds
 
 
-def test_on_a_machine_whose_pace_changes_the_loads_follow_it() -> None:
+def test_on_a_machine_whose_yardstick_changes_the_loads_follow_it() -> None:
     """It does 100 requests/s when it is at its usual pace, 80 when it is slow."""
+    paces = [1.0]
     moods = itertools.cycle((1.0, 1.25, 1.25, 1.0, 1.0))
 
     def ask(rate: float) -> tuple[Answers, float]:
         mood = next(moods)
+        paces.append(mood)
         return _answers(rate * mood, 100), mood
 
-    found = verify(ask, 100, SLO)
+    found = verify(ask, 100, SLO, paces)
     assert found.holds
     assert all(abs(share - 0.95) <= 0.04 for share in found.below.shares)
 
@@ -85,3 +88,15 @@ def test_one_load_in_three_may_be_disturbed() -> None:
     found = verify(lambda rate: (_answers(rate, next(loads)), 1.0), 100, SLO)
     assert (list(found.below.met), found.holds) == ([False, True, True], True)
     assert "met in 2 of 3 loads" in found.line
+
+
+@pytest.mark.parametrize(("now", "holds"), [(0.9, True), (1.1, True), (0.7, False), (1.3, False)])
+def test_the_loads_follow_what_the_first_generator_finds_meanwhile(now: float, holds: bool) -> None:
+    found = verify(lambda rate: (_answers(rate, 100 * now), 1.0), 100, SLO, refer=lambda _: now)
+    assert found.drift == pytest.approx(now)
+    assert found.holds is holds
+    assert found.below.holds
+    assert not found.above.holds
+    assert f"{abs(now - 1):.0%} {'more' if now > 1 else 'less'} than in the rounds" in found.line
+    assert f"({120 * now:.0f} requests/s)" in found.line
+    assert ("may as well be a wrong claim" in found.line) is not holds

@@ -33,6 +33,9 @@ class ChainSession(Session):
             self._turn(found, usual)
         return found
 
+    def _most(self) -> int:
+        return self.runner.plan.survivors
+
 
 def climb(runner: Runner, knobs: Mapping[str, str] | None = None) -> Screened:
     """Raises NothingValid."""

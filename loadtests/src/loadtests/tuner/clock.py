@@ -16,7 +16,7 @@ _LATE = 6  # searches whose mean is the price of the next ones
 _DEAREST = 3  # starts of which the dearest is the price of the next one
 _LOADS = 8  # of which the one with the longest way around it counts
 CHECKS = 6  # loads of the second generator
-REFERENCES = 3  # loads of the first one beside them
+REFERENCES = 7  # loads of the first one between them, for three searches
 _SMALLEST = 2  # rounds that a comparison needs at least
 
 

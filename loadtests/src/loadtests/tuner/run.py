@@ -19,9 +19,10 @@ from loadtests.tuner.notes import budget_notes, machine_notes
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import Plan
 from loadtests.tuner.report.page import page
+from loadtests.tuner.second_check import check
 from loadtests.tuner.session import Session
 from loadtests.tuner.summary import About, summary
-from loadtests.tuner.verified import check, keep, kept
+from loadtests.tuner.verified import keep, kept
 
 _LOCUSTFILE = "No second generator checked it, because only locust can send what the locustfile says."
 _NO_TIME = "There was no time left to check it by a second generator."
@@ -91,21 +92,19 @@ class Run:
         file = self.folder / "verified.json"
         if outcome.choice is None or outcome.claim is None or outcome.verdict is Verdict.INVALID:
             return about
-        if outcome.clock is None or outcome.machine is None:  # it was not measured
-            return about
         if self.app.locustfile:
             return replace(about, facts=(*about.facts, _LOCUSTFILE))
         found = kept(file)
         if found is None:
             self.say(f"{outcome.choice.label}: a second generator checks it on a fresh start")
             try:
-                found = check(
-                    target, outcome.choice, outcome.claim, self.app.slo, outcome.clock, outcome.machine
-                )
+                found = check(target, outcome, self.app.slo)
             except RollOutFailed as error:
                 return replace(about, facts=(*about.facts, f"It could not be checked again: {error}."))
             except OutOfTime:
                 return replace(about, facts=(*about.facts, _NO_TIME))
+            if found is None:
+                return about
             keep(file, found)
             self.say(found.line)
         return replace(about, facts=(*about.facts, found.line))

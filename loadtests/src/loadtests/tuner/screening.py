@@ -1,6 +1,7 @@
 """A first look at many worker counts of one application: one capacity each, coarse."""
 
 from collections.abc import Callable, Mapping, Sized
+from dataclasses import dataclass
 
 from loadtests.tuner import candidates
 from loadtests.tuner.capacity import Capacity
@@ -13,6 +14,7 @@ RESOLUTION = 1.2  # interpolation between two trials this close is good to about
 _COARSE = 1.26  # no finer than the step, so that two trials are enough where the guess was right
 _NEAR = 0.88  # of the best screened capacity: may be the best in truth
 _FAR = 0.75  # the noise of a quiet machine does not do this
+_ENOUGH, _FEW = 8, 2  # counts; of fewer, so many enter the rounds
 _GOOD = 0.92  # likely to be within the margin of the best
 
 Screened = dict[Configuration, Capacity]
@@ -106,6 +108,14 @@ def _guess(rates: Mapping[int, float], count: int, runner: Runner) -> float:
     return rates[known[0]] * count / known[0]
 
 
+def rivals(runner: Runner, service: str) -> int:
+    """How many enter the rounds. Of a few counts two: rounds of more would be most of a full grid."""
+    counts = range(1, candidates.largest(runner.target.limits) + 1)
+    keys = (Configuration.of({service: count}) for count in counts)
+    allowed = sum(runner.feasible.refusal(key) is None for key in keys)
+    return runner.plan.survivors if allowed >= _ENOUGH else min(_FEW, runner.plan.survivors)
+
+
 def some_behind(screened: Screened, noise: float = 0.0) -> bool:
     """True if the first look already showed differences."""
     rates = [capacity.rate for capacity in screened.values()]
@@ -142,3 +152,28 @@ def survivors(
         if key not in kept
     }
     return sorted(kept, key=lambda key: (key.total_workers, key)), dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Entrants:
+    """Those that enter the rounds, smallest first; those of them that stay; why the others do not enter."""
+
+    running: list[Configuration]
+    stay: frozenset[Configuration]
+    dropped: Mapping[Configuration, str]
+
+
+def entrants(
+    runner: Runner, screened: Screened, knobs: Mapping[str, str], most: int, noise: float
+) -> Entrants:
+    """2n + 1 workers of each service enter however slow they are, if they can run at all."""
+    thumb = candidates.thumb(runner.target.services, runner.target.limits, knobs)
+    if thumb not in screened and (refusal := runner.feasible.refusal(thumb)):
+        runner.rejected.setdefault(thumb, refusal)
+    stay = {thumb} if thumb in screened and screened[thumb].rate > 0 else set()
+    running, dropped = survivors(screened, most, noise)
+    return Entrants(
+        sorted({*running, *stay}, key=lambda key: (key.total_workers, key)),
+        frozenset(stay),
+        {key: why for key, why in dropped.items() if key not in stay},
+    )

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from loadtests.tuner import bottleneck
-from loadtests.tuner.candidates import thumb
 from loadtests.tuner.capacity import NothingValid
 from loadtests.tuner.clock import OutOfTime, Stage
 from loadtests.tuner.model import Configuration, Slo, Target
@@ -11,8 +9,17 @@ from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import Plan
 from loadtests.tuner.race import Race
 from loadtests.tuner.runner import Runner, Say
-from loadtests.tuner.screening import RESOLUTION, STEP, Screened, screen, some_behind, survivors
+from loadtests.tuner.screening import (
+    RESOLUTION,
+    STEP,
+    Entrants,
+    Screened,
+    entrants,
+    rivals,
+    screen,
+)
 from loadtests.tuner.stress import stress
+from loadtests.tuner.verdicts import judge
 
 Knobs = Mapping[str, Sequence[str]]
 
@@ -52,9 +59,8 @@ class Session:
         try:
             self.outcome.screened = self.screen()
             if any(found.rate > 0 for found in self.outcome.screened.values()):
-                plan = self.runner.plan
-                arms = min(len(self.outcome.screened), plan.survivors + 1)
-                if self.repeat and self.runner.clock.time_for(1, plan.looks[0], arms):
+                arms = len(self._entrants().running)
+                if self.repeat and self.runner.clock.time_for(1, self.runner.plan.looks[0], arms):
                     self._repeat()
                 self._decide()
             elif self.runner.short and not self.outcome.screened:
@@ -84,13 +90,13 @@ class Session:
                 if capacity is not None:
                     found[other] = capacity
 
-    def _thumb(self, found: Screened) -> list[Configuration]:
-        """2n + 1 workers of each service, if that can run: it enters the rounds however slow it is."""
+    def _most(self) -> int:
+        return rivals(self.runner, self.runner.target.services[0])
+
+    def _entrants(self) -> Entrants:
         usual = {name: values[0] for name, values in self.knobs.items()}
-        key = thumb(self.runner.target.services, self.runner.target.limits, usual)
-        if key not in found and (refusal := self.runner.feasible.refusal(key)):
-            self.runner.rejected.setdefault(key, refusal)
-        return [key] if key in found and found[key].rate > 0 else []
+        screened, noise = self.outcome.screened, self.outcome.noise_floor or 0.0
+        return entrants(self.runner, screened, usual, self._most(), noise)
 
     def _repeat(self) -> None:
         """A/A: the same configuration once more, which tells how much of a difference is noise."""
@@ -108,14 +114,12 @@ class Session:
     def _decide(self) -> None:
         found, runner = self.outcome, self.runner
         found.screened = {key: runner.again(key, capacity) for key, capacity in found.screened.items()}
-        running, dropped = survivors(found.screened, runner.plan.survivors, found.noise_floor or 0.0)
-        stay = self._thumb(found.screened)
-        running = sorted({*running, *stay}, key=lambda key: (key.total_workers, key))
-        dropped = {key: why for key, why in dropped.items() if key not in stay}
-        race = Race({key: found.screened[key].rate for key in running}, frozenset(stay))
+        entering = self._entrants()
+        running = entering.running
+        race = Race({key: found.screened[key].rate for key in running}, entering.stay)
         race.run(runner)
         found.rounds, found.comparison, found.compared = race.rounds, race.comparison, race.seen
-        found.rejected |= {**dropped, **race.dropped}
+        found.rejected |= {**entering.dropped, **race.dropped}
         self.runner.rejected = found.rejected
         for key in race.good or race.likely:
             if self._holds(key):
@@ -123,7 +127,7 @@ class Session:
                 if len(running) == 1 and runner.short:
                     self._conclude(Verdict.INCONCLUSIVE, "there was no time to measure a rival")
                     return
-                self._judge(key, shown=bool(race.good))
+                self._conclude(*judge(found, runner.target.limits, runner.plan.margin, shown=bool(race.good)))
                 return
         means = found.capacities()
         standing = [key for key in running if key not in found.rejected] or running
@@ -149,13 +153,11 @@ class Session:
             resolution=runner.plan.resolution,
             why="a fresh boot to confirm it",
         )
-        if again is None and key not in found.rejected:
-            found.rejected[key] = "there was no time to confirm it"
-        if again is not None:
-            found.confirmed[key] = again
-        spread = found.comparison.spread if found.comparison else _USUAL_SPREAD
         if again is None:
+            found.rejected.setdefault(key, "there was no time to confirm it")
             return False
+        found.confirmed[key] = again
+        spread = found.comparison.spread if found.comparison else _USUAL_SPREAD
         if again.rate < expected * (1 - runner.plan.margin - 3 * spread):
             found.rejected[key] = "a fresh boot did not confirm its capacity"
             return False
@@ -170,39 +172,6 @@ class Session:
         if seen.collapse:
             found.rejected[key] = f"collapses: {seen.collapse}"
         return seen.collapse is None
-
-    def _judge(self, choice: Configuration, *, shown: bool) -> None:
-        """`shown`: it is shown to be within the margin of every rival."""
-        found, limits = self.outcome, self.runner.target.limits
-        saturated = found.stress[choice].overloads[0].taken  # at its capacity it still has time to spare
-        found.bottleneck = limit = bottleneck.find(saturated, choice, limits)
-        least = found.comparison.worst[choice] if found.comparison and not shown else None
-        lost = f"; at most {1 - least:.0%} may be lost" if least is not None else ""
-        if len(found.screened) > 1 and self._smallest(choice) and not self._anything_worse():
-            if limit.kind in {"unknown", "workers' CPU"}:
-                self._conclude(
-                    Verdict.NO_DIFFERENCE, f"more workers change nothing that could be shown{lost}"
-                )
-            else:
-                self._conclude(Verdict.NOT_WORKERS, f"more workers change nothing{lost}; {limit.because}")
-        elif lost:
-            why = f"the fewest workers of which none is shown to be better{lost}"
-            self._conclude(Verdict.NO_DIFFERENCE, why)
-        else:
-            self._conclude(
-                Verdict.DECIDED,
-                f"the fewest workers shown to be within {self.runner.plan.margin:.0%} of every rival",
-            )
-
-    def _smallest(self, choice: Configuration) -> bool:
-        return choice.total_workers == min(key.total_workers for key in self.outcome.screened)
-
-    def _anything_worse(self) -> bool:
-        """True if some configuration that was measured is shown, or was seen, to be worse."""
-        seen = self.outcome.comparison
-        raced: Sequence[Configuration] = list(seen.means) if seen else []
-        behind = some_behind(self.outcome.screened, self.outcome.noise_floor or 0.0)
-        return behind or (seen is not None and any(map(seen.shown_worse, raced)))
 
     def _conclude(self, verdict: Verdict, why: str) -> None:
         self.outcome.verdict, self.outcome.why = verdict, why

@@ -8,6 +8,7 @@ import argparse
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from loadtests.tuner.blocks import replace_block
@@ -55,7 +56,7 @@ def _of(wait: float, cpus: Cpus) -> Mapping[int, float]:
         target_cpus=cpus.target, load_cpus=cpus.load,
     )  # fmt: skip
     target = CommandTarget(app)
-    runner, found = Runner(target, SLO, QUICK, _say), {}
+    runner, found = Runner(target, SLO, replace(QUICK, within=None), _say), {}
     try:
         for count in counts(len(cpus.target)):
             guess = 950 * min(count / (CPU + wait), len(cpus.target) / CPU)
