@@ -11,11 +11,22 @@ def _trimmed(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
+def _without_half_surrogates(password: SecretStr) -> SecretStr:
+    """JSON can hold half a surrogate pair. The form of a sign-in cannot, so nobody could sign in with it."""
+    if any("\ud800" <= character <= "\udfff" for character in password.get_secret_value()):
+        raise ValueError("must not contain half of a surrogate pair")
+    return password
+
+
 Email = Annotated[
     EmailStr, BeforeValidator(_trimmed), AfterValidator(str.lower), Field(examples=["ada@example.com"])
 ]
 Name = Annotated[Text, Field(max_length=100, examples=["Ada Lovelace"]), NOT_BLANK, at_most(100)]
-Password = Annotated[SecretStr, Field(min_length=8, max_length=128, examples=["correct horse battery"])]
+Password = Annotated[
+    SecretStr,
+    Field(min_length=8, max_length=128, examples=["correct horse battery"]),
+    AfterValidator(_without_half_surrogates),
+]
 GivenSecret = Annotated[SecretStr, Field(max_length=512)]
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
