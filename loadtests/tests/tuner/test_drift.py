@@ -61,10 +61,9 @@ class Drifting(SimulatedTarget):
         return Answers(taken.requests, taken.failed, latencies=counts), None
 
     def _really(self, rate: float, seconds: float, seed: int) -> Measurement:
-        usual, speed = self.system, self.speed
-        self.system = replace(
-            usual, cpu=usual.cpu / speed, wait=usual.wait / speed, database=usual.database * speed
-        )
+        usual, speed = self.system, self.speed  # as the simulator's own moods: a delay does not take longer
+        wait = usual.wait / speed if usual.blocking else usual.wait
+        self.system = replace(usual, cpu=usual.cpu / speed, wait=wait, database=usual.database * speed)
         try:
             return super().measure(rate, seconds, seed)
         finally:

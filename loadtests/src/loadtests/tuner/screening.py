@@ -14,7 +14,7 @@ RESOLUTION = 1.2  # interpolation between two trials this close is good to about
 _COARSE = 1.26  # no finer than the step, so that two trials are enough where the guess was right
 _NEAR = 0.88  # of the best screened capacity: may be the best in truth
 _FAR = 0.75  # the noise of a quiet machine does not do this
-_ENOUGH, _FEW = 8, 2  # counts; of fewer, so many enter the rounds
+_ENOUGH, _FEW = 9, 2  # counts; of fewer, so many enter the rounds
 _GOOD = 0.92  # likely to be within the margin of the best
 
 Screened = dict[Configuration, Capacity]
