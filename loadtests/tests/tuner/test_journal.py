@@ -48,11 +48,11 @@ def test_a_finished_run_is_replayed_without_measuring(tmp_path: Path) -> None:
 def test_a_stopped_run_goes_on(tmp_path: Path, after: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         _run(Stopping(after), tmp_path)
-    assert len(Journal(tmp_path, RUN).kept) == after
+    assert len(Journal(tmp_path, RUN).kept) == 1 + after
     target = SimulatedTarget(SYSTEM, 2)
     label, journal = _run(target, tmp_path)
     assert SYSTEM.capacity(int(label), SLO) > 0.95 * SYSTEM.best(SLO, 9)[1]
-    assert len(Journal(tmp_path, RUN).kept) == after + target.measurements
+    assert len(Journal(tmp_path, RUN).kept) == 1 + after + target.measurements
     assert not target.broken
     assert journal.evidence
 
@@ -72,6 +72,34 @@ def test_another_run_does_not_go_on_in_this_folder(tmp_path: Path) -> None:
         Journal(tmp_path, {"target": "another"})
     with pytest.raises(JournalMismatch, match="another order"):
         Session(Recorded(SimulatedTarget(SYSTEM, 1), Journal(tmp_path, RUN)), SLO, Plan(seed=2)).run()
+
+
+class Prepared(SimulatedTarget):
+    """It took 40 s to make what all starts share."""
+
+    @property
+    def spent(self) -> float:
+        return 40 + super().spent
+
+
+def test_what_was_spent_before_the_first_start_is_not_its_price(tmp_path: Path) -> None:
+    """Nor when the run is replayed, which has to decide alike."""
+    found = []
+    for target in (Prepared(SYSTEM, 1), SimulatedTarget(SYSTEM, 2)):
+        recorded = Recorded(target, Journal(tmp_path, RUN))
+        assert recorded.spent == 40
+        recorded.roll_out(Configuration.of(2))
+        recorded.measure(10, 3, 5)
+        found.append(recorded.spent)
+    assert found[0] == found[1] >= 40 + 3
+
+
+def test_a_journal_of_another_release_is_refused(tmp_path: Path) -> None:
+    _run(SimulatedTarget(SYSTEM, 1), tmp_path)
+    lines = tmp_path / "measurements.jsonl"
+    lines.write_text(lines.read_text().split("\n", 1)[1])
+    with pytest.raises(JournalMismatch, match="another release"):
+        Recorded(SimulatedTarget(SYSTEM, 1), Journal(tmp_path, RUN))
 
 
 def test_nothing_is_measured_before_a_configuration_is_chosen(tmp_path: Path) -> None:

@@ -14,13 +14,18 @@ from typing import Any
 from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, RollOutFailed, Target
 
+MEASUREMENTS = "measurements.jsonl"
+
 
 class JournalMismatch(Exception):
     """The folder holds measurements of another run: another application, plan or SLO."""
 
 
 class Journal:
-    """`measurements.jsonl`, one line each, written through; `run.json` says of what."""
+    """`measurements.jsonl`, one line each, written through; `run.json` says of what.
+
+    The first line has the seconds that were spent before the first start.
+    """
 
     def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
         """Raises JournalMismatch when the folder belongs to another run."""
@@ -31,7 +36,7 @@ class Journal:
         if about.exists() and about.read_text() != said:
             raise JournalMismatch(f"{folder} holds another run: choose another folder, or remove it")
         about.write_text(said)
-        self.path = folder / "measurements.jsonl"
+        self.path = folder / MEASUREMENTS
         self.kept = _lines(self.path)
 
     @property
@@ -50,12 +55,19 @@ class Recorded:
     """A target whose measurements are kept in a journal, and taken from there first."""
 
     def __init__(self, target: Target, journal: Journal) -> None:
+        """Raises JournalMismatch when another release wrote it."""
         self._target, self._journal = target, journal
         self._replay = list(reversed(journal.kept))
         self._wanted: Configuration | None = None
         self._running = False
-        self._begun = target.spent if self._replay else 0.0
-        self._spent = 0.0
+        self._new = not self._replay
+        self._begun = target.spent
+        if self._new:
+            self._spent = round(target.spent, 2)
+        elif (first := self._replay.pop()).keys() == {"ready"}:
+            self._spent = first["ready"]
+        else:
+            raise JournalMismatch(f"{journal.folder} is of another release of the tuner: remove it")
 
     @property
     def spent(self) -> float:
@@ -120,6 +132,9 @@ class Recorded:
             raise RollOutFailed("nothing was rolled out")
         if self._replay:
             raise JournalMismatch(f"{self._journal.folder} was measured in another order: remove it")
+        if self._new:
+            self._journal.add({"ready": self._spent})
+            self._new = False
         try:
             self._target.roll_out(self._wanted)
         except RollOutFailed as error:

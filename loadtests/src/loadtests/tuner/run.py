@@ -10,7 +10,7 @@ from typing import Any
 from loadtests.bench.machine import facts, moment
 from loadtests.tuner.clock import OutOfTime
 from loadtests.tuner.compare import compared
-from loadtests.tuner.journal import Journal, Recorded
+from loadtests.tuner.journal import MEASUREMENTS, Journal, Recorded
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.calibration import Calibration, calibrate, stored
 from loadtests.tuner.measuring.loaded import Loaded
@@ -51,6 +51,8 @@ class Run:
         try:
             self.say("testing the load generator")
             target.limit = trusted(calibration(self.app, self.folder), self.say).limit
+            if not (self.folder / MEASUREMENTS).exists():
+                target.make_ready()
             outcome, about = self.decided(session, target)
             return outcome, self._verified(target, outcome, about)
         finally:

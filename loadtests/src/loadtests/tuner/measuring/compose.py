@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.bench.environment import ROOT
+from loadtests.bench.rig import free_port
 from loadtests.tuner.config import Cpus
 from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.embedded import FURTHER, POOLS, SERVICES, Knobs, facet, pinned_later, pools
@@ -51,6 +52,12 @@ class ComposeTarget(CommandTarget):
         super().close()
         self._remove()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def make_ready(self) -> None:
+        """If it fails, the first start tries again, and says why it cannot."""
+        self._port = free_port()
+        with contextlib.suppress(RollOutFailed):
+            self._first()
 
     def _reset(self) -> None:
         """Raises RollOutFailed."""

@@ -53,6 +53,9 @@ class Loaded(ABC):
     def limits(self) -> Limits:
         return self.app.limits
 
+    def make_ready(self) -> None:  # noqa: B027 - most have nothing
+        """What all starts share, made once: its time is not the price of a start."""
+
     def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
         load = self._load(rate, seconds, seed)
         if refused := tuple(guards.before(load, self.limit)):
