@@ -1,5 +1,6 @@
 """Interleaved repeats: every peer once a round, so that a machine's moods fall on all of them alike."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,12 @@ def interleaved(names: Sequence[str], rounds: int, measure: Measure) -> Mapping[
 
 
 def order(names: Sequence[str], rounds: int) -> Iterator[str]:
+    """One round after the other."""
+    return itertools.chain.from_iterable(turns(names, rounds))
+
+
+def turns(names: Sequence[str], rounds: int) -> Iterator[Sequence[str]]:
+    """The order of each round."""
     for turn in range(rounds):
         first = turn % len(names)
-        yield from (*names[first:], *names[:first])
+        yield (*names[first:], *names[:first])

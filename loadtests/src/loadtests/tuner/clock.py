@@ -76,7 +76,7 @@ class Clock:
 
     @property
     def start(self) -> float:
-        """Of a configuration; the first makes what the others find made."""
+        """Of a configuration; the first may make what the others find made."""
         return max((self._starts[1:] or self._starts)[-_DEAREST:], default=0.0)
 
     def load(self, seconds: float) -> float:

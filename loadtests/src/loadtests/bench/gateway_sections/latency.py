@@ -9,7 +9,7 @@ from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.gateway_setup import Setup
 from loadtests.bench.offered import Offered, offered
 from loadtests.bench.progress import say
-from loadtests.bench.rounds import order
+from loadtests.bench.rounds import turns
 
 DIRECT = "direct"
 PERCENTILES = ("p50", "p99", "p999")
@@ -26,9 +26,9 @@ def measure(setup: Setup, *, quick: bool) -> dict[str, Any]:
     ports = setup.ports | {DIRECT: int(setup.around.upstream.partition(":")[2])}
     requests = [request.raw for request in setup.requests()]
     taken: dict[str, list[Offered]] = {name: [] for name in titles}
-    for turn in range(rounds):
+    for names in turns(list(titles), rounds):
         half = {name: setup.measure(name, load, 1).rate / 2 for name in titles if name != DIRECT}
-        for name in list(order(list(titles), rounds))[turn * len(titles) :][: len(titles)]:
+        for name in names:
             rate = min(half.get(name, half[FACET]), half[FACET])
             sample = offered(requests, ports[name], rate, seconds, setup.rig)
             if sample.failed:
