@@ -1,10 +1,13 @@
 """Field types that keep out what Postgres cannot hold, so that it is a 422 and never a 500."""
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 LARGEST_ID = 2**63 - 1  # bigint
+_DIGITS: Final = re.compile(r"-?(0|[1-9][0-9]*)")
+_DECIMAL: Final = re.compile(r"[0-9.eE+-]+")
 
 
 def _without_nul(value: str) -> str:
@@ -24,6 +27,18 @@ def at_most(length: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _digits(value: Any) -> Any:
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        raise ValueError("should be a whole number in digits")
+    return value
+
+
+def _decimal(value: Any) -> Any:
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        raise ValueError("should be a number")
+    return value
+
+
 def _number(value: Any) -> Any:
     if isinstance(value, (bool, str)):
         raise ValueError("should be a number")  # noqa: TRY004 - pydantic knows ValueError
@@ -39,4 +54,8 @@ Text = Annotated[
 NOT_BLANK = Field(min_length=1, json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"})
 # For an `int` in a body, where neither `true` nor `"1"` is one. The last annotation, or OpenAPI loses others.
 A_NUMBER = BeforeValidator(_number)
-PathId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+# For an `int` or a `float` in a path or a query, likewise the last annotation. pydantic also takes `1_0` and
+# ` 1 `, and as an `int` `1.0` and `01`: one listing would have many addresses.
+IN_DIGITS = BeforeValidator(_digits)
+IN_DECIMALS = BeforeValidator(_decimal)
+PathId = Annotated[int, Field(ge=1, le=LARGEST_ID), IN_DIGITS]

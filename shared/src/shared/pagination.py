@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 
+from shared.fields import IN_DIGITS
 from shared.pages import CursorInvalid, Page, Row, Slice
 
 LARGEST_PAGE = 100
@@ -17,8 +18,8 @@ ACCURACY = "X-Total-Count-Accuracy"
 
 
 async def page(
-    skip: Annotated[int, Query(ge=0, le=LARGEST_SKIP, description="Rows to pass over.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows at the most.")] = 20,
+    skip: Annotated[int, Query(ge=0, le=LARGEST_SKIP, description="Rows to pass over."), IN_DIGITS] = 0,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows at the most."), IN_DIGITS] = 20,
     cursor: Annotated[
         str | None,
         Query(

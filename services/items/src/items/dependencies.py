@@ -8,7 +8,7 @@ from items.appraisals import AppraisalService
 from items.imports import ImportService
 from items.schemas import ItemQuery
 from items.service import ItemService
-from shared.fields import LARGEST_ID, PathId
+from shared.fields import IN_DIGITS, LARGEST_ID, PathId
 from shared.identity.dependencies import oauth2
 from shared.resources import resource
 
@@ -35,5 +35,7 @@ ImportId = Annotated[
         examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
     ),
 ]
-FirstLine = Annotated[int, Query(ge=1, le=LARGEST_ID, description="The number of the body's first line.")]
+FirstLine = Annotated[
+    int, Query(ge=1, le=LARGEST_ID, description="The number of the body's first line."), IN_DIGITS
+]
 Token = Annotated[str, Depends(oauth2)]  # beside an ActiveCaller, which refuses requests without one

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import MISSING, BaseModel, ConfigDict, Field, JsonValue, StrictBool, model_validator
 
-from shared.fields import A_NUMBER, LARGEST_ID
+from shared.fields import A_NUMBER, IN_DIGITS, LARGEST_ID
 from shared.identity.caller import READ_SCOPE, WRITE_SCOPE
 from shared.schemas import WireChange, WireIn, WireOut
 from users.domain import AuditKind, AuditQuery, Session
@@ -157,7 +157,7 @@ class AuditEventOut(WireOut):
 class AuditSearch(BaseModel):
     """Filters; all of them must match. Unknown parameters are ignored."""
 
-    user_id: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
+    user_id: Annotated[int, Field(ge=1, le=LARGEST_ID), IN_DIGITS] | None = None
     kind: AuditKind | None = None
 
     @property
