@@ -32,6 +32,10 @@ class BadRequest(ServiceError):
     status, code, title = 400, "bad_request", "Bad request"
 
 
+class MalformedJson(BadRequest):
+    code, title = "malformed_json", "Malformed JSON"
+
+
 class Unauthenticated(ServiceError):
     status, code, title = 401, "unauthenticated", "Authentication is needed"
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}

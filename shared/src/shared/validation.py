@@ -6,14 +6,10 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from shared.exceptions import BadRequest, Unprocessable
+from shared.exceptions import MalformedJson, Unprocessable
 from shared.problems import handles, problem_response
 
 MOST_ERRORS = 50  # of one body: an answer must not outgrow the request by far
-
-
-class MalformedJson(BadRequest):
-    code, title = "malformed_json", "Malformed JSON"
 
 
 class ValidationFailed(Unprocessable):

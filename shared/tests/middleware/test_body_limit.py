@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import pytest
@@ -20,6 +20,11 @@ router = APIRouter()
 @router.api_route("/size", methods=["GET", "POST"])
 async def measure(request: Request) -> int:
     return len(await request.body())
+
+
+@router.post("/note")
+async def read_note(note: dict[str, Any]) -> dict[str, Any]:
+    return note
 
 
 class Eager(Response):
@@ -169,3 +174,31 @@ async def test_a_service_may_limit_bodies_itself(sample_settings: Callable[..., 
     )
     async with served(app) as live:
         assert (await live.client.post("/size", content=b"x" * 2 * LIMIT)).json() == 2 * LIMIT
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("kind", ["application/json", "Application/Problem+JSON; charset=utf-16"])
+async def test_json_in_another_encoding_is_400(app: Any, encoding: str, kind: str) -> None:
+    body = json.dumps({"gem": "ruby"}).encode(encoding)
+    headers = {"Content-Type": kind}
+    async with served(app) as live:
+        whole = await live.client.post("/note", content=body, headers=headers)
+        pieces = (bytes((octet,)) for octet in body)
+        streamed = await live.client.post("/note", content=aiter_of(pieces), headers=headers)
+        for answer in (whole, streamed):
+            assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")
+        good = await live.client.post("/note", json={"gem": "ünïcode \0"})
+        assert good.json() == {"gem": "ünïcode \0"}
+
+
+async def aiter_of(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def test_other_bodies_may_be_anything(app: Any) -> None:
+    async with served(app) as live:
+        sent = await live.client.post(
+            "/size", content=bytes(LIMIT), headers={"Content-Type": "application/octet-stream"}
+        )
+    assert sent.json() == LIMIT
