@@ -235,6 +235,47 @@ async def test_an_email_that_was_taken_meanwhile_is_409(live, ada, people, recei
     assert (answer.status_code, answer.json()["code"]) == (409, "email_taken")
 
 
+async def asked_change(ada, people, received):
+    """The token of a change of ada's email that somebody who knows her password has asked for."""
+    new = people.account()["email"]
+    await ada.ask("POST", "/users/me/email", json={"email": new, "current_password": PASSWORD})
+    return await received(new)
+
+
+async def test_a_new_password_withdraws_a_change_of_the_email(live, ada, people, received):
+    token = await asked_change(ada, people, received)
+    wanted = {"password": NEW, "current_password": PASSWORD}
+    assert (await ada.ask("PATCH", "/users/me", json=wanted)).status_code == 200
+    assert (await confirm(live, token)).json()["code"] == "invalid_email_token"
+    assert (await ada.sign_in(NEW)).status_code == 200
+
+
+async def test_a_reset_password_withdraws_a_change_of_the_email(live, ada, people, received):
+    token = await asked_change(ada, people, received)
+    await forgotten(live, ada.email)
+    assert (await reset(live, await received(ada.email))).status_code == 204
+    assert (await confirm(live, token)).json()["code"] == "invalid_email_token"
+
+
+async def test_a_new_password_withdraws_a_token_that_was_sent_for_a_forgotten_one(live, ada, received):
+    await forgotten(live, ada.email)
+    token = await received(ada.email)
+    wanted = {"password": NEW, "current_password": PASSWORD}
+    assert (await ada.ask("PATCH", "/users/me", json=wanted)).status_code == 200
+    assert (await reset(live, token, "yet another password")).json()["code"] == "invalid_email_token"
+
+
+async def test_a_password_that_changes_while_a_token_is_used_waits_for_it(
+    live, ada, people, received, held_up
+):
+    token = await asked_change(ada, people, received)
+    wanted = {"password": NEW, "current_password": PASSWORD}
+    changing = ada.ask("PATCH", "/users/me", json=wanted)
+    changed, confirmed = await held_up(users, ada.id, changing, confirm(live, token))
+    assert changed.status_code == 200
+    assert confirmed.status_code in {204, 422}
+
+
 async def test_where_it_is_required_nobody_signs_in_with_an_unverified_email(mailing, people, received, sink):
     strict = mailing.model_copy(update={"verify_email": "required"})
     async with served(create_app(strict)) as live:

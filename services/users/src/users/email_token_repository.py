@@ -35,11 +35,20 @@ class EmailTokenRepository:
         row = (await self._connection.execute(query)).one_or_none()
         return None if row is None else EmailToken(**row)
 
-    async def consume(self, digest: bytes, now: datetime) -> EmailToken | None:
-        """Deletes and returns it, so that only one of two concurrent uses succeeds."""
-        used = delete(email_tokens).where(email_tokens.c.digest == digest, email_tokens.c.expires_at > now)
-        row = (await self._connection.execute(used.returning(email_tokens))).one_or_none()
-        return None if row is None else EmailToken(**row)
+    async def consume(self, digest: bytes) -> bool:
+        """Deletes it. True for one of two concurrent uses."""
+        return bool(
+            (
+                await self._connection.execute(delete(email_tokens).where(email_tokens.c.digest == digest))
+            ).rowcount
+        )
+
+    async def withdraw(self, user_id: int) -> None:
+        """Deletes what could take over the account: for when its password has changed."""
+        dangerous = email_tokens.c.purpose.in_(("change", "reset"))
+        await self._connection.execute(
+            delete(email_tokens).where(email_tokens.c.user_id == user_id, dangerous)
+        )
 
     async def forget(self, before: datetime) -> None:
         await self._connection.execute(delete(email_tokens).where(email_tokens.c.expires_at < before))

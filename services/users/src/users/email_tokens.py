@@ -80,17 +80,22 @@ class EmailTokenService:
 
     async def _write(self, purpose: Purpose, email: str) -> Mail | None:
         async with self._store.transaction() as tx:
-            user = await tx.users.by_email(email)
-            if user is None or (purpose == "verify" and user.email_verified):
+            found = await tx.users.by_email(email)
+            user = await tx.users.lock(found.id) if found else None
+            if user is None or user.email != email or (purpose == "verify" and user.email_verified):
                 return None
             return await self._mail(tx, purpose, user, user.email)
 
     async def _write_change(self, me: User, email: str) -> Mail | None:
         async with self._store.transaction() as tx:
-            return await self._mail(tx, "change", me, email)
+            user = await tx.users.lock(me.id)
+            if user is None or user.password_hash != me.password_hash:  # it is another one since
+                return None
+            return await self._mail(tx, "change", user, email)
 
     async def _mail(self, tx: Transaction, purpose: Purpose, user: User, recipient: str) -> Mail | None:
-        """A mail with a new token, or None if the last one was sent less than a minute ago."""
+        """A mail with a new token for an account whose row is locked, or None if the last one was sent less
+        than a minute ago."""
         now = utc_now()
         if not user.is_active or await tx.email_tokens.is_recent(user.id, purpose, now - AGAIN):
             return None
@@ -104,8 +109,7 @@ class EmailTokenService:
     async def confirm(self, given: str) -> None:
         """Raises InvalidEmailToken or EmailTaken."""
         async with self._store.transaction() as tx:
-            token = await self._consume(tx, given, "verify", "change")
-            user = require_active(await tx.users.lock(token.user_id))
+            token, user = await self._consume(tx, given, "verify", "change")
             if token.purpose == "verify" and user.email != token.email:
                 raise InvalidEmailToken  # the email was changed since
             await tx.users.update(user.id, {"email": token.email, "email_verified": True})
@@ -115,7 +119,7 @@ class EmailTokenService:
             self._tell_old_address(user.email)
 
     async def reset(self, given: str, password: str) -> None:
-        """Ends all sessions. API keys stay valid.
+        """Ends all sessions, and a change of the email that waits for its confirmation. API keys stay valid.
 
         Raises InvalidEmailToken, PasswordTooCommon, Busy, or redis' errors, and then the old password stays.
         """
@@ -128,11 +132,11 @@ class EmailTokenService:
         password_hash = await self._passwords.hash(password)
         await self._revoker.require_redis()
         async with self._store.transaction() as tx:
-            await self._consume(tx, given, "reset")
-            user = require_active(await tx.users.lock(token.user_id))
+            token, user = await self._consume(tx, given, "reset")
             if user.email != token.email:
                 raise InvalidEmailToken
             await tx.users.update(user.id, {"password_hash": password_hash, "email_verified": True})
+            await tx.email_tokens.withdraw(user.id)
             await tx.audit.add("password_reset", user.id)
             ended = await self._revoker.end_sessions(tx, user.id)
         await self._revoker.announce(ended)
@@ -148,11 +152,15 @@ class EmailTokenService:
         async with self._store.transaction() as tx:
             await tx.email_tokens.forget(utc_now())
 
-    async def _consume(self, tx: Transaction, given: str, *purposes: Purpose) -> EmailToken:
-        token = await tx.email_tokens.consume(digest(given), utc_now())
+    async def _consume(self, tx: Transaction, given: str, *purposes: Purpose) -> tuple[EmailToken, User]:
+        """Also locks the account: before the token, as whoever withdraws tokens does."""
+        token = await tx.email_tokens.by_digest(digest(given), utc_now())
         if token is None or token.purpose not in purposes:
             raise InvalidEmailToken
-        return token
+        user = require_active(await tx.users.lock(token.user_id))
+        if not await tx.email_tokens.consume(token.digest):
+            raise InvalidEmailToken
+        return token, user
 
     def _tell_old_address(self, recipient: str) -> None:
         async def write() -> Mail:

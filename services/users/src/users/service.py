@@ -53,7 +53,8 @@ class AccountService:
         address: str,
         require: Condition = unconditional,
     ) -> User:
-        """A new password ends all other sessions. API keys stay valid.
+        """A new password ends all other sessions, and withdraws tokens sent by mail: whoever knew the old one
+        may have asked for a change of the email. API keys stay valid.
 
         Raises WrongPassword, TooManyAttempts, PasswordTooCommon, Busy, and what `require` raises of the
         locked account.
@@ -71,6 +72,7 @@ class AccountService:
                 changes["password_hash"] = new_hash
             user = require_active(await tx.users.update(user.id, changes))
             if new_hash:
+                await tx.email_tokens.withdraw(user.id)
                 await tx.audit.add("password_changed", user.id)
             ended = await self._revoker.end_sessions(tx, user.id, session_id) if new_hash else {}
         await self._revoker.announce(ended)
