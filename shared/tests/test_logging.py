@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
-from shared.logging import configure_logging, get_logger
+from shared.logging import configure_logging, described, get_logger
 
 Lines = Callable[[], list[dict[str, Any]]]
 Settings = Callable[..., Any]
@@ -136,3 +137,10 @@ class _Terminal(io.TextIOWrapper):
 
     def written(self) -> bytes:
         return self._bytes.getvalue()
+
+
+def test_an_error_is_described_with_what_it_says() -> None:
+    assert described(ResponseError("NOGROUP of gems")) == "ResponseError('NOGROUP of gems')"
+    assert described(KeyError("ring")) == "KeyError('ring')"
+    assert described(TimeoutError()) == "TimeoutError()"
+    assert described(None) == "None"

@@ -139,6 +139,25 @@ async def test_a_redis_that_takes_nothing_now_is_503(
     await client.aclose()
 
 
+@pytest.mark.parametrize("path", ["/count", "/both"])
+async def test_a_redis_that_permits_nothing_is_503_and_the_log_says_why(
+    own_valkey: EmbeddedValkey, make_app: Callable[..., Any], path: str, log_lines: Callable[[], Any]
+) -> None:
+    owner = request_client(settings(own_valkey))
+    await owner.execute_command("ACL", "SETUSER", "gem", "on", ">hush", "~*", "+ping", "+multi", "+exec")
+    client = request_client(
+        RedisSettings(redis_url=own_valkey.url, redis_username="gem", redis_password="hush")
+    )
+    async with served(make_app(router, redis=client)) as live:
+        answer = await live.client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (503, "redis_unavailable")
+    (line,) = [one for one in log_lines() if one["event"] == "request_failed"]
+    assert "NoPermissionError" in line["cause"]
+    assert "no permissions to run the" in line["cause"]
+    await client.aclose()
+    await owner.aclose()
+
+
 async def test_a_redis_that_is_busy_with_a_script_is_503(
     own_valkey: EmbeddedValkey, make_app: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from shared.logging import get_logger
+from shared.logging import described, get_logger
 
 log = get_logger()
 
@@ -44,7 +44,7 @@ async def _repeat(
             failing = False
         except Exception as error:  # noqa: BLE001 - whatever it is, the next round tries again
             if not failing:
-                log.warning("background_work_failed", work=name, reason=repr(error))
+                log.warning("background_work_failed", work=name, reason=described(error))
             failing = True
         if task is not None and task.cancelling():
             return  # redis' client swallows a cancellation at times

@@ -134,6 +134,13 @@ class _AddService:
         return event
 
 
+def described(error: BaseException | None) -> str:
+    """For a line of the log: its type and what it says. redis-py's `repr` keeps the latter to itself."""
+    shown = repr(error)
+    name = type(error).__name__
+    return shown if error is None or shown.startswith(name) else f"{name}({str(error)!r})"
+
+
 def get_logger(**initial: Any) -> structlog.typing.FilteringBoundLogger:
     """A logger of events: `log.info("item_created", item_id=item.id)`."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(**initial)

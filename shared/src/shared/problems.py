@@ -15,7 +15,7 @@ from starlette.routing import Match
 
 from shared.context import CURRENT
 from shared.exceptions import ServiceError
-from shared.logging import get_logger
+from shared.logging import described, get_logger
 
 MEDIA_TYPE = "application/problem+json"
 log = get_logger()
@@ -83,7 +83,7 @@ async def service_error(request: Request, error: ServiceError) -> Response:
 def problem_of(error: ServiceError, instance: str) -> Response:
     """The answer to `error`; what is our fault is logged."""
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("request_failed", code=error.code, reason=str(error), cause=repr(error.__cause__))
+        log.warning("request_failed", code=error.code, reason=str(error), cause=described(error.__cause__))
     return problem_response(error, instance)
 
 

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from shared.background import repeated
-from shared.logging import get_logger
+from shared.logging import described, get_logger
 from shared.metrics import Counts
 from shared.redis import follow
 
@@ -43,7 +43,7 @@ class Changes:
         try:
             await self._redis.publish(self.channel, key)
         except RedisError as error:
-            log.warning("change_not_announced", channel=self.channel, reason=repr(error))
+            log.warning("change_not_announced", channel=self.channel, reason=described(error))
 
 
 class ReadCache(Generic[Value]):
@@ -130,7 +130,7 @@ class ReadCache(Generic[Value]):
                 await follow(pubsub, SILENCE, self._hear)
         except (RedisError, OSError) as error:
             if self._listening:
-                log.warning("changes_not_heard", channel=self._changes.channel, reason=repr(error))
+                log.warning("changes_not_heard", channel=self._changes.channel, reason=described(error))
             raise
         finally:
             self._listening = False

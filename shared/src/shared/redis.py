@@ -85,7 +85,7 @@ def is_unavailable(error: redis.exceptions.RedisError) -> bool:
 
 @handles(redis.exceptions.RedisError)
 async def redis_error(request: Request, error: redis.exceptions.RedisError) -> Response:
-    """Gone, starting, stuck or full is 503. A command that Redis refuses is a bug."""
+    """Gone, starting, stuck, full or not ours to use is 503. Any other refusal is a bug."""
     if not is_unavailable(error):
         return unexpected(request.url.path, error)
     unavailable = RedisUnavailable()
@@ -99,6 +99,8 @@ _UNAVAILABLE = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.OutOfMemoryError,
     redis.exceptions.MasterDownError,
+    # Who may do what is the operator's (deploy/redis.acl): until that is mended we cannot use Redis.
+    redis.exceptions.NoPermissionError,
 )
 # States without a class: a script runs for too long, the disk is full, replicas are missing. In a pipeline,
 # redis-py writes before the reply which command it belongs to.

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from shared.exceptions import require_found
 from shared.identity.caller import Caller
-from shared.logging import get_logger
+from shared.logging import described, get_logger
 from users.clock import utc_now
 from users.credentials import RefreshToken, digest
 from users.domain import Session, TokenPair, User
@@ -71,7 +71,7 @@ class SessionService:
         try:
             await self._revoker.announce(ended)
         except RedisError as error:
-            log.warning("session_end_not_announced", reason=repr(error))
+            log.warning("session_end_not_announced", reason=described(error))
 
     async def refresh(self, given: str) -> TokenPair:
         """Each token works once. One that comes back later ends its session (RFC 9700, section 4.14.2).

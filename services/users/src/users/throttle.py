@@ -14,7 +14,7 @@ from typing import Literal
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared.logging import get_logger
+from shared.logging import described, get_logger
 from users.exceptions import InvalidCredentials, TooManyAttempts, WrongPassword
 
 MEMORY = 900  # seconds for which failures count
@@ -119,7 +119,7 @@ class SignInThrottle:
         try:
             wait = await self._begin(keys=_keys(email, address), args=args)
         except RedisError as error:
-            log.warning("sign_in_not_throttled", reason=repr(error))
+            log.warning("sign_in_not_throttled", reason=described(error))
             return attempt
         if wait > 0:
             raise TooManyAttempts(math.ceil(wait / 1000))
@@ -130,7 +130,7 @@ class SignInThrottle:
         try:
             await self._end(keys=_keys(email, address), args=args)
         except RedisError as error:
-            log.warning("sign_in_not_counted", reason=repr(error))
+            log.warning("sign_in_not_counted", reason=described(error))
 
 
 def _keys(email: str, address: str) -> list[str]:

@@ -19,7 +19,7 @@ from shared.events.newest import Newest
 from shared.events.progress import Progress
 from shared.exceptions import DatabaseUnavailable
 from shared.health import Check
-from shared.logging import get_logger
+from shared.logging import described, get_logger
 
 ATTEMPTS: Final = 5  # then it becomes a dead letter
 ABANDONED: Final = 15_000  # milliseconds after which an unfinished entry is another consumer's
@@ -93,7 +93,7 @@ class Consumer:
             except Exception as error:  # noqa: BLE001 - Redis is away, or dead letters are full: it goes on after that
                 self._ready = False
                 if not away:
-                    log.warning("events_unavailable", stream=self._stream, reason=repr(error))
+                    log.warning("events_unavailable", stream=self._stream, reason=described(error))
                 away = True
                 await asyncio.sleep(OUTAGE_PAUSE)
 
@@ -163,7 +163,7 @@ class Consumer:
                 await asyncio.sleep(OUTAGE_PAUSE)
             except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a dead letter in the end
                 failures += 1
-                reason = repr(error)[:500]
+                reason = described(error)[:500]
                 log.warning("event_failed", event_id=event_id, kind=kind, reason=reason, attempt=failures)
                 await asyncio.sleep(self._first_pause * 2**failures)
             else:

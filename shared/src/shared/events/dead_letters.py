@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from shared.events.event import FIELD, Event, NotAnEvent, decode
 from shared.events.handlers import ByStream
+from shared.logging import described
 
 MOST: Final = 10_000
 
@@ -87,7 +88,7 @@ async def _failure(handlers: ByStream, letter: DeadLetter) -> str:
             return "nobody handles this kind"
         await handle()
     except Exception as error:  # noqa: BLE001 - told to whoever asked for the replay
-        return repr(error)
+        return described(error)
     return ""
 
 

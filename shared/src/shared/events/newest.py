@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from shared.events.event import FIELD, Event, decode
 from shared.events.handlers import Handlers
 from shared.exceptions import DatabaseUnavailable
-from shared.logging import get_logger
+from shared.logging import described, get_logger
 
 log = get_logger()
 
@@ -41,7 +41,7 @@ class Newest:
             except (DatabaseUnavailable, RedisGone, RedisTimeout):
                 raise
             except Exception as error:  # noqa: BLE001 - one that fails must not keep the others from being heard
-                log.warning("newest_event_failed", key=self._key, reason=repr(error)[:500])
+                log.warning("newest_event_failed", key=self._key, reason=described(error)[:500])
 
 
 def read(value: bytes) -> Event:

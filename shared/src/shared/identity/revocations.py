@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from shared.health import Check, CheckFailed
 from shared.identity.ended_sessions import CHANNEL, ENDED, publish_end, read, text
 from shared.identity.exceptions import RevocationsUnknown
-from shared.logging import get_logger
+from shared.logging import described, get_logger
 from shared.redis import follow
 
 __all__ = ["CHANNEL", "ENDED", "Revocations", "publish_end"]
@@ -74,7 +74,7 @@ class Revocations:
             try:
                 await self._follow()
             except (RedisError, OSError) as error:  # OSError includes TimeoutError
-                log.warning("revocations_lost", reason=repr(error))
+                log.warning("revocations_lost", reason=described(error))
             except Exception:  # the listener must survive everything: without it no revocation arrives
                 log.exception("revocations_listener_failed")
             finally:
