@@ -11,7 +11,8 @@ import pytest
 from gateway.main import create_app
 from gateway.settings import GatewaySettings
 from gateway.wire.server import ClientConnection
-from shared.testing import served
+from shared.identity.revocations import publish_end
+from shared.testing import TestIdentity, served
 
 ROUTES = """
 [[route]]
@@ -105,4 +106,29 @@ async def test_a_worker_that_stops_ends_the_stream_so_that_its_client_comes_agai
             async with asyncio.TaskGroup() as both:
                 both.create_task(running.pop_all().aclose())
                 assert [piece async for piece in stream] == []
+    feed.put_nowait(None)
+
+
+async def test_a_session_that_ends_ends_its_stream(make_door, feed, identity: TestIdentity, redis) -> None:
+    live = await make_door(routes=ROUTES.replace("public", "required").replace("0.5", "30.0"))
+    headers = {"Authorization": f"Bearer {identity.token(7, sid='ends-while-streaming')}"}
+    async with live.client.stream("GET", "/events", headers=headers) as response:
+        stream = response.aiter_raw()
+        feed.put_nowait(event(1))
+        await read_on(stream, event(1))
+        await publish_end(redis, ["ends-while-streaming"], 900)
+        async with asyncio.timeout(10):
+            assert [piece async for piece in stream] == []
+    assert (await live.client.get("/events", headers=headers)).status_code == 401
+    feed.put_nowait(None)
+
+
+async def test_a_stream_ends_after_its_lifetime_so_that_its_client_comes_again(make_door, feed) -> None:
+    live = await make_door(routes=ROUTES.replace("0.5", "30.0"), websocket_lifetime=0.01)
+    async with live.client.stream("GET", "/events") as response:
+        stream = response.aiter_raw()
+        feed.put_nowait(event(1))
+        await read_on(stream, event(1))
+        async with asyncio.timeout(10):
+            assert [piece async for piece in stream] == []
     feed.put_nowait(None)

@@ -81,7 +81,7 @@ class Exchange(RecordedStream):
         self.authorization: bytes | None = None
         self.transfer: Transfer | None = None
         self.started = False
-        self.endless = False  # the answer is a stream of events
+        self.endless: Callable[[float], bool] | None = None  # of a stream of events: whether it may go on
         self._postponed = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -200,9 +200,13 @@ class Exchange(RecordedStream):
 
     def drain(self) -> None:
         """The worker stops: a stream of events ends as if complete, and its client connects again."""
-        if self.endless and not self.response_complete:
+        if self.endless is not None and not self.response_complete:
             self._stop_waiting()
             self.finish()
+
+    def check(self, now: float) -> None:
+        if self.endless is not None and not self.endless(now):
+            self.drain()
 
     def client_received(self, _: bytes) -> None:
         """Bytes behind a handshake that has no answer yet."""

@@ -8,6 +8,7 @@ from typing import TypedDict
 from gateway.api_keys import ApiKeys
 from gateway.data_plane import DataPlane
 from gateway.exchange import Stage
+from gateway.long_lived import LongLived
 from gateway.metrics import note_pools
 from gateway.openapi import Documentation
 from gateway.settings import GatewaySettings
@@ -21,7 +22,6 @@ from gateway.tables import CONTROL_TIMEOUT, Tables
 from gateway.trusted_proxies import TrustedProxies
 from gateway.upstream_table import UpstreamConfig
 from gateway.upstreams import Upstream
-from gateway.wire.tunnel import TunnelLimits
 from shared.gathering import GATHERING
 from shared.health import Check
 from shared.http import service_client
@@ -47,6 +47,7 @@ async def resources(settings: GatewaySettings) -> AsyncIterator[Resources]:
         stack.push_async_callback(tables.close)
         stack.enter_context(GATHERING.with_flush(partial(note_pools, tables.upstreams)))
         api_keys = ApiKeys(tables.upstreams, settings.internal_secret, size=settings.key_cache_size)
+        long_lived = LongLived(identity.revocations, settings.websocket_lifetime)
         stages: list[Stage] = [
             *([Cors(settings.allowed_origins)] if settings.allowed_origins else []),
             match,
@@ -54,11 +55,11 @@ async def resources(settings: GatewaySettings) -> AsyncIterator[Resources]:
             Authenticate(identity.verifier, identity.revocations, api_keys),
             WebSockets(
                 tables.upstreams,
-                identity.revocations,
-                TunnelLimits(settings.websocket_idle, settings.websocket_lifetime),
+                long_lived,
+                settings.websocket_idle,
                 settings.websocket_connections,
             ),
-            Forward(tables.upstreams),
+            Forward(tables.upstreams, long_lived),
         ]
         plane = DataPlane(
             match, stages, TrustedProxies(settings.trusted_proxies), private_port=settings.metrics_port

@@ -54,7 +54,9 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
         default=60.0, gt=0, description="Seconds without a byte either way that end a WebSocket."
     )
     websocket_lifetime: float = Field(
-        default=3600.0, gt=0, description="Seconds after which a WebSocket ends, busy or not."
+        default=3600.0,
+        gt=0,
+        description="Seconds after which a WebSocket or a stream of events ends, busy or not.",
     )
     key_cache_size: int = Field(default=10_000, ge=1)
 

@@ -1,6 +1,7 @@
 """Forward: the request goes to its upstream and the answer back, as they come."""
 
 from collections.abc import Mapping
+from functools import partial
 from time import perf_counter
 
 from gateway.call import Call
@@ -13,6 +14,7 @@ from gateway.exceptions import (
 )
 from gateway.exchange import Exchange
 from gateway.headers import request_fields, response_fields
+from gateway.long_lived import LongLived
 from gateway.route_table import Route
 from gateway.upstreams import Upstream
 from gateway.wire.exceptions import UpstreamTimeout, UpstreamUnreachable
@@ -29,13 +31,15 @@ VIA = b"via: 1.1 facet"  # RFC 9110, section 7.6.3; what came from outside under
 class Forward:
     """The last stage, unless one before has begun a transfer. Knows the upstreams by name."""
 
-    def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
+    def __init__(self, upstreams: Mapping[str, Upstream], long_lived: LongLived) -> None:
         self._upstreams = upstreams
+        self._long_lived = long_lived
 
     def __call__(self, exchange: Exchange) -> None:
         route = exchange.route
         if route is not None and exchange.transfer is None:
-            transfer = exchange.transfer = ForwardedCall(exchange, route, self._upstreams[route.upstream])
+            upstream = self._upstreams[route.upstream]
+            transfer = exchange.transfer = ForwardedCall(exchange, route, upstream, self._long_lived)
             transfer.flush()
 
 
@@ -44,8 +48,9 @@ class ForwardedCall(Call):
 
     upgrade_fields: tuple[bytes, ...] = ()  # ask for another protocol
 
-    def __init__(self, exchange: Exchange, route: Route, upstream: Upstream) -> None:
+    def __init__(self, exchange: Exchange, route: Route, upstream: Upstream, long_lived: LongLived) -> None:
         super().__init__(upstream, exchange.method, exchange.request.target)
+        self._long_lived = long_lived
         self._exchange = exchange
         self._route = route
         self._begun = False
@@ -130,7 +135,8 @@ class ForwardedCall(Call):
         if exchange.write_paused:
             self.pause()
         if length is None and _is_event_stream(headers):
-            exchange.endless = True
+            began_at = exchange.connection.loop.time()
+            exchange.endless = partial(self._long_lived.may_go_on, exchange, began_at)
             self.allow_endless(self._route.timeout)
 
     def received(self, data: bytes) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from gateway.exceptions import SpokeEarly, TooManyWebSockets, UpstreamFailed
 from gateway.exchange import Exchange
 from gateway.headers import response_fields
+from gateway.long_lived import LongLived
 from gateway.metrics import WEBSOCKET_METRICS
 from gateway.route_table import Route
 from gateway.stages.forward import ForwardedCall
@@ -14,7 +15,6 @@ from gateway.upstreams import Upstream
 from gateway.wire.handshake import UPGRADE_FIELDS, accepts, check_handshake
 from gateway.wire.reader import SWITCHING_PROTOCOLS, Headers
 from gateway.wire.tunnel import Tunnel, TunnelLimits
-from shared.identity.revocations import Revocations
 from shared.wire.deadlines import Phase
 
 
@@ -22,11 +22,12 @@ class WebSockets:
     """Takes the place of Forward for upgrades. At most `most` are open in a worker."""
 
     def __init__(
-        self, upstreams: Mapping[str, Upstream], revocations: Revocations, limits: TunnelLimits, most: int
+        self, upstreams: Mapping[str, Upstream], long_lived: LongLived, idle: float, most: int
     ) -> None:
+        """`idle` is seconds without a byte either way."""
         self._upstreams = upstreams
-        self._revocations = revocations
-        self.limits = limits
+        self.long_lived = long_lived
+        self.limits = TunnelLimits(idle, long_lived.lifetime)
         self._most = most
 
     def __call__(self, exchange: Exchange) -> None:
@@ -35,16 +36,13 @@ class WebSockets:
             return
         check_handshake(exchange.request)
         self.check_room()
-        transfer = exchange.transfer = _Upgrade(exchange, route, self._upstreams[route.upstream], self)
+        upstream = self._upstreams[route.upstream]
+        transfer = exchange.transfer = _Upgrade(exchange, route, upstream, self)
         transfer.flush()
 
     def check_room(self) -> None:
         if WEBSOCKET_METRICS.open >= self._most:
             raise TooManyWebSockets
-
-    def allowed(self, exchange: Exchange) -> bool:
-        """False once the caller's session has ended."""
-        return exchange.caller is None or exchange.caller.session_id not in self._revocations
 
 
 class _Upgrade(ForwardedCall):
@@ -53,7 +51,7 @@ class _Upgrade(ForwardedCall):
     upgrade_fields = UPGRADE_FIELDS
 
     def __init__(self, exchange: Exchange, route: Route, upstream: Upstream, websockets: WebSockets) -> None:
-        super().__init__(exchange, route, upstream)
+        super().__init__(exchange, route, upstream, websockets.long_lived)
         self._websockets = websockets
 
     def switched(self, transport: asyncio.Transport, headers: Headers, data: bytes) -> None:
@@ -72,7 +70,7 @@ class _Upgrade(ForwardedCall):
         tunnel = Tunnel(
             exchange.connection,
             websockets.limits,
-            allowed=partial(websockets.allowed, exchange),
+            allowed=partial(websockets.long_lived.allowed, exchange),
             ended=self._count,
         )
         WEBSOCKET_METRICS.begin()

@@ -106,6 +106,8 @@ class ClientConnection(Protocol):
             self.transport.abort()
         if self.tunnel is not None:
             self.tunnel.check(self.peers.now)
+        elif isinstance(self.current, ServerStream):
+            self.current.check(self.peers.now)
 
     def _has_unsent(self) -> bool:
         return bool(self.transport.get_write_buffer_size())

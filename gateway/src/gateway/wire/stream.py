@@ -111,6 +111,10 @@ class ServerStream:
         """The worker stops, and `keep_alive` is False."""
 
     @abstractmethod
+    def check(self, now: float) -> None:
+        """Called about once a second, with the loop's time."""
+
+    @abstractmethod
     def pause_writing(self) -> None: ...
 
     @abstractmethod
