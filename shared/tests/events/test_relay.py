@@ -10,6 +10,7 @@ from sqlalchemy import text
 from shared.events.event import decode
 from shared.events.group import entries
 from shared.events.stream import position
+from shared.exceptions import DatabaseUnavailable
 
 
 async def rings(scene: Any) -> list[int]:
@@ -31,6 +32,16 @@ async def test_a_fact_that_was_rolled_back_is_never_sent(scene: Any) -> None:
     await scene.tell(2)
     await scene.relay().send()
     assert await rings(scene) == [2]
+
+
+async def test_while_postgres_may_only_be_read_nothing_is_sent(scene: Any) -> None:
+    await scene.tell(1)
+    for _ in range(3):
+        await scene.sender.autocommit.execute(text("SET default_transaction_read_only = on"))
+        with pytest.raises(DatabaseUnavailable):
+            await scene.relay().send()
+    await scene.relay().send()
+    assert await rings(scene) == [1]
 
 
 async def test_two_relays_at_once_send_nothing_twice(scene: Any) -> None:

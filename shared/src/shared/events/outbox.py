@@ -88,8 +88,9 @@ class OutboxRepository:
         return bool(await self._connection.scalar(select(func.pg_try_advisory_xact_lock(LOCK))))
 
     async def unsent(self, limit: int) -> Sequence[Event]:
+        """Locks them: a Postgres that may only be read fails here, and not only after they were sent."""
         query = select(*_FIELDS).where(_outbox.c.position.is_(None)).order_by(_outbox.c.sequence).limit(limit)
-        return [Event(**row) for row in await self._connection.execute(query)]
+        return [Event(**row) for row in await self._connection.execute(query.with_for_update())]
 
     async def backlog(self) -> tuple[int, float]:
         """How many wait, and for how many seconds the oldest has."""
