@@ -206,6 +206,22 @@ async def test_a_long_head_passes(live: LiveApp, talk: Talk) -> None:
     assert answer.startswith(b"HTTP/1.1 200 OK")
 
 
+@pytest.mark.parametrize("step", [LONGEST_HEAD * 2, 5000])
+async def test_a_head_ends_at_the_limit_and_not_some_pieces_later(
+    live: LiveApp, talk: Talk, step: int
+) -> None:
+    rest = len(request("Connection: close", "X-A: ", method="GET"))
+    longest = request("Connection: close", "X-A: " + "a" * (LONGEST_HEAD - rest), method="GET")
+    assert (await talk(live.port, longest, until=b'""')).startswith(b"HTTP/1.1 200 OK")
+    longer = longest.replace(b"aa", b"aaa", 1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
+    for start in range(0, len(longer), step):
+        writer.write(longer[start : start + step])
+        await asyncio.sleep(0.001)  # so that they arrive in pieces
+    assert problem(await reader.read(-1)) == (431, "headers_too_large")
+    writer.close()
+
+
 async def test_a_long_body_is_no_long_head(live: LiveApp, talk: Talk) -> None:
     size = 3 * LONGEST_HEAD
     answer = await talk(live.port, request(f"Content-Length: {size}", body="x" * size), until=b'x"')

@@ -140,6 +140,8 @@ class Protocol(HttpToolsProtocol):
         if self._excess and self.peers.full:
             self._stop(refusals.TooManyConnections())
         self._excess = False
+        if self._head_size and self._head_length() > self.limits.head_limit:
+            self._stop(refusals.HeadersTooLarge())
         if len(self.waiting) >= self.limits.pipeline_limit and self.current is not None:
             self._stop(refusals.TooManyPipelined())
         upgrade = self.parser.should_upgrade()
@@ -157,6 +159,11 @@ class Protocol(HttpToolsProtocol):
             self.waiting.append(cycle)
             self.flow.pause_reading()
             self.flow.held = True
+
+    def _head_length(self) -> int:
+        """In octets. `_head_size` lacks the pieces in which the head begins and ends."""
+        line = len(self.parser.get_method()) + len(self.url) + len(b"  HTTP/1.1\r\n\r\n")
+        return line + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
         self._uncounted = True
