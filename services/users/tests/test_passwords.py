@@ -102,6 +102,22 @@ async def test_who_finds_the_queue_full_is_told_at_once(make, gate):
     await running
 
 
+async def test_new_accounts_leave_half_of_the_queue_to_others(make, gate):
+    passwords = make(1, 4, 30.0)
+    running = await occupied(passwords, gate)
+    new = [asyncio.create_task(passwords.hash_for_new("x")) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert [task.done() for task in new] == [False, False, True, True, True]
+    others = [asyncio.create_task(passwords.verify("x", None)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert [task.done() for task in others] == [False, False, True]
+    gate.set()
+    refused = [await asyncio.gather(*tasks, return_exceptions=True) for tasks in (new, others)]
+    assert [sum(isinstance(one, Busy) for one in answers) for answers in refused] == [3, 1]
+    assert (await passwords.hash_for_new("x")).startswith("$argon2id$")
+    await running
+
+
 async def test_who_waits_too_long_is_told_so(make, gate):
     passwords = make(1, 5, 0.02)
     running = await occupied(passwords, gate)

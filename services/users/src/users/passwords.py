@@ -20,7 +20,7 @@ class Passwords:
     """Hashes in threads of its own, because a hash holds a CPU for longer than a whole request should.
 
     Memory is `threads` × 19 MiB at the most. Raises Busy when `queue` callers wait already, or when one has
-    waited for `wait` seconds.
+    waited for `wait` seconds. New accounts have half of the queue: a flood of them leaves sign-ins room.
     """
 
     def __init__(self, threads: int, queue: int, wait: float) -> None:
@@ -29,7 +29,7 @@ class Passwords:
         self._free = asyncio.Semaphore(threads)
         self._queue = queue
         self._wait = wait
-        self._waiting = 0
+        self._waiting = self._waiting_new = 0
         self._nobodys = self._hasher.hash(secrets.token_urlsafe())
 
     def admit(self) -> None:
@@ -39,6 +39,16 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         return await self._run(lambda: self._hasher.hash(_bytes(password)))
+
+    async def hash_for_new(self, password: str) -> str:
+        """For an account that does not exist yet."""
+        if self._free.locked() and self._waiting_new >= (self._queue + 1) // 2:
+            raise Busy
+        self._waiting_new += 1
+        try:
+            return await self.hash(password)
+        finally:
+            self._waiting_new -= 1
 
     async def verify(self, password: str, stored: str | None) -> bool:
         """True if `password` matches. Without a stored hash it takes the same time and is false."""

@@ -34,7 +34,7 @@ class AccountService:
         """Raises EmailTaken, PasswordTooCommon, or Busy."""
         password = wanted.password.get_secret_value()
         require_uncommon(password, wanted.email, wanted.name)
-        password_hash = await self._passwords.hash(password)
+        password_hash = await self._passwords.hash_for_new(password)
         async with self._store.transaction() as tx:
             user = await tx.users.add(wanted.email, wanted.name, password_hash)
             await tx.audit.add("registered", user.id)
