@@ -1,6 +1,7 @@
 """Several services under one budget, against all allocations measured without noise."""
 
 from dataclasses import replace
+from functools import cache
 from itertools import product
 
 import pytest
@@ -17,6 +18,12 @@ SLO = Slo(0.25)
 CPU = {"gateway": 0.004, "users": 0.001, "items": 0.008, "ml-predict": 0.002}
 MEMORY = {"gateway": 60 * MIB, "users": 100 * MIB, "items": 90 * MIB, "ml-predict": 110 * MIB}
 POOLS = {"users": 5, "items": 5}
+
+
+@cache
+def true_capacity(cpus: float, configuration: Configuration) -> float:
+    """Where nothing but the CPUs limits it. Most of these tests' work, and the same for each of them."""
+    return Chain(CPU, MEMORY, Limits(cpus)).capacity(configuration, SLO)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +50,10 @@ def test_the_allocation_is_within_five_per_cent_of_the_best_that_the_budget_allo
         Configuration.of({"gateway": g, "users": 1, "items": i, "ml-predict": m})
         for g, i, m in product(range(1, most + 1), range(1, most + 1), (1, 2))
     ]
-    best = max(chain.capacity(configuration, SLO) for configuration in everything)
-    assert chain.capacity(outcome.choice, SLO) >= 0.95 * best
+    allowed = [configuration for configuration in everything if chain.breaks(configuration) is None]
+    best = max(true_capacity(limits.cpus, configuration) for configuration in allowed)
+    assert chain.breaks(outcome.choice) is None
+    assert true_capacity(limits.cpus, outcome.choice) >= 0.95 * best
 
 
 @pytest.mark.parametrize("within", [400.0, 470.0, 570.0])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadtests.tuner.statistics import Comparison, compare, dunnett
+from loadtests.tuner.statistics import Comparison, compare, dunnett, student, tukey
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,19 @@ from loadtests.tuner.statistics import Comparison, compare, dunnett
 )
 def test_dunnetts_one_sided_critical_values(rivals: int, degrees: int, value: float) -> None:
     assert dunnett(rivals, degrees, 0.05) == pytest.approx(value, abs=0.012)
+
+
+@pytest.mark.parametrize(
+    ("arms", "degrees", "value"),
+    [(2, 1, 17.97), (2, 5, 3.635), (3, 10, 3.877), (4, 20, 3.958), (10, 60, 4.646)],
+)
+def test_tukeys_studentized_ranges(arms: int, degrees: int, value: float) -> None:
+    assert tukey(arms, degrees, 0.05) == pytest.approx(value, rel=0.0005)
+
+
+def test_students_quantiles() -> None:
+    assert student(0.975, 10) == pytest.approx(2.2281, abs=1e-4)
+    assert dunnett(1, 10, 0.05) == student(0.95, 10)
 
 
 def test_a_disturbed_round_disturbs_nothing() -> None:

@@ -6,16 +6,17 @@ all comparisons of all looks hold together with the stated confidence.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, TypeVar
 
 import numpy as np
-import scipy  # its parts are imported when they are used, which takes a second of CPU time
+import scipy  # parts are imported when they are used; scipy.stats, a second of CPU time, is not
 from numpy.typing import NDArray
 
 Key = TypeVar("Key")
+Floats = NDArray[np.float64]
 _FINEST = 1e-4  # no capacity is known better than to 0.01 %
 
 
@@ -23,22 +24,41 @@ _FINEST = 1e-4  # no capacity is known better than to 0.01 %
 def dunnett(rivals: int, degrees: int, error: float) -> float:
     """One-sided critical value for comparing one mean with `rivals` others of the same variance."""
     if rivals == 1:
-        return float(scipy.stats.t.ppf(1 - error, degrees))
-    nodes, weights = np.polynomial.legendre.leggauss(80)
-    inner, inner_weights = 8 * nodes, 8 * weights * scipy.stats.norm.pdf(8 * nodes)
-    scale = np.sqrt(scipy.stats.chi2.ppf((nodes + 1) / 2, degrees) / degrees)  # s / sigma by its quantiles
-
-    def covered(critical: float) -> float:
-        joint = scipy.stats.norm.cdf(inner[None, :] + math.sqrt(2) * critical * scale[:, None]) ** rivals
-        return float((weights / 2) @ (joint @ inner_weights))
-
-    return float(scipy.optimize.brentq(lambda critical: covered(critical) - (1 - error), 0.0, 200.0))
+        return student(1 - error, degrees)
+    return _critical(
+        degrees, error, lambda z, widths: scipy.special.ndtr(z + math.sqrt(2) * widths) ** rivals
+    )
 
 
 @lru_cache(maxsize=512)
-def _tukey(arms: int, degrees: int, error: float) -> float:
+def tukey(arms: int, degrees: int, error: float) -> float:
     """For differences between any two means, which the bounds against the best do not cover."""
-    return float(scipy.stats.studentized_range.ppf(1 - error, arms, degrees))
+
+    def below(z: Floats, widths: Floats) -> Floats:
+        """All the others lie at most `widths` below `z`, the highest of them."""
+        result: Floats = arms * (scipy.special.ndtr(z) - scipy.special.ndtr(z - widths)) ** (arms - 1)
+        return result
+
+    return _critical(degrees, error, below)
+
+
+def student(share: float, degrees: int) -> float:
+    """That quantile of Student's t."""
+    return float(scipy.special.stdtrit(degrees, share))
+
+
+def _critical(degrees: int, error: float, joint: Callable[[Floats, Floats], Floats]) -> float:
+    """Where the expectation of `joint(z, value · s / sigma)` is 1 - `error`: z is normal, s has `degrees`."""
+    nodes, weights = np.polynomial.legendre.leggauss(80)
+    z, z_weights = 8 * nodes, 8 * weights * np.exp(-((8 * nodes) ** 2) / 2) / math.sqrt(2 * math.pi)
+    # s / sigma by its quantiles, closer together towards both ends, where they grow fastest
+    shares, share_weights = (2 + 3 * nodes - nodes**3) / 4, weights * 3 / 4 * (1 - nodes**2)
+    scale = np.sqrt(2 * scipy.special.gammaincinv(degrees / 2, shares) / degrees)
+
+    def covered(value: float) -> float:
+        return float(share_weights @ (joint(z[None, :], value * scale[:, None]) @ z_weights))
+
+    return float(scipy.optimize.brentq(lambda value: covered(value) - (1 - error), 0.0, 1e4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +105,7 @@ def compare(capacities: Mapping[Key, Sequence[float]], error: float) -> Comparis
     spread = max(math.sqrt(variance), _FINEST)
     half = dunnett(arms - 1, degrees, error) * spread * math.sqrt(2 / rounds) if arms > 1 else 0.0
     errors = np.maximum(logs.std(axis=1, ddof=1), _FINEST) / math.sqrt(rounds)
-    alone = float(scipy.stats.t.ppf(0.975, rounds - 1)) * errors
+    alone = student(0.975, rounds - 1) * errors
     rival = [max(np.delete(means, arm), default=means[arm]) for arm in range(arms)]
     return Comparison(
         rounds,
@@ -94,11 +114,11 @@ def compare(capacities: Mapping[Key, Sequence[float]], error: float) -> Comparis
         _named(keys, np.exp(means - alone)),
         _named(keys, np.exp(means + alone)),
         spread,
-        _tukey(arms, degrees, error) * spread / math.sqrt(rounds) if arms > 1 else math.inf,
+        tukey(arms, degrees, error) * spread / math.sqrt(rounds) if arms > 1 else math.inf,
     )
 
 
-def _named(keys: Sequence[Key], values: NDArray[np.float64]) -> dict[Key, float]:
+def _named(keys: Sequence[Key], values: Floats) -> dict[Key, float]:
     return {key: float(value) for key, value in zip(keys, values, strict=True)}
 
 
@@ -106,6 +126,6 @@ def alone(key: Key, rates: Sequence[float]) -> Comparison[Key]:
     """Of one configuration without a rival: its mean and 95 % interval."""
     logs = np.log(np.maximum(rates, 1e-9))
     mean, spread = float(np.mean(logs)), max(float(np.std(logs, ddof=1)), _FINEST)
-    half = float(scipy.stats.t.ppf(0.975, len(logs) - 1)) * spread / math.sqrt(len(logs))
+    half = student(0.975, len(logs) - 1) * spread / math.sqrt(len(logs))
     low, high = math.exp(mean - half), math.exp(mean + half)
     return Comparison(len(logs), {key: math.exp(mean)}, {key: 1.0}, {key: low}, {key: high}, spread, half)

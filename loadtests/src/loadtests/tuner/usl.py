@@ -39,9 +39,9 @@ class Law:
 
     def predict(self, workers: int) -> Prediction:
         """Wide where the fit had few points or poor agreement."""
-        gradient = _gradient(self._parameters, workers)
+        gradient = _slopes(self._parameters, np.array([float(workers)]))[0]
         error = math.sqrt(self.spread**2 + max(0.0, float(gradient @ self.covariance @ gradient)))
-        half = float(scipy.stats.t.ppf(0.975, self.degrees)) * error
+        half = float(scipy.special.stdtrit(self.degrees, 0.975)) * error
         value = self.capacity(workers)
         return Prediction(value, value * math.exp(-half), value * math.exp(min(half, 50)))
 
@@ -106,6 +106,7 @@ def _solve(counts: Floats, logs: Floats, ceiling: list[float]) -> Law:
     found = scipy.optimize.least_squares(
         lambda p: _log_law(p, counts) - logs,
         start,
+        lambda p: _slopes(p, counts),
         bounds=(low, high),
         x_scale=[1, 0.1, 1e-3, *([1] if ceiling else [])],
     )
@@ -123,12 +124,10 @@ def _log_law(p: Floats, n: Floats) -> Floats:
     return result
 
 
-def _gradient(p: Floats, workers: int) -> Floats:
-    steps = [1e-4, 1e-5, 1e-7, 1e-4][: len(p)]
-    here = _log_law(p, np.array([float(workers)]))
-    slopes = []
-    for index, step in enumerate(steps):
-        moved = p.copy()
-        moved[index] += step
-        slopes.append(float((_log_law(moved, np.array([float(workers)])) - here)[0]) / step)
-    return np.array(slopes)
+def _slopes(p: Floats, n: Floats) -> Floats:
+    """By each parameter, a row for each count."""
+    share = 1 + p[1] * (n - 1) + p[2] * n * (n - 1)
+    columns = [np.ones_like(n), -(n - 1) / share, -n * (n - 1) / share]
+    if len(p) > 3:  # noqa: PLR2004 - see _solve
+        columns.append(np.where(n > math.exp(p[3]), 1.0, 0.0))
+    return np.stack(columns, axis=1)
