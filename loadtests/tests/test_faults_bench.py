@@ -25,7 +25,7 @@ needs = pytest.mark.skipif(
 
 
 def sample(p99: float, failed: int = 0) -> Offered:
-    return Offered(rate=100, answered=100, failed=failed, p50=p99 / 2, p99=p99, p999=2 * p99)
+    return Offered(100, 100, failed, p50=p99 / 2, p99=p99, p999=2 * p99, latencies=[p99 / 2, p99])
 
 
 def window(p99: float, failed: int = 0, recovery: float = 0.0) -> Window:
@@ -38,10 +38,11 @@ def found() -> dict[str, object]:
     return document("postgres", "slow", PARTS["postgres"], before, during)
 
 
-def test_ratios_are_taken_window_by_window() -> None:
+def test_the_p99_is_that_of_all_windows_together() -> None:
     other = json.loads(json.dumps(found()))["others"][0]
     assert other["ratio"] == {"median": 1.1, "low": 1.1, "high": 1.1}
-    assert (other["p99_before_ms"], other["p99_ms"], other["failed"]) == (15, 16.5, 1)
+    assert (other["p99_before_ms"], other["p99_ms"]) == (20, 22)
+    assert (other["p50_before_ms"], other["p50_ms"], other["failed"]) == (7.5, 8.25, 1)
 
 
 def test_the_table_names_each_route_that_does_not_need_what_failed() -> None:

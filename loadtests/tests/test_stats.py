@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from loadtests.bench.stats import paired_ratio, student_t
+from loadtests.bench.stats import P99, paired_ratio, pooled_ratio, quantile, student_t
 
 
 def test_equal_ratios_leave_no_doubt() -> None:
@@ -51,3 +51,25 @@ def test_rounds_must_pair_up() -> None:
 def test_many_rounds_are_nearly_normal() -> None:
     assert student_t(30) == 2.042
     assert student_t(31) == 1.96
+
+
+def test_a_quantile_is_of_all_rounds_together() -> None:
+    assert quantile([[1, 2, 3], [4, 5]], 0.5) == 3
+
+
+def rounds(noise: random.Random, factor: float) -> list[list[float]]:
+    """Twelve of 200 values, each with its own pace."""
+    paces = [noise.lognormvariate(0, 0.2) for _ in range(12)]
+    return [[factor * pace * noise.lognormvariate(0, 0.5) for _ in range(200)] for pace in paces]
+
+
+def test_a_pooled_ratios_interval_covers_the_truth() -> None:
+    noise = random.Random(3)  # noqa: S311 - statistics, not secrets
+    ratios = [pooled_ratio(rounds(noise, 1.5), rounds(noise, 1), P99) for _ in range(8)]
+    assert sum(one.low <= 1.5 <= one.high for one in ratios) >= 7
+    assert all(one.low < one.median < one.high for one in ratios)
+
+
+def test_a_pooled_ratio_needs_two_rounds() -> None:
+    with pytest.raises(ValueError, match="two rounds"):
+        pooled_ratio([[1, 2]], [[1, 2]], P99)

@@ -19,7 +19,7 @@ class Route:
     title: str
     method: str
     paths: Sequence[str]
-    rate: float = 100.0
+    rate: float = 300.0
     body: str = ""
 
     def requests(self, tokens: Sequence[str]) -> list[Request]:
@@ -46,7 +46,8 @@ class Part:
 
 
 _HEALTH: Final = Route("the gateway's health", "GET", ["/health"])
-_PRICE: Final = Route("a price", "POST", ["/predict"], body=json.dumps({"instances": [NEW["features"]]}))
+_DIAMOND: Final = json.dumps({"instances": [NEW["features"]]})
+_PRICE: Final = Route("a price", "POST", ["/predict"], 100.0, _DIAMOND)
 _LISTING: Final = Route("a listing that is cached", "GET", [f"/items/{n + 1}" for n in range(HOT)])
 _KEYS: Final = Route("the signing keys", "GET", ["/.well-known/jwks.json"])
 _PAGES: Final = [f"/items?limit=5&skip={n}" for n in range(HOT)]
@@ -63,8 +64,8 @@ PARTS: Final = {
         [
             _HEALTH,
             _PRICE,
-            Route("a page", "GET", _PAGES, 50.0),
-            Route("one's own account", "GET", _ME, 100.0),
+            Route("a page", "GET", _PAGES, 100.0),
+            Route("one's own account", "GET", _ME, 200.0),
         ],
     ),
 }

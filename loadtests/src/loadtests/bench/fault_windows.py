@@ -16,8 +16,9 @@ from loadtests.bench.offered import Offered, offered
 from loadtests.bench.progress import say
 from loadtests.bench.request import ask
 from loadtests.bench.rig import Rig
-from loadtests.bench.stats import paired_ratio
+from loadtests.bench.stats import P99, pooled_ratio, quantile
 
+BOOT: Final = 1.5  # seconds until all programs that send are ready: they share a core
 LEAD: Final = 1.0  # seconds for which the affected routes have been asked before the fault
 RECOVERY: Final = 15.0  # seconds at most
 
@@ -51,17 +52,19 @@ class Faults:
         routes = PARTS[part]
         with ThreadPoolExecutor() as threads:
 
-            def begin(route: Route, lasting: float) -> Future[Offered]:
+            def begin(route: Route, start: float, lasting: float) -> Future[Offered]:
                 requests = [one.raw for one in route.requests(self._tokens)]
                 rig, port = self._system.rig, self._system.gateway
-                return threads.submit(offered, requests, port, route.rate, lasting, rig)
+                return threads.submit(offered, requests, port, route.rate, lasting, rig, start)
 
-            affected = [begin(route, LEAD + seconds) for route in routes.affected]
-            time.sleep(LEAD)
+            start = time.monotonic() + BOOT
+            affected = [begin(route, start, LEAD + seconds) for route in routes.affected]
+            futures = [begin(route, start + LEAD, seconds) for route in routes.others]
+            time.sleep(BOOT + LEAD)
             if fault != NONE:
                 self._system.do(part, fault)
             try:
-                others = [future.result() for future in [begin(route, seconds) for route in routes.others]]
+                others = [future.result() for future in futures]
             finally:
                 self._system.do(part, HEAL)
             healed = time.monotonic()
@@ -112,13 +115,14 @@ def document(
 
 
 def _other(route: Route, before: Sequence[Offered], during: Sequence[Offered]) -> dict[str, Any]:
-    ratio = paired_ratio([one.p99 for one in during], [one.p99 for one in before])
+    without, with_fault = ([one.latencies for one in windows] for windows in (before, during))
+    ratio = pooled_ratio(with_fault, without, P99)
     return {
         "route": route.title,
         "failed": sum(one.failed for one in during),
         "answered": sum(one.answered for one in during),
-        "p99_before_ms": round(median(one.p99 for one in before), 2),
-        "p99_ms": round(median(one.p99 for one in during), 2),
+        "p99_before_ms": round(quantile(without, P99), 2),
+        "p99_ms": round(quantile(with_fault, P99), 2),
         "p50_before_ms": round(median(one.p50 for one in before), 2),
         "p50_ms": round(median(one.p50 for one in during), 2),
         "ratio": {name: round(value, 3) for name, value in asdict(ratio).items()},

@@ -21,7 +21,7 @@ SECONDS: Final = 4.0  # of a window
 METHOD: Final = {
     "load": "Poisson arrivals, a rate for each route, latency from the intended start; 64 connections",
     "windows": "without and with the fault in turns; the affected routes are asked in both",
-    "ratio": "of the p99 with the fault to that without, window by window; 95 %, Student's t on logarithms",
+    "ratio": "of the p99 of all windows with the fault to that without; 95 %, a bootstrap of the rounds",
     "none": "the same without a fault: how much two equal measurements differ",
 }
 
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     names = [f"{part}-{fault}" for part in PARTS for fault in FAULTS]
     add = parser.add_argument
     add("--only", nargs="+", choices=names, default=names, metavar="FAULT", help=f"of {' '.join(names)}")
-    add("--rounds", type=int, default=8, help="windows with and without each fault (default: 8)")
+    add("--rounds", type=int, default=12, help="windows with and without each fault (default: 12)")
     add("--quick", action="store_true", help="two rounds of a second, to see that it works")
     add("--out", type=Path, help="JSON file (default: docs/figures/faults.json; quick: none)")
     return parser

@@ -17,7 +17,7 @@ CONNECTIONS = 64
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """Answers a second, and milliseconds from when each request was due."""
+    """Answers a second, and milliseconds from when each request was due; `latencies` as they came."""
 
     rate: float
     answered: int
@@ -25,14 +25,20 @@ class Offered:
     p50: float
     p99: float
     p999: float
+    latencies: Sequence[float]
 
 
-def offered(requests: Sequence[str], port: int, rate: float, seconds: float, rig: Rig) -> Offered:
-    """Raises BenchFailed when the program fails; a request that fails is counted."""
+def offered(
+    requests: Sequence[str], port: int, rate: float, seconds: float, rig: Rig, start: float = 0.0
+) -> Offered:
+    """From `start` of the monotonic clock on, or as soon as the program is ready.
+
+    Raises BenchFailed when the program fails; a request that fails is counted.
+    """
     listed = rig.folder / f"requests-{secrets.token_hex(4)}.json"  # several may run at once
     listed.write_text(json.dumps(requests), encoding="utf-8")
     command = ["taskset", "--cpu-list", str(rig.cores.load), str(environment.our_python()), str(PROGRAM)]
-    command += [str(port), str(listed), str(rate), str(seconds), str(CONNECTIONS)]
+    command += [str(port), str(listed), str(rate), str(seconds), str(CONNECTIONS), str(start)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - ours
     if done.returncode:
         raise BenchFailed(f"the open loop failed: {done.stderr.strip()[-300:]}")

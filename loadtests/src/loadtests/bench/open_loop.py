@@ -83,11 +83,11 @@ class Schedule:
     without a pause. The alarm of the kernel has microseconds.
     """
 
-    def __init__(self, load: Load, rate: float, seconds: float) -> None:
+    def __init__(self, load: Load, rate: float, seconds: float, start: float) -> None:
         self._load = load
         self._rate = rate
         self._draw = random.Random(1)  # noqa: S311 - a schedule
-        self._due = time.monotonic()
+        self._due = start
         self._end = self._due + seconds
         self.begun = 0
         self.finished = asyncio.Event()
@@ -105,12 +105,12 @@ class Schedule:
 
 
 async def run(
-    port: int, requests: list[bytes], rate: float, seconds: float, connections: int
-) -> dict[str, float]:
+    port: int, requests: list[bytes], rate: float, seconds: float, connections: int, start: float = 0.0
+) -> dict[str, Any]:
     load, loop = Load(requests), asyncio.get_running_loop()
     for _ in range(connections):
         await loop.create_connection(lambda: Connection(load), "127.0.0.1", port)
-    schedule = Schedule(load, rate, seconds)
+    schedule = Schedule(load, rate, seconds, max(start, time.monotonic()))
     loop.add_signal_handler(signal.SIGALRM, schedule.begin)
     schedule.begin()
     await schedule.finished.wait()
@@ -127,17 +127,21 @@ async def run(
         name: found[min(int(len(found) * share), last)] * 1000
         for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
     }
-    return {"answered": len(load.latencies), "failed": failed, **percentiles}
+    latencies = [round(one * 1000, 3) for one in load.latencies]
+    return {"answered": len(latencies), "failed": failed, **percentiles, "latencies": latencies}
 
 
 def main() -> None:
-    """Arguments: port, file of requests (JSON), rate, seconds, connections. Prints a sample as JSON."""
-    port, path, rate, seconds, connections = sys.argv[1:]
+    """Arguments: port, file of requests (JSON), rate, seconds, connections, start (of the monotonic clock).
+
+    Prints a sample as JSON.
+    """
+    port, path, rate, seconds, connections, start = sys.argv[1:]
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a program of its own, no more than it needs
         requests = [request.encode("latin-1") for request in json.load(file)]
     import uvloop  # type: ignore[import-not-found]  # noqa: PLC0415 - only its interpreter has it
 
-    found = uvloop.run(run(int(port), requests, float(rate), float(seconds), int(connections)))
+    found = uvloop.run(run(int(port), requests, float(rate), float(seconds), int(connections), float(start)))
     print(json.dumps(found))  # noqa: T201 - the result
 
 
