@@ -11,8 +11,9 @@ from sqlalchemy.dialects import postgresql
 from items.domain import Item, Search
 from items.searching import ORDERS, listing
 from shared.database import Database
-from shared.keyset import Explain
-from shared.pages import Page, encode_cursor
+from shared.keyset import COUNTED, Explain
+from shared.large_totals import MOST, SECONDS, LargeTotals
+from shared.pages import Page, Total, encode_cursor
 
 from .conftest import Body
 from .test_pages import seed
@@ -44,6 +45,7 @@ class Recording:
         self.measured = measured
         self.plans: list[str] = []
         self.buffers: list[int] = []
+        self.totals = 0  # statements that look for one
 
     async def execute(self, statement: Any) -> Any:
         self.plans.append("\n".join(await self.connection.scalars(Explain(statement))))
@@ -56,6 +58,7 @@ class Recording:
         return await self.connection.execute(statement)
 
     async def scalar(self, statement: Any) -> Any:
+        self.totals += 1
         return await self.connection.scalar(statement)
 
 
@@ -122,3 +125,35 @@ async def test_a_total_reads_no_more_than_it_counts(database: Database) -> None:
     assert found.total.accuracy == "estimate"
     assert ROWS * 0.9 < found.total.count < ROWS * 1.1
     assert isinstance(found.rows[0], Item)
+
+
+@pytest.mark.usefixtures("rows")
+async def test_a_large_total_is_looked_for_once_in_a_while(database: Database) -> None:
+    now = 0.0
+    large = LargeTotals(lambda: now)
+    recording = Recording(database, measured=False)
+
+    async def found(page: Page, **filters: Any) -> tuple[int, int]:
+        """The total, and the statements that looked for it."""
+        recording.totals = 0
+        total = (await listing(Search(**filters)).page(recording, page, large)).total  # type: ignore[arg-type]
+        assert total is not None
+        return total.count, recording.totals
+
+    total, statements = await found(Page())
+    assert (total > COUNTED, statements) == (True, 2)
+    assert await found(Page(limit=3)) == (total, 0)
+    few = await found(Page(limit=5), currency="CHF")
+    assert few == await found(Page(limit=1), currency="CHF") == (few[0], 1)  # few: counted each time
+    now = SECONDS
+    assert await found(Page()) == (total, 2)
+
+
+async def test_of_too_many_lists_all_are_forgotten() -> None:
+    large = LargeTotals(lambda: 0.0)
+    for place in range(MOST):
+        large.keep(f"{place}", Total(place, "estimate"))
+    assert large.find("0") == Total(0, "estimate")
+    large.keep("one more", Total(5000, "estimate"))
+    assert large.find("0") is None
+    assert large.find("one more") == Total(5000, "estimate")

@@ -1,7 +1,8 @@
 """Pages and totals from Postgres, at a cost that does not grow with the table.
 
 A page is found by the key of the row before it (keyset pagination), in an index of that order. A total is
-counted up to `COUNTED`; above that, it is the planner's estimate, which costs no more for a million rows.
+counted up to `COUNTED`; above that, it is the planner's estimate, which costs no more for a million rows
+and is remembered for some seconds.
 """
 
 import re
@@ -18,6 +19,7 @@ from sqlalchemy.sql.visitors import InternalTraversal
 
 from shared.database import Connection, Row
 from shared.fields import LARGEST_ID
+from shared.large_totals import LargeTotals
 from shared.pages import Page, Slice, Total, decode_cursor, encode_cursor
 
 COUNTED: Final = 1000
@@ -78,12 +80,14 @@ class List(Generic[Found]):
     build: Callable[[Row], Found]
     scope: str = ""
 
-    async def page(self, connection: Connection, page: Page) -> Slice[Found]:
-        """Raises CursorInvalid."""
+    async def page(
+        self, connection: Connection, page: Page, large: LargeTotals | None = None
+    ) -> Slice[Found]:
+        """`large` are the large totals of this database. Raises CursorInvalid."""
         wanted = page.limit + 1  # the one more tells whether there is a next page
         rows = await self._rows(connection, page, wanted)
         found = [self.build(row) for row in rows[: page.limit]]
-        total = None if page.cursor else await self._total(connection, page.skip, len(rows), wanted)
+        total = None if page.cursor else await self._total(connection, page, len(rows), large)
         if len(rows) < wanted:
             return Slice(found, None, total)
         return Slice(found, encode_cursor(self.scope, self.order.key(found[-1])), total)
@@ -100,10 +104,20 @@ class List(Generic[Found]):
                 break
         return rows
 
-    async def _total(self, connection: Connection, skip: int, seen: int, wanted: int) -> Total:
-        """Exact up to COUNTED, and on the last page."""
-        if seen < wanted and (seen or not skip):
-            return Total(skip + seen)
+    async def _total(self, connection: Connection, page: Page, seen: int, large: LargeTotals | None) -> Total:
+        """Exact up to COUNTED, and on the last page. `seen` are the rows of this page, and one more."""
+        if seen <= page.limit and (seen or not page.skip):
+            return Total(page.skip + seen)
+        total = large.find(self.scope) if large else None
+        if total is None:
+            total = await self._count(connection)
+            if large and total.accuracy == "estimate":
+                large.keep(self.scope, total)
+        if total.accuracy == "exact":
+            return total
+        return Total(max(total.count, page.skip + seen), "estimate")
+
+    async def _count(self, connection: Connection) -> Total:
         matches: Select[Any] = self.statement.with_only_columns(
             literal_column("1"), maintain_column_froms=True
         )
@@ -112,7 +126,7 @@ class List(Generic[Found]):
         if counted <= COUNTED:
             return Total(counted)
         plan = _ROWS.search(await connection.scalar(Explain(matches)) or "")
-        return Total(max(int(plan[1]) if plan else 0, counted, skip + seen), "estimate")
+        return Total(max(int(plan[1]) if plan else 0, counted), "estimate")
 
 
 class Explain(Executable, ClauseElement):

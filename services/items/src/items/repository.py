@@ -13,6 +13,7 @@ from items.searching import SHOWN, VISIBLE, listing
 from items.tables import items, owners
 from shared.database import Connection, Statement
 from shared.exceptions import DatabaseUnavailable
+from shared.large_totals import LargeTotals
 from shared.pages import Page, Slice
 
 _BY_ID: Final = select(*SHOWN).where(items.c.id == bindparam("item_id"), VISIBLE)
@@ -35,6 +36,7 @@ ADD_MANY: Final = Statement(insert(items).from_select(GIVEN, _OWNED).returning(*
 class ItemRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._large = LargeTotals()
 
     async def add(self, values: Mapping[str, Any]) -> Item | None:
         """None if the owner is not active any more. The owner must be held."""
@@ -58,7 +60,7 @@ class ItemRepository:
     async def search(self, query: Search, page: Page) -> Slice[Item]:
         """One page of the matches. Raises CursorInvalid or SearchTimeout."""
         try:
-            return await listing(query).page(self._connection, page)
+            return await listing(query).page(self._connection, page, self._large)
         except DatabaseUnavailable as error:
             if isinstance(error.__cause__, QueryCanceledError):
                 raise SearchTimeout from error
