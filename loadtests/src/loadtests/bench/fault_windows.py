@@ -16,11 +16,12 @@ from loadtests.bench.offered import Offered, offered
 from loadtests.bench.progress import say
 from loadtests.bench.request import ask
 from loadtests.bench.rig import Rig
-from loadtests.bench.stats import P99, pooled_ratio, quantile
+from loadtests.bench.stats import pooled_ratio, quantile
 
 BOOT: Final = 1.5  # seconds until all programs that send are ready: they share a core
 LEAD: Final = 1.0  # seconds for which the affected routes have been asked before the fault
 RECOVERY: Final = 15.0  # seconds at most
+PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +117,18 @@ def document(
 
 def _other(route: Route, before: Sequence[Offered], during: Sequence[Offered]) -> dict[str, Any]:
     without, with_fault = ([one.latencies for one in windows] for windows in (before, during))
-    ratio = pooled_ratio(with_fault, without, P99)
-    return {
+    row: dict[str, Any] = {
         "route": route.title,
         "failed": sum(one.failed for one in during),
         "answered": sum(one.answered for one in during),
-        "p99_before_ms": round(quantile(without, P99), 2),
-        "p99_ms": round(quantile(with_fault, P99), 2),
-        "p50_before_ms": round(median(one.p50 for one in before), 2),
-        "p50_ms": round(median(one.p50 for one in during), 2),
-        "ratio": {name: round(value, 3) for name, value in asdict(ratio).items()},
-        "windows_p99_ms": [
-            [round(one.p99, 2), round(other.p99, 2)] for one, other in zip(before, during, strict=True)
-        ],
     }
+    for name, share in PERCENTILES.items():
+        ratio = pooled_ratio(with_fault, without, share)
+        row[name] = {
+            "before_ms": round(quantile(without, share), 2),
+            "ms": round(quantile(with_fault, share), 2),
+            "ratio": {part: round(value, 3) for part, value in asdict(ratio).items()},
+        }
+    pairs = zip(before, during, strict=True)
+    row["windows_p99_ms"] = [[round(one.p99, 2), round(other.p99, 2)] for one, other in pairs]
+    return row

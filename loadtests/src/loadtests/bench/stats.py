@@ -16,7 +16,6 @@ _T = (
 )  # fmt: skip
 
 
-P99: Final = 0.99
 RESAMPLES: Final = 1000
 
 
