@@ -176,6 +176,20 @@ async def test_a_deactivated_owner_imports_nothing(
     assert (await factory.imports(1).read("an-import", caller)).line == 0
 
 
+async def test_blank_lines_take_no_transactions(alice: httpx2.AsyncClient, path: str) -> None:
+    blank = b"\n" * 100_000
+    body = blank + listing(1) + b"\n" + blank + listing(2)
+    found = [batch async for batch in batches(one_by_one([body]), 1, 0)]
+    assert [[number for number, _ in batch] for batch in found] == [[1, 100_000, 100_001, 200_001, 200_002]]
+    assert counted(await alice.post(path, content=body)) == (200_002, 2, 0)
+    assert counted(await alice.post(path, content=listing(3), params={"line": 200_003})) == (200_003, 3, 0)
+
+
+async def one_by_one(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
 async def test_an_import_that_stands_still_is_forgotten_with_its_errors(
     alice: httpx2.AsyncClient, path: str, database: Database
 ) -> None:

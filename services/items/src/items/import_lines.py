@@ -19,15 +19,22 @@ Line = tuple[int, NewItem | WrongLine | None]  # its number, and none for a blan
 
 
 async def batches(chunks: AsyncIterable[bytes], first: int, after: int) -> AsyncIterator[list[Line]]:
-    """What comes after the line `after`, in batches of bounded size. `first` is the first line's number."""
+    """What comes after the line `after`, in batches of bounded size. `first` is the first line's number.
+
+    Each is a transaction, so of blank lines that follow one another a batch has the last only. It always has
+    its first line.
+    """
     batch: list[Line] = []
     number, size = first - 1, 0
     async for text in split_lines(chunks, LONGEST_LINE):
         number += 1
         if number <= after:
             continue
-        batch.append((number, _read(number, text)))
-        size += len(text or b"")
+        line = _read(number, text)
+        if line is None and len(batch) > 1 and batch[-1][1] is None:
+            del batch[-1]
+        batch.append((number, line))
+        size += len(text or b"") + 1
         if len(batch) == BATCH_LINES or size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
