@@ -7,6 +7,7 @@ import pytest
 
 from shared.testing import served
 from users.main import create_app
+from users.tables import users as table
 
 
 async def post(client, wanted):
@@ -63,6 +64,7 @@ async def test_of_many_registrations_of_one_email_one_wins(client, people):
         {"email": ["a@example.com"]},
         {"name": ""},
         {"name": "   "},
+        {"name": "\u200b\u202e \ufe0f"},
         {"name": "x" * 101},
         {"name": "a\x00b"},
         {"name": "\ud800"},
@@ -83,6 +85,20 @@ async def test_what_is_not_right_is_422_and_never_echoed(client, people, changed
     assert answer.json()["code"] == "validation_error"
     for value in changed.values():
         assert not (isinstance(value, str) and len(value) > 6 and value in answer.text)
+
+
+@pytest.mark.parametrize("alike", ["\uff41", "\ufb01", "\u017f", "a\ufe0f", "\u115fa", "\u2170"], ids=ascii)
+async def test_an_email_that_looks_like_another_is_refused_and_an_old_one_stays_good(
+    client, people, person, alter, alike
+):
+    email = f"{alike}{person.email}"
+    answer = await client.post("/users", json=people.account(email=email))
+    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["body", "email"])
+    wanted = {"email": email, "current_password": people.account()["password"]}
+    assert (await person.ask("POST", "/users/me/email", json=wanted)).json()["code"] == "validation_error"
+    await alter(table, person.id, email=email)
+    person.email = email
+    assert (await person.sign_in()).status_code == 200
 
 
 async def test_a_flood_of_unknown_fields_is_one_error(client, people):

@@ -10,9 +10,23 @@ _DIGITS: Final = re.compile(r"-?(0|[1-9][0-9]*)")
 _DECIMAL: Final = re.compile(r"[0-9.eE+-]+")
 
 
+# Characters that are not shown (Unicode's Default_Ignorable_Code_Point, first plane), as in a set of a regex.
+UNSEEN: Final = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+)
+_SEEN: Final = re.compile(rf"[^\s{UNSEEN}]")
+
+
 def _without_nul(value: str) -> str:
     if "\x00" in value:
         raise ValueError("must not contain a NUL character")
+    return value
+
+
+def _visible(value: str) -> str:
+    if not _SEEN.search(value):
+        raise ValueError("must contain a character that is shown")
     return value
 
 
@@ -51,7 +65,9 @@ Text = Annotated[
     AfterValidator(_without_nul),
     Field(json_schema_extra={"pattern": r"^[^\x00]*$"}),
 ]
-NOT_BLANK = Field(min_length=1, json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"})
+NOT_BLANK = Field(min_length=1, json_schema_extra={"pattern": rf"^[^\x00]*[^\s\x00{UNSEEN}][^\x00]*$"})
+# Beside NOT_BLANK.
+VISIBLE = AfterValidator(_visible)
 # For an `int` in a body, where neither `true` nor `"1"` is one. The last annotation, or OpenAPI loses others.
 A_NUMBER = BeforeValidator(_number)
 # For an `int` or a `float` in a path or a query, likewise the last annotation. pydantic also takes `1_0` and

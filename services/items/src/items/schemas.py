@@ -9,10 +9,12 @@ from pydantic import MISSING, BaseModel, Field, model_validator
 from items.domain import Search, Sort
 from items.features import MAX_CARAT, Clarity, Color, Cut, DiamondFeatures
 from items.money import Currency, Price, PriceBound
-from shared.fields import IN_DECIMALS, IN_DIGITS, LARGEST_ID, NOT_BLANK, Text, at_most
+from shared.fields import IN_DECIMALS, IN_DIGITS, LARGEST_ID, NOT_BLANK, VISIBLE, Text, at_most
 from shared.schemas import WireChange, WireIn, WireOut
 
-Name = Annotated[Text, Field(max_length=200, examples=["Round diamond, 0.71 ct"]), NOT_BLANK, at_most(200)]
+Name = Annotated[
+    Text, Field(max_length=200, examples=["Round diamond, 0.71 ct"]), NOT_BLANK, VISIBLE, at_most(200)
+]
 Description = Annotated[Text, Field(max_length=5000, examples=["With a certificate."]), at_most(5000)]
 CaratBound = Annotated[float, Field(ge=0, le=MAX_CARAT, allow_inf_nan=False), IN_DECIMALS]
 

@@ -10,13 +10,13 @@ from shared.fields import A_NUMBER, IN_DIGITS, LARGEST_ID
 from shared.identity.caller import READ_SCOPE, WRITE_SCOPE
 from shared.schemas import WireChange, WireIn, WireOut
 from users.domain import AuditKind, AuditQuery, Session
-from users.fields import Email, GivenSecret, Name, Password
+from users.fields import Email, GivenSecret, Name, NewEmail, Password
 
 Scope = Literal["read", "write"]
 
 
 class Registration(WireIn):
-    email: Email
+    email: NewEmail
     name: Name
     password: Password
 
@@ -56,7 +56,7 @@ class UserChange(WireChange):
 class EmailChange(WireIn):
     """Takes effect when the new email is confirmed."""
 
-    email: Email
+    email: NewEmail
     current_password: GivenSecret = Field(examples=["correct horse battery"])
 
 
