@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,12 @@ import httpx2
 import pytest_asyncio
 
 from shared.testing import http_client
+from shared.testing.programs import Program, begin
 
 
 @dataclass
 class Running:
-    process: asyncio.subprocess.Process
+    process: Program
     port: int
     metrics_port: int
     table: Path
@@ -61,15 +61,8 @@ async def start(
             "metrics_port": metrics_port,
         }
         variables = {f"GATEWAY_{name.upper()}": str(value) for name, value in wanted.items()}
-        with log.open("wb") as out:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "gateway",
-                env={**os.environ, **variables, **environment},
-                stdout=out,
-                stderr=out,
-            )
+        every = {**os.environ, **variables, **environment}
+        process = Program(begin("-m", "gateway", environment=every, outputs=[log]))
         client = http_client(f"http://127.0.0.1:{port}")
         started.append(Running(process, port, metrics_port, table, log, client))
 

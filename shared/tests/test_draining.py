@@ -5,8 +5,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from shared.embedded.child import Process
+from shared.testing.programs import begin
 from shared.testing.steady_load import SteadyLoad, steady_load
 from shared.testing.waiting import eventually
 
@@ -24,7 +24,7 @@ PROGRAM = (
 
 @dataclass
 class Running:
-    process: subprocess.Popen[bytes]
+    process: Process
     port: int
     log: Path
 
@@ -43,13 +43,8 @@ def start(tmp_path: Path, unused_tcp_port_factory: Callable[[], int]) -> Iterato
             port, log = unused_tcp_port_factory(), tmp_path / "log"
             given = {"port": port, "folder": tmp_path, "graceful_timeout": 8, **settings}
             environment = {f"SAMPLE_{name.upper()}": str(value) for name, value in given.items()}
-            with log.open("wb") as out:
-                process = subprocess.Popen(  # noqa: S603 - the command is ours
-                    [sys.executable, "-c", PROGRAM],
-                    env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment},
-                    stdout=out,
-                    stderr=out,
-                )
+            every = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment}
+            process = begin("-c", PROGRAM, environment=every, outputs=[log])
             stack.callback(process.wait)
             stack.callback(process.terminate)
             service = Running(process, port, log)

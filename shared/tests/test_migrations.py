@@ -1,7 +1,7 @@
 """Migrations run once, in one transaction, also when two start at the same moment."""
 
 import asyncio
-import sys
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from shared.database import Database
 from shared.migrations import upgrade
 from shared.settings import DatabaseSettings
+from shared.testing.programs import started
 
 ENV = """
 from shared.migrations import run_migrations
@@ -82,12 +83,7 @@ async def test_two_at_once_run_one_after_the_other(
         "DatabaseSettings(database_url=sys.argv[2], database_password=sys.argv[3]))"
     )
     arguments = (str(folder), given["database_url"], given["database_password"])
-    both = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, *arguments, stderr=asyncio.subprocess.PIPE
-        )
-        for _ in range(2)
-    ]
+    both = [await started("-c", program, *arguments, environment=os.environ) for _ in range(2)]
     outputs = await asyncio.gather(*(process.communicate() for process in both))
     assert [process.returncode for process in both] == [0, 0], outputs
     assert await rings(given) == ["one"]

@@ -19,10 +19,12 @@ import httpx2
 import pytest
 from gunicorn.config import Config
 
+from shared.embedded.child import Process
 from shared.master import Log, gunicorn_options
 from shared.serve import check_ports
 from shared.settings import ServiceSettings
 from shared.testing import NO_TLS
+from shared.testing.programs import begin
 from shared.worker import Worker
 
 PROGRAM = "from shared.serve import serve; serve('sample_service:create_app', 'sample_service:{}')"
@@ -56,14 +58,7 @@ class Service:
             "TMPDIR": str(self.temporary),
             **{f"SAMPLE_{name.upper()}": str(value) for name, value in given.items() if value is not None},
         }
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - the command is ours
-                [sys.executable, "-c", program],
-                env=environment,
-                stdout=log,
-                stderr=log,
-                process_group=0,
-            )
+        self.process = begin("-c", program, environment=environment, outputs=[self.log])
 
     def get(self, path: str, port: int = 0) -> httpx2.Response:
         """On a connection of its own, so that any worker may answer."""
@@ -129,7 +124,7 @@ def start() -> Iterator[Callable[..., Service]]:
         yield run
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -237,7 +237,7 @@ def test_a_killed_service_comes_back_although_its_workers_outlive_it(
 
 def test_services_outlive_the_fork_server_and_it_comes_back(demo: Demo, client: httpx2.Client) -> None:
     masters = [demo.master(package) for package in ("gateway", "users", "items", "ml_predict")]
-    os.kill(demo.process_of("stack.fork_server"), signal.SIGKILL)
+    os.kill(demo.process_of("fork_server.py"), signal.SIGKILL)
     demo.says("fork-server is back")
     assert masters == [
         demo.process_of(f"master [{name}]") for name in ("gateway", "users", "items", "ml-predict")

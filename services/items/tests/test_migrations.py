@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from items.tables import items as table
 from items.tables import metadata
 from shared.database import database_url
 from shared.migrations import alembic_config, include_object, upgrade
+from shared.testing.programs import Program, started
 
 MIGRATIONS = Path(items.__file__).parent / "migrations"
 
@@ -105,13 +105,8 @@ async def test_the_command_migrates_with_the_databases_settings_alone(
         assert (await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one() == 0
 
 
-async def migrate(environment: dict[str, str]) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "items.migrations"),
-        env=os.environ | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+async def migrate(environment: dict[str, str]) -> Program:
+    return await started("-m", "items.migrations", environment=os.environ | environment)
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ from shared.events.event import decode, encode
 from shared.redis import stream_client
 from shared.testing import http_client
 from shared.testing.contracts import Contracts
+from shared.testing.programs import started
 
 Eventually = Callable[..., Awaitable[Any]]
-Process = asyncio.subprocess.Process
 Command = Callable[..., Awaitable[tuple[int, list[str]]]]
 
 
@@ -64,26 +64,17 @@ def metrics_port() -> int:
             return port
 
 
-async def started(module: str, environment: dict[str, str], *words: str) -> Process:
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *words),
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-
-
 @contextlib.asynccontextmanager
 async def running(module: str, environment: dict[str, str], port: int) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of its metrics port. It ends on SIGTERM, with status 0."""
-    process = await started(module, {**environment, "ITEMS_METRICS_PORT": str(port)})
+    process = await started("-m", module, environment={**environment, "ITEMS_METRICS_PORT": str(port)})
     try:
         async with http_client(f"http://127.0.0.1:{port}") as client:
             yield client
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
-        output, _ = await asyncio.wait_for(process.communicate(), 20)
+        [output] = await asyncio.wait_for(process.communicate(), 20)
         sys.stdout.write(output.decode())
     assert process.returncode == 0
 
@@ -187,8 +178,8 @@ async def test_dead_letters_are_shown_replayed_and_discarded(
     async with running("items.consumer", environment, metrics_port):
         await eventually(lambda: redis.xlen(letters), 2, seconds=30)
 
-    process = await started("items.dead_letters", environment, "list")
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    process = await started("-m", "items.dead_letters", "list", environment=environment)
+    [output] = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0, output.decode()
     shown = output.decode().splitlines()
     assert "unreadable" in shown[0]
@@ -223,8 +214,10 @@ def test_a_wrong_command_is_one_that_says_how(
 
 
 async def test_without_redis_the_command_says_so_in_one_line(environment: dict[str, str]) -> None:
-    process = await started("items.dead_letters", {**environment, "ITEMS_REDIS_URL": "unix:///nowhere"})
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    process = await started(
+        "-m", "items.dead_letters", environment={**environment, "ITEMS_REDIS_URL": "unix:///nowhere"}
+    )
+    [output] = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 1
     assert output.decode().splitlines() == ["Redis cannot be asked (ConnectionError)"]
 
@@ -232,8 +225,10 @@ async def test_without_redis_the_command_says_so_in_one_line(environment: dict[s
 async def test_a_port_that_is_in_use_stops_the_start_with_one_line(environment: dict[str, str]) -> None:
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    process = await started("items.consumer", {**environment, "ITEMS_METRICS_PORT": str(port)})
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    process = await started(
+        "-m", "items.consumer", environment={**environment, "ITEMS_METRICS_PORT": str(port)}
+    )
+    [output] = await asyncio.wait_for(process.communicate(), 30)
     server.close()
     assert process.returncode == 1
     [line] = output.decode().splitlines()

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from ml_predict.model import Model
 from ml_predict.repository import Repository
 from ml_predict.settings import MlPredictSettings
 from shared.testing import LiveApp, TestIdentity, served
+from shared.testing.programs import Program, started
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ async def test_without_keys_nobody_can_be_judged(
         assert answer.headers["retry-after"] == "1"
 
 
-async def start(settings: MlPredictSettings) -> asyncio.subprocess.Process:
+async def start(settings: MlPredictSettings) -> Program:
     """`python -m ml_predict`, which is gunicorn, on a port that the system chooses."""
     given = {
         "REDIS_URL": settings.redis_url,
@@ -152,12 +152,8 @@ async def start(settings: MlPredictSettings) -> asyncio.subprocess.Process:
         "PORT": "0",
         "LOG_FORMAT": "json",
     }
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ml_predict"),
-        env=os.environ | {f"ML_PREDICT_{name}": value for name, value in given.items()},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    environment = os.environ | {f"ML_PREDICT_{name}": value for name, value in given.items()}
+    return await started("-m", "ml_predict", environment=environment)
 
 
 async def test_under_gunicorn_a_bad_model_ends_the_whole_service(
@@ -166,7 +162,7 @@ async def test_under_gunicorn_a_bad_model_ends_the_whole_service(
     path = spoil(repository)
     process = await start(changed(settings, model_repository=repository))
     async with asyncio.timeout(30):
-        output, _ = await process.communicate()
+        [output] = await process.communicate()
     assert process.returncode == 3
     assert f"model file {path} is corrupt" in output.decode()
     assert "Traceback" not in output.decode()

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import pytest
 
 from ml_predict.settings import MlPredictSettings
 from shared.testing import TestIdentity
+from shared.testing.programs import Program, begin
 from shared.testing.waiting import becomes
 
 TINY = "/v2/repository/models/tiny"
@@ -80,12 +80,8 @@ async def fleet(
         **given,
     }
     url = f"http://127.0.0.1:{port}"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ml_predict"),
-        env=os.environ | {f"ML_PREDICT_{name}": value for name, value in own.items()},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    environment = os.environ | {f"ML_PREDICT_{name}": value for name, value in own.items()}
+    process = Program(begin("-m", "ml_predict", environment=environment, outputs=[Path(os.devnull)]))
     try:
         async with (
             httpx2.AsyncClient(base_url=url, headers=identity.headers(1, admin=True), timeout=20) as admin,

@@ -1,22 +1,15 @@
 """python -m users.admin."""
 
-import asyncio
-import sys
-
 import pytest
 
 from shared.embedded import EmbeddedValkey
 from shared.pages import Page
+from shared.testing.programs import started
 from users.admin import set_admin
 
 
 async def run(environment, *arguments):
-    command = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "users.admin", *arguments),
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    command = await started("-m", "users.admin", *arguments, environment=environment, apart=True)
     out, err = await command.communicate()
     return command.returncode, out.decode(), err.decode()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 from datetime import timedelta
 
 import jwt
@@ -13,6 +12,7 @@ from shared.http import service_client
 from shared.identity import RemoteKeys, TokenVerifier
 from shared.identity.exceptions import KeysUnavailable, TokenInvalid
 from shared.testing import served
+from shared.testing.programs import started
 from users import key_rotation
 from users.clock import utc_now
 from users.exceptions import RotationUnderWay
@@ -196,12 +196,7 @@ async def test_the_command_rotates_and_says_when(environment, own_settings, own_
     }
 
     async def run(*arguments):
-        command = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "users.rotate", *arguments),
-            env=own,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        command = await started("-m", "users.rotate", *arguments, environment=own, apart=True)
         out, err = await command.communicate()
         return command.returncode, out.decode(), err.decode()
 

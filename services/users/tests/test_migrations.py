@@ -1,7 +1,6 @@
 """Migrations and tables say the same."""
 
 import asyncio
-import sys
 
 import pytest
 from alembic import command
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from shared.database import database_url
 from shared.migrations import alembic_config
 from shared.settings import DatabaseSettings
+from shared.testing.programs import started
 from users.migrations import FOLDER
 from users.tables import metadata
 
@@ -89,9 +89,7 @@ async def test_the_command_migrates_and_may_be_repeated(make_database, clean_env
         "USERS_DATABASE_PASSWORD": given["database_password"],
     }
     for _ in range(2):
-        command = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "users.migrations", env=environment
-        )
+        command = await started("-m", "users.migrations", environment=environment)
         assert await command.wait() == 0
     assert await asked(DatabaseSettings(**given), tables) == TABLES
 

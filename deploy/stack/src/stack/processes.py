@@ -9,9 +9,9 @@ from typing import Any
 
 from shared.embedded import EmbeddedPostgres, EmbeddedValkey
 from shared.embedded.child import ChildServer, Process
+from shared.embedded.forking import ForkServer
 from stack.catalogue import ROOT, FurtherProcess, Service
 from stack.exceptions import StackFailed
-from stack.forking import ForkServer
 from stack.settings import HOST, StackSettings, worker_counts
 
 
@@ -43,7 +43,7 @@ class ModuleProcess(ChildServer):
     def spawn(self) -> Process:
         if self._fork_server is None:
             return super().spawn()
-        return self._fork_server.fork(self._module, self._environment, self.log)
+        return self._fork_server.fork(self.command[1:], self._environment, self.log)
 
     def answers(self) -> bool:
         return self.process is not None and self.process.poll() is None

@@ -13,12 +13,12 @@ import httpx2
 
 from shared.embedded import EmbeddedPostgres, EmbeddedValkey
 from shared.embedded.child import ChildServer
+from shared.embedded.forking import AVAILABLE, ForkServer
 from shared.provision import provision
 from stack.borrowing import is_borrowed
-from stack.catalogue import Service
+from stack.catalogue import ROOT, Service
 from stack.exceptions import StackFailed
 from stack.folder import redis_users
-from stack.forking import AVAILABLE, ForkServer
 from stack.leftovers import Children
 from stack.processes import (
     ModuleProcess,
@@ -60,7 +60,7 @@ class Stack:
             redis_users(secrets),
         )
         forking = AVAILABLE and settings.fork_server
-        self._fork_server = ForkServer(logs / "fork-server.log") if forking else None
+        self._fork_server = ForkServer(logs / "fork-server.log", folder=ROOT) if forking else None
         self.environments = {
             name: own_environment(service, settings, secrets, self._postgres, self._valkey)
             for name, service in settings.services.items()

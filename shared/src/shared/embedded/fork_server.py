@@ -1,6 +1,7 @@
-"""Forks the services' processes, with what most of them import already there: `python -m stack.fork_server`.
+"""Forks processes of our programs, with what most of them import already there: `python fork_server.py`.
 
-stdin is a socket. Each line on it is a request, and is answered by a line: see `stack.forking`.
+stdin is a socket. Each line on it is a request, and is answered by a line: see `shared.embedded.forking`.
+It runs as a file, because `python -m` would import our packages. Its arguments are further modules to import.
 """
 
 import contextlib
@@ -36,12 +37,13 @@ PRELOADED = (
     "wsgiref.simple_server",  # for prometheus_client
 )
 UNKNOWN = 255  # the exit status of a process that is not, or no longer, a child
+NOTHING = 0  # in place of a process id: its output could not be opened
 
 
-def preload() -> None:
+def preload(*further: str) -> None:
     """What cannot be imported is left to the service that needs it: its log will say so."""
     gc.disable()  # there is nothing to collect yet
-    for name in PRELOADED:
+    for name in (*PRELOADED, *further):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.freeze()  # a collection in a child would copy the memory that it shares
@@ -55,11 +57,18 @@ def answer_requests() -> dict[str, Any] | None:
     """
     for line in sys.stdin.buffer:
         request = json.loads(line)
-        if "module" in request:
-            if not (child := os.fork()):
-                return dict(request)
-            lead_a_group(child)
-            answer = child
+        if "words" in request:
+            outputs: list[int] = []
+            try:
+                for path in request["outputs"]:
+                    outputs.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))  # noqa: PERF401 - those before a failure are closed
+                if not (answer := os.fork()):
+                    return {**request, "outputs": outputs}
+                lead_a_group(answer)
+            except OSError:
+                answer = NOTHING
+            for opened in outputs:
+                os.close(opened)
         else:
             answer = status(request["status"]) if request else os.getpid()
         os.write(sys.stdin.fileno(), json.dumps(answer).encode() + b"\n")
@@ -80,28 +89,38 @@ def status(child: int) -> int:
         return UNKNOWN
 
 
-def become(module: str, environment: dict[str, str], log: str) -> None:
-    """The process looks as if `python -m <module>` had started it."""
-    from setproctitle import setproctitle  # noqa: PLC0415 - the stack itself needs none
+def become(words: list[str], environment: dict[str, str], outputs: list[int]) -> None:
+    """The process looks as if `python <words>` had started it."""
+    from setproctitle import setproctitle  # noqa: PLC0415 - the server itself needs none
 
     lead_a_group(0)
     null = os.open(os.devnull, os.O_RDONLY)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    for opened, standard in ((null, 0), (output, 1), (output, 2)):
+    for opened, standard in ((null, 0), (outputs[0], 1), (outputs[-1], 2)):
         os.dup2(opened, standard)
-    os.close(null)
-    os.close(output)
-    setproctitle(f"{sys.executable} -m {module}")
+    for opened in (null, *outputs):
+        os.close(opened)
+    setproctitle(f"{sys.executable} {' '.join(words)}")
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv[:] = [module]
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    sys.argv[:] = [words[0], *words[2:]]
+    if "COVERAGE_PROCESS_CONFIG" in environment:  # then a file in site-packages does the same at each start
+        importlib.import_module("coverage").process_startup()
+
+
+def run(words: list[str]) -> None:
+    """`-m module …` or `-c program …`."""
+    if words[0] == "-m":
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    else:
+        exec(words[1], {"__name__": "__main__"})  # noqa: S102 - as `python -c` would
 
 
 def main() -> None:
-    preload()
+    preload(*sys.argv[1:])
     if request := answer_requests():
         become(**request)
-        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+        run(request["words"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The stack's side of `stack.fork_server`, and the processes that come from there."""
+"""The client's side of `fork_server`, and the processes that come from there."""
 
 import json
 import os
@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from shared.embedded import fork_server
 from shared.embedded.child import ChildServer, Process
-from stack.catalogue import ROOT
-from stack.fork_server import UNKNOWN
+from shared.embedded.fork_server import NOTHING, UNKNOWN
 
 ANSWER_WITHIN = 30.0  # seconds; the first answer comes when everything is imported
 AVAILABLE = hasattr(os, "pidfd_open")  # Linux; elsewhere a process that has forked is not safe to fork again
@@ -24,18 +25,29 @@ class ForkServer(ChildServer):
 
     name = "fork-server"
 
-    def __init__(self, log: Path) -> None:
+    def __init__(
+        self,
+        log: Path,
+        *,
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        further: Sequence[str] = (),
+    ) -> None:
+        """What it forks works in `folder`, and has `further` modules already there."""
         super().__init__(log)
+        self._folder = folder
+        self._environment = environment
+        self._further = further
         self._lock = threading.Lock()  # a request and its answer follow one another
         self._connection: socket.socket | None = None
 
     @property
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "stack.fork_server"]
+        return [sys.executable, "-P", str(fork_server.__file__), *self._further]
 
     @property
     def identity(self) -> dict[str, Any]:
-        return {"cwd": ROOT}
+        return {"cwd": self._folder, "env": self._environment}
 
     def spawn(self) -> Process:
         self._disconnect()
@@ -52,11 +64,17 @@ class ForkServer(ChildServer):
         self._disconnect()
         super().stop(timeout)
 
-    def fork(self, module: str, environment: dict[str, str], log: Path) -> "ForkedProcess":
-        """`python -m <module>`. Raises RuntimeError when the server has ended."""
-        process_id = self._ask(module=module, environment=environment, log=str(log))
+    def fork(self, words: Sequence[str], environment: Mapping[str, str], *outputs: Path) -> "ForkedProcess":
+        """`python <words>`, which are `-m module …` or `-c program …`. Raises RuntimeError if it cannot.
+
+        It writes to the first of `outputs`, and its errors to the last.
+        """
+        files = [str(output) for output in outputs]
+        process_id = self._ask(words=list(words), environment=dict(environment), outputs=files)
         if process_id is None:
             raise RuntimeError(f"{self.name} has ended")
+        if process_id == NOTHING:
+            raise RuntimeError(f"{self.name} cannot write {files}")
         return ForkedProcess(self, process_id)
 
     def status(self, process_id: int) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.fork_server import UNKNOWN
-from stack.forking import AVAILABLE, ForkedProcess, ForkServer
+from shared.embedded.fork_server import UNKNOWN
+from shared.embedded.forking import AVAILABLE, ForkedProcess, ForkServer
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="processes are started by exec here")
 
@@ -52,7 +52,7 @@ def fork(server: ForkServer, folder: Path, request: pytest.FixtureRequest) -> Fo
         name = request.node.originalname
         (folder / f"{name}.py").write_text(program)
         (folder / f"{name}.log").unlink(missing_ok=True)
-        return server.fork(name, {**os.environ, "OWN": "yes"}, folder / f"{name}.log")
+        return server.fork(["-m", name], {**os.environ, "OWN": "yes"}, folder / f"{name}.log")
 
     return run
 
@@ -98,13 +98,36 @@ def test_signals_reach_it(fork: Fork) -> None:
     assert process.wait(30) == -signal.SIGTERM
 
 
+def test_a_program_has_its_words_and_an_output_for_errors(server: ForkServer, folder: Path) -> None:
+    program = "import sys; print(sys.argv, __name__); sys.exit('wrong')"
+    process = server.fork(["-c", program, "a", "b"], {}, folder / "said", folder / "errors")
+    assert process.wait(30) == 1
+    assert (folder / "said").read_text() == "['-c', 'a', 'b'] __main__\n"
+    assert (folder / "errors").read_text() == "wrong\n"
+
+
+def test_it_finds_the_modules_of_its_own_path(server: ForkServer, folder: Path) -> None:
+    own = folder / "own"
+    own.mkdir()
+    (own / "only_here.py").write_text("print('found')")
+    process = server.fork(["-c", "import only_here"], {"PYTHONPATH": str(own)}, folder / "found")
+    assert process.wait(30) == 0
+    assert (folder / "found").read_text() == "found\n"
+
+
+def test_what_cannot_be_written_to_is_no_start(server: ForkServer, folder: Path) -> None:
+    with pytest.raises(RuntimeError, match="cannot write"):
+        server.fork(["-c", "pass"], {}, folder / "log", folder / "nowhere" / "log")
+    assert server.answers()
+
+
 def test_the_status_of_a_stranger_is_unknown(server: ForkServer) -> None:
     assert server.status(os.getppid()) == UNKNOWN
 
 
 def test_without_a_server_nothing_is_forked(folder: Path) -> None:
     with pytest.raises(RuntimeError, match="fork-server has ended"):
-        ForkServer(folder / "server.log").fork("waits", {}, folder / "log")
+        ForkServer(folder / "server.log").fork(["-m", "waits"], {}, folder / "log")
 
 
 def test_what_was_forked_outlives_the_server(server: ForkServer, fork: Fork, folder: Path) -> None:
@@ -115,4 +138,4 @@ def test_what_was_forked_outlives_the_server(server: ForkServer, fork: Fork, fol
     process.kill()
     assert process.wait(30) == UNKNOWN
     with pytest.raises(RuntimeError, match="fork-server has ended"):
-        server.fork("waits", {}, folder / "log")
+        server.fork(["-m", "waits"], {}, folder / "log")
