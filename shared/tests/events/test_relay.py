@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from shared.events.event import decode
 from shared.events.group import entries
+from shared.events.outbox import OutboxRepository
 from shared.events.stream import position
 from shared.exceptions import DatabaseUnavailable
 
@@ -73,6 +74,74 @@ async def test_a_stream_that_lost_its_end_is_sent_again(scene: Any) -> None:
     await scene.relay().send()
     await scene.relay().send()
     assert {1, 2} == set(await rings(scene))
+
+
+async def test_a_loss_is_not_forgotten_when_postgres_fails_meanwhile(
+    scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.tell(1)
+    await scene.relay().send()
+    await scene.redis.delete(scene.stream)
+    await scene.tell(2)
+
+    async def fail(*_: Any) -> None:
+        raise DatabaseUnavailable
+
+    with monkeypatch.context() as broken:
+        broken.setattr(OutboxRepository, "mark_sent", fail)
+        with pytest.raises(DatabaseUnavailable):
+            await scene.relay().send()
+    await scene.relay().send()
+    await scene.relay().send()
+    assert {1, 2} == set(await rings(scene))
+
+
+async def test_a_stream_that_is_lost_between_two_commands_is_sent_again(
+    scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.tell(1)
+    relay = scene.relay()
+    await relay.send()
+    await scene.tell(2)
+    end = relay._stream.end
+
+    async def lose_it_then() -> int:
+        found = await end()
+        await scene.redis.delete(scene.stream)
+        return found
+
+    monkeypatch.setattr(relay._stream, "end", lose_it_then)
+    await relay._send_batch()
+    monkeypatch.setattr(relay._stream, "end", end)
+    await relay.send()
+    assert {1, 2} == set(await rings(scene))
+
+
+async def test_many_events_wait_again_in_several_statements_one_of_which_may_be_the_last_of_its_process(
+    scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.events.outbox.CHANGED", 10)
+    for ring in range(25):
+        await scene.tell(ring)
+    await scene.relay().send()
+    await scene.redis.delete(scene.stream)
+    await scene.tell(25)
+    assert await scene.relay()._send_batch()
+    assert await rings(scene) == []
+    await scene.relay().send()
+    assert await rings(scene) == list(range(26))
+
+
+async def test_many_events_are_forgotten_in_several_statements(
+    scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.events.outbox.CHANGED", 2)
+    for ring in range(5):
+        await scene.tell(ring)
+    relay = scene.relay()
+    await relay.send()
+    await relay.clean(timedelta(0))
+    assert await kept(scene) == 0
 
 
 def test_positions_are_in_the_order_of_stream_ids() -> None:

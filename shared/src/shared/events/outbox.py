@@ -27,6 +27,8 @@ from shared.context import CURRENT
 from shared.database import Connection, Statement
 from shared.events.event import Event, Fact
 
+COUNTED: Final = 10_000  # unsent events that are counted at the most: relays ask often
+CHANGED: Final = 10_000  # events that one statement changes at the most: it must end in time
 LOCK: Final = 7_266_123  # any number that only relays use: one at a time sends a database's events
 NAME: Final = "outbox"
 
@@ -93,9 +95,11 @@ class OutboxRepository:
         return [Event(**row) for row in await self._connection.execute(query.with_for_update())]
 
     async def backlog(self) -> tuple[int, float]:
-        """How many wait, and for how many seconds the oldest has."""
-        age = func.extract("epoch", func.clock_timestamp() - func.min(_outbox.c.occurred_at))
-        query = select(func.count(), func.coalesce(age, 0)).where(_outbox.c.position.is_(None))
+        """How many wait, up to COUNTED, and for how many seconds the oldest has."""
+        waits = select(_outbox.c.occurred_at).where(_outbox.c.position.is_(None))
+        some = waits.order_by(_outbox.c.sequence).limit(COUNTED).subquery()
+        age = func.extract("epoch", func.clock_timestamp() - func.min(some.c.occurred_at))
+        query = select(func.count(), func.coalesce(age, 0)).select_from(some)
         number, seconds = (await self._connection.execute(query)).one()
         return number, max(0.0, float(seconds))
 
@@ -107,12 +111,17 @@ class OutboxRepository:
         await self._connection.execute_many(MARK, [{"of": key, "at": at} for key, at in positions.items()])
 
     async def send_again(self) -> int:
-        """Everything that was sent and is kept waits again. Returns how many those are."""
-        lost = update(_outbox).where(_outbox.c.position.is_not(None)).values(position=None)
+        """What was sent and is kept waits again, the oldest CHANGED of it. Returns how many those are."""
+        sent = select(_outbox.c.sequence).where(_outbox.c.position.is_not(None))
+        oldest = sent.order_by(_outbox.c.position).limit(CHANGED)
+        lost = update(_outbox).where(_outbox.c.sequence.in_(oldest)).values(position=None)
         return (await self._connection.execute(lost)).rowcount
 
-    async def forget(self, age: timedelta, finished: int | None) -> None:
-        """Deletes what was sent, up to the position `finished` if one is given, and is older than `age`."""
+    async def forget(self, age: timedelta, finished: int | None) -> int:
+        """Deletes what was sent, up to the position `finished` if one is given, and is older than `age`: the
+        oldest CHANGED of it. Returns how many those are."""
         sent = _outbox.c.position.is_not(None) if finished is None else _outbox.c.position <= finished
         old = _outbox.c.occurred_at < func.clock_timestamp() - age
-        await self._connection.execute(delete(_outbox).where(old, sent))
+        oldest = select(_outbox.c.sequence).where(old, sent).order_by(_outbox.c.occurred_at).limit(CHANGED)
+        gone = delete(_outbox).where(_outbox.c.sequence.in_(oldest))
+        return (await self._connection.execute(gone)).rowcount

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from shared.background import repeated
 from shared.database import Database
+from shared.events.event import Event
 from shared.events.outbox import OutboxRepository
 from shared.events.progress import Progress
 from shared.events.stream import LONGEST, Stream
@@ -23,7 +24,7 @@ KEEP: Final = timedelta(days=7)  # sent and finished events stay in the outbox f
 LOOK: Final = 5.0  # seconds between two looks at the consumers
 CLEAN: Final = 300.0  # seconds between two deletions of what is older
 
-UNSENT = Gauge("outbox_unsent_events", "Events that wait to be sent.")
+UNSENT = Gauge("outbox_unsent_events", "Events that wait to be sent; 10,000 at the most are counted.")
 OLDEST = Gauge("outbox_oldest_unsent_seconds", "Age of the oldest unsent event.")
 UNFINISHED = Gauge(
     "outbox_unfinished_events", "Events sent that the consumer has not finished.", ["consumer"]
@@ -37,8 +38,9 @@ class Relay:
 
     An event is marked as sent after Redis has taken it, so a crash in between sends it twice. If the stream
     has lost its end (FLUSHALL, an old copy), everything that the outbox still keeps is sent again: all that
-    a consumer has not finished, and seven days of the rest. If the stream is full of events that a consumer
-    has not finished, later ones wait in Postgres.
+    a consumer has not finished, and seven days of the rest. Nothing is added before all of it waits: the end
+    of the stream would show the loss no more, and a crash in between would hide it. If the stream is full of
+    events that a consumer has not finished, later ones wait in Postgres.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Relay:
         self._database = database
         self._stream = Stream(redis, stream, consumers, longest)
         self._looked_at = self._cleaned_at = float("-inf")
-        self._full = False
+        self._full = self._lost = False
         self.progress = Progress("relay")
 
     @property
@@ -79,14 +81,17 @@ class Relay:
 
     async def send(self) -> None:
         """Sends all that waits and fits. Raises redis' errors and DatabaseUnavailable."""
-        while await self._has_room() and await self._send_batch() == BATCH:
+        while await self._has_room() and await self._send_batch():
             self.progress.made()
 
     async def clean(self, age: timedelta = KEEP) -> None:
         """Deletes from the outbox what every consumer has finished and is older than `age`."""
         finished = await self._stream.finished()
-        async with self._database.transaction() as connection:
-            await OutboxRepository(connection).forget(age, finished)
+        gone = 1
+        while gone:
+            async with self._database.transaction() as connection:
+                gone = await OutboxRepository(connection).forget(age, finished)
+            self.progress.made()
 
     async def _has_room(self) -> bool:
         room = await self._stream.has_room()
@@ -95,22 +100,34 @@ class Relay:
         self._full = not room
         return room
 
-    async def _send_batch(self) -> int:
+    async def _send_batch(self) -> bool:
+        """True if more may wait."""
         async with self._database.transaction() as connection:
             outbox = OutboxRepository(connection)
             if not await outbox.lock():
-                return 0
+                return False
             number, age = await outbox.backlog()
             UNSENT.set(number)
             OLDEST.set(age)
-            events = await outbox.unsent(BATCH) if number else []
             last = await outbox.last_position()
-            reached, positions = await self._stream.add(events)
-            if reached < last:
-                log.warning("stream_lost", stream=self._stream.name, sent_again=await outbox.send_again())
-            if events:
-                sequences = [event.sequence for event in events]
-                await outbox.mark_sent(dict(zip(sequences, positions, strict=True)))
+            lost = self._lost or await self._stream.end() < last
+            if lost:  # the newest come last, so that it shows until all of them wait
+                again = await outbox.send_again()
+            else:
+                events = await outbox.unsent(BATCH) if number else []
+                await self._add(events, outbox, last)
+        if lost:
+            self._lost = self._lost and again > 0
+            log.warning("stream_lost", stream=self._stream.name, sent_again=again)
+            return True
         for event in events:
             SENT.labels(event.kind).inc()
-        return len(events)
+        return self._lost or len(events) == BATCH
+
+    async def _add(self, events: Sequence[Event], outbox: OutboxRepository, last: int) -> None:
+        if not events:
+            return
+        reached, positions = await self._stream.add(events)
+        self._lost = reached < last  # since it was asked for its end
+        sequences = [event.sequence for event in events]
+        await outbox.mark_sent(dict(zip(sequences, positions, strict=True)))

@@ -24,6 +24,15 @@ class Stream:
         self._consumers = frozenset(consumers)
         self._longest = longest
 
+    async def end(self) -> int:
+        """Where the stream ends; 0 if there is none."""
+        answer: Any
+        try:
+            answer = await self._redis.xinfo_stream(self.name)
+        except ResponseError as error:
+            answer = error
+        return _reached(answer)
+
     async def add(self, events: Sequence[Event]) -> tuple[int, list[int]]:
         """Where the stream had ended, and where the events stand now: asked and added in one step."""
         pipeline = self._redis.pipeline(transaction=True)
