@@ -240,6 +240,29 @@ async def test_a_statement_that_takes_too_long_is_503(live: LiveApp) -> None:
     assert (await live.client.get("/rings")).status_code == 200
 
 
+RUNNING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE state = 'active' AND query LIKE '%of ' || 'hours%' AND pid <> pg_backend_pid()
+"""
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_statement_that_nobody_waits_for_ends_in_postgres_too(
+    settings: Callable[..., Any], eventually: Callable[..., Any], cancelled: bool
+) -> None:
+    async with database(settings(database_command_timeout=0.3)) as mine, database(settings()) as other:
+        work = asyncio.create_task(mine.autocommit.execute(text("SELECT pg_sleep(3600) /* of hours */")))
+
+        async def running() -> int:
+            return int(await other.autocommit.scalar(text(RUNNING)) or 0)
+
+        await eventually(running, 1)
+        if cancelled:
+            work.cancel()
+        await asyncio.wait([work])
+        await eventually(running, 0)
+
+
 @pytest.mark.parametrize("path", ["/ended/pg_terminate_backend", "/ended/pg_cancel_backend", "/ended-raw"])
 async def test_a_connection_that_is_ended_under_way_is_503(
     live: LiveApp, settings: Callable[..., Any], path: str

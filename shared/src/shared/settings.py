@@ -93,7 +93,9 @@ class DatabaseSettings(BaseModel):
     database_timeout: float = Field(
         default=2.0, gt=0, description="Seconds to connect or to wait for the pool."
     )
-    database_command_timeout: float = Field(default=5.0, gt=0, description="Seconds for one statement.")
+    database_command_timeout: float = Field(
+        default=5.0, gt=0, description="Seconds for one statement, after which Postgres ends it too."
+    )
 
 
 class RedisSettings(BaseModel):

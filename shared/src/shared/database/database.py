@@ -13,7 +13,7 @@ from shared.database.errors import is_unavailable, spoils
 from shared.database.pool import Pool
 from shared.database.rows import Row
 from shared.database.statement import Statement
-from shared.database.url import driver_url
+from shared.database.url import database_url, driver_url
 from shared.exceptions import DatabaseUnavailable
 from shared.settings import DatabaseSettings
 
@@ -35,7 +35,7 @@ class Database:
             driver_url(self._settings),
             timeout=self._settings.database_timeout,
             command_timeout=self._settings.database_command_timeout,
-            server_settings={"application_name": self._application_name},
+            server_settings=self._server_settings(),
             record_class=Row,
         )
         try:
@@ -45,6 +45,14 @@ class Database:
             connection.terminate()
             raise
         return connection
+
+    def _server_settings(self) -> dict[str, str]:
+        """Postgres ends a statement too: it does not notice that a connection was closed, and works on."""
+        limit = round(self._settings.database_command_timeout * 1000)
+        own = {"application_name": self._application_name}
+        if "statement_timeout" in database_url(self._settings).query:
+            return own
+        return {**own, "statement_timeout": str(max(1, limit))}
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[HeldConnection]:
