@@ -150,6 +150,20 @@ async def test_expired_keys_are_deleted(alice: httpx2.AsyncClient, key: str, dat
     assert key not in left
 
 
+async def test_many_expired_keys_are_forgotten_in_several_statements(
+    alice: httpx2.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("items.idempotency_repository.FORGOTTEN", 2)
+    for number in range(5):
+        await alice.post("/items", json=NEW, headers={"Idempotency-Key": f"expired-{number}"})
+    aged = sa.update(idempotency_keys).values(created_at=sa.func.now() - timedelta(hours=25))
+    async with database.transaction() as connection:
+        await connection.execute(aged)
+    await Factory(database).idempotency(24).forget()
+    async with database.transaction() as connection:
+        assert await connection.scalar(sa.select(sa.func.count()).select_from(idempotency_keys)) == 0
+
+
 @pytest.mark.parametrize("wrong", ["", "two words", "k" * 256, "schlüssel", "tab\tkey"])
 async def test_a_malformed_key_is_refused(alice: httpx2.AsyncClient, wrong: str) -> None:
     headers = [(b"Idempotency-Key", wrong.encode("latin-1"))]

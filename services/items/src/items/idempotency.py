@@ -40,5 +40,7 @@ class Idempotency:
             yield
 
     async def forget(self) -> None:
-        async with self._store.transaction() as tx:
-            await tx.idempotency.forget(self._lifetime)
+        gone = 1
+        while gone:
+            async with self._store.transaction() as tx:
+                gone = await tx.idempotency.forget(self._lifetime)

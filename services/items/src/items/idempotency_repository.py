@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from items.domain import Item
 from items.tables import idempotency_keys as keys
 from shared.database import Connection
 
+FORGOTTEN: Final = 10_000  # keys that one statement deletes at the most: it must end in time
 _ITEM: Final = TypeAdapter(Item)
 
 
@@ -53,7 +54,9 @@ class IdempotencyRepository:
         claimed = update(keys).where(keys.c.caller_id == caller_id, keys.c.key == key)
         await self._connection.execute(claimed.values(answer=_ITEM.dump_json(item).decode()))
 
-    async def forget(self, lifetime: timedelta) -> None:
-        """Deletes those that are older."""
-        expired = keys.c.created_at < func.clock_timestamp() - lifetime
-        await self._connection.execute(delete(keys).where(expired))
+    async def forget(self, lifetime: timedelta) -> int:
+        """Deletes those that are older, FORGOTTEN at the most. Returns how many those were."""
+        expired = select(keys.c.caller_id, keys.c.key).where(keys.c.created_at < func.now() - lifetime)
+        oldest = expired.order_by(keys.c.created_at).limit(FORGOTTEN)
+        gone = delete(keys).where(tuple_(keys.c.caller_id, keys.c.key).in_(oldest))
+        return (await self._connection.execute(gone)).rowcount

@@ -61,5 +61,5 @@ class ImportRepository:
 
     async def forget(self, lifetime: timedelta) -> None:
         """Deletes those that were not continued for longer, with their wrong lines."""
-        expired = imports.c.updated_at < func.clock_timestamp() - lifetime
+        expired = imports.c.updated_at < func.now() - lifetime
         await self._connection.execute(delete(imports).where(expired))

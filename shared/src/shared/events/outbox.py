@@ -121,7 +121,7 @@ class OutboxRepository:
         """Deletes what was sent, up to the position `finished` if one is given, and is older than `age`: the
         oldest CHANGED of it. Returns how many those are."""
         sent = _outbox.c.position.is_not(None) if finished is None else _outbox.c.position <= finished
-        old = _outbox.c.occurred_at < func.clock_timestamp() - age
+        old = _outbox.c.occurred_at < func.now() - age  # `clock_timestamp` is no bound of an index
         oldest = select(_outbox.c.sequence).where(old, sent).order_by(_outbox.c.occurred_at).limit(CHANGED)
         gone = delete(_outbox).where(_outbox.c.sequence.in_(oldest))
         return (await self._connection.execute(gone)).rowcount
