@@ -1,6 +1,8 @@
 """Facet's own stack as a target: the counts that were asked for run, and nothing is left."""
 
+import contextlib
 from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
@@ -11,6 +13,7 @@ from loadtests.tuner.cli import main
 from loadtests.tuner.config import Cpus
 from loadtests.tuner.measuring import command
 from loadtests.tuner.measuring.embedded import SERVICES, EmbeddedTarget
+from loadtests.tuner.measuring.journeys import SAMPLE
 from loadtests.tuner.model import Configuration, Limits, Slo
 
 ANYWHERE = Cpus(frozenset(), frozenset())
@@ -26,11 +29,13 @@ def test_the_counts_asked_for_serve_the_journeys_of_signed_in_people(monkeypatch
         replace(each, weight=15) if each.path == "/auth/token" else each for each in target.app.requests
     ]
     target.fork_server = True  # starts are most of this test
+    target.listings = 200
     target.app = replace(target.app, requests=logins)
     try:
         target.roll_out(Configuration.of({**dict.fromkeys(SERVICES, 1), "items": 2}))
         assert target._process is not None
         family = psutil.Process(target._process.pid).children(recursive=True)
+        assert _listed(target._port) == SAMPLE + 200
         taken = target.measure(30, 3, 1)
         assert taken.errors == 0
         assert taken.requests == 90
@@ -45,6 +50,12 @@ def test_the_counts_asked_for_serve_the_journeys_of_signed_in_people(monkeypatch
         target.close()
     assert not [process for process in family if process.is_running()]
     assert not folder.exists()
+
+
+def _listed(port: int) -> int:
+    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("GET", "/items?limit=1")
+        return int(connection.getresponse().headers["x-total-count"])
 
 
 def test_a_wrong_option_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

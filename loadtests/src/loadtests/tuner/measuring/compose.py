@@ -16,8 +16,10 @@ from loadtests.bench.rig import free_port
 from loadtests.tuner.config import Cpus
 from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.embedded import FURTHER, POOLS, SERVICES, Knobs, facet, pinned_later, pools
+from loadtests.tuner.measuring.housekeeping import STATEMENT, copied
 from loadtests.tuner.measuring.journeys import people
 from loadtests.tuner.measuring.processes import Use, together, use
+from loadtests.tuner.measuring.stock import LISTINGS, fill, settle
 from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
 
 _UP = 180.0  # seconds
@@ -37,6 +39,7 @@ class ComposeTarget(CommandTarget):
     """
 
     start_within = 60.0
+    listings = LISTINGS
 
     def __init__(
         self, services: Sequence[str], slo: Slo, limits: Limits, cpus: Cpus, knobs: Knobs | None = None
@@ -63,7 +66,7 @@ class ComposeTarget(CommandTarget):
         """Raises RollOutFailed."""
         if self._up:
             try:
-                self._sql(*(line for name in POOLS for line in _copied(f"{name}_first", name)))
+                self._sql(*(line for name in POOLS for line in copied(f"{name}_first", name)))
                 self._compose("exec", "--no-TTY", "redis", "sh", "-c", _FLUSH)
             except RollOutFailed:  # begin again from nothing
                 self._remove()
@@ -71,7 +74,7 @@ class ComposeTarget(CommandTarget):
             self._first()
 
     def _first(self) -> None:
-        """Everything is made, the sample too, and its databases are kept."""
+        """Everything is made, the listings too, and its databases are kept."""
         if not self._built:
             self._compose("build", "--quiet")
             self._built = True
@@ -79,8 +82,12 @@ class ComposeTarget(CommandTarget):
         self._up = True
         self._compose("up", "--detach")
         self._wait()
+        fill(self._port, self.listings)
+        self._see(self._compose("ps", "--quiet").split())
+        settle(self._use)
         self._stop()
-        self._sql(*(line for name in POOLS for line in _copied(name, f"{name}_first")))
+        self._sql(*(line for name in POOLS for line in (f"\\connect {name}", STATEMENT)))
+        self._sql(*(line for name in POOLS for line in copied(name, f"{name}_first")))
 
     def _start(self, configuration: Configuration) -> None:
         self._write(configuration)
@@ -99,11 +106,14 @@ class ComposeTarget(CommandTarget):
 
     def _prepare_load(self) -> None:
         listed = self._compose("ps", "--quiet").split()
-        shown = self._docker("inspect", "--format", _FORMAT, *listed)
+        self._see(listed)
         if cpus := ",".join(map(str, sorted(self.app.target_cpus))):
             self._docker("update", "--cpuset-cpus", cpus, *listed)
-        self._containers = {int(pid): name for pid, name in map(str.split, shown.splitlines())}
         self.values = dict(people(self._port))
+
+    def _see(self, listed: Sequence[str]) -> None:
+        shown = self._docker("inspect", "--format", _FORMAT, *listed)
+        self._containers = {int(pid): name for pid, name in map(str.split, shown.splitlines())}
 
     def _answers(self) -> bool:
         """The gateway's `/ready` shows the others too, and its own answer does not depend on them."""
@@ -169,16 +179,6 @@ class ComposeTarget(CommandTarget):
             last = done.stderr.strip().splitlines()[-3:]
             raise RollOutFailed(f"docker {words[0]} failed: {' | '.join(last) or 'it said nothing'}")
         return done.stdout
-
-
-def _copied(source: str, name: str) -> Sequence[str]:
-    """Statements; both are the service's own, and nobody may be connected to the source."""
-    owner = name.removesuffix("_first")
-    return (
-        f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
-        f"CREATE DATABASE {name} TEMPLATE {source} OWNER {owner}",
-        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
-    )
 
 
 def override(

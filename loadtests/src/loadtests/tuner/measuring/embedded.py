@@ -11,8 +11,10 @@ from loadtests.bench.rig import free_port
 from loadtests.tuner.config import Cpus
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.command import CommandTarget
+from loadtests.tuner.measuring.housekeeping import keep_house
 from loadtests.tuner.measuring.journeys import JOURNEYS, SAMPLE, people
 from loadtests.tuner.measuring.processes import pin
+from loadtests.tuner.measuring.stock import LISTINGS, fill, settle
 from loadtests.tuner.model import Configuration, Limits, Slo
 
 Knobs = Mapping[str, Sequence[str]]
@@ -74,10 +76,11 @@ def pinned_later(counts: Mapping[str, int], cpus: Collection[int]) -> Mapping[st
 class EmbeddedTarget(CommandTarget):
     """`services` are tuned; the others run one worker each.
 
-    Every start begins with a copy of the same data: what a first start made, which served nobody.
+    Every start begins with a copy of the same data: what a first start made, with many listings.
     """
 
     start_within = 90.0
+    listings = LISTINGS
     fork_server = False  # what processes share there, they do not share in containers: it would hide memory
 
     def __init__(
@@ -99,6 +102,9 @@ class EmbeddedTarget(CommandTarget):
             self._start(Configuration.of(dict.fromkeys(SERVICES, 1)))
             self._wait()
             self._wait((data / "sample-loaded").exists, "the sample was not loaded")
+            fill(self._port, self.listings)
+            settle(self._use)
+            keep_house(data, *POOLS)
             self._stop()
             data.rename(first)
         subprocess.run(["cp", "-a", first, data], check=True)  # noqa: S603, S607 - it keeps the owners

@@ -51,11 +51,17 @@ def people(port: int, count: int = PEOPLE) -> Values:
         return _people(_sender(connection), count)
 
 
+def seller(port: int) -> str:
+    """The token of somebody new. Raises RollOutFailed."""
+    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        send = _sender(connection)
+        return _signed_in(send, *_sign_up(send))
+
+
 def _people(send: Send, count: int) -> Values:
     signed_in, others = [[_sign_up(send) for _ in range(count)] for _ in range(2)]
-    forms = [urlencode({"username": email, "password": password}) for email, password in signed_in]
     return {
-        "token": [str(json.loads(send("/auth/token", _FORM, form))["access_token"]) for form in forms],
+        "token": [_signed_in(send, *person) for person in signed_in],
         "email": [quote_plus(email) for email, _ in others],
         "password": [quote_plus(password) for _, password in others],
         "listing": [json.dumps(diamond.listing()) for diamond in load_diamonds()[:_LISTINGS]],
@@ -68,6 +74,12 @@ def _sign_up(send: Send) -> tuple[str, str]:
     account = {"email": email, "name": "A visitor under load", "password": password}
     send("/users", "application/json", json.dumps(account))
     return email, password
+
+
+def _signed_in(send: Send, email: str, password: str) -> str:
+    """The token."""
+    form = urlencode({"username": email, "password": password})
+    return str(json.loads(send("/auth/token", _FORM, form))["access_token"])
 
 
 def _sender(connection: HTTPConnection) -> Send:
