@@ -10,8 +10,8 @@ from loadtests.tuner.measuring.requests import Filler, Request, named
 from loadtests.tuner.measuring.schedule import schedule
 
 
-def _filler(*requests: Request, **values: list[str]) -> Filler:
-    return Filler(requests, values, random.Random(1))  # noqa: S311 - load
+def _filler(*requests: Request, seed: int = 1, count: int = 0, **values: list[str]) -> Filler:
+    return Filler(requests, values, random.Random(seed), count)  # noqa: S311 - load
 
 
 def test_a_schedule_has_as_many_requests_as_the_rate_says() -> None:
@@ -57,3 +57,23 @@ def test_weights_say_how_often() -> None:
     filler = _filler(Request("/a", weight=3), Request("/b"))
     seen = Counter(filler.next()[1] for _ in range(4000))
     assert seen["/a"] / seen["/b"] == pytest.approx(3, rel=0.1)
+
+
+def test_a_load_has_exactly_as_many_of_each_kind_in_an_order_of_its_own() -> None:
+    """700 requests with 1 login in 100 have 7, neither 2 nor 15."""
+    loads = []
+    for seed in range(20):
+        filler = _filler(Request("/browse", weight=99), Request("/login"), seed=seed, count=700)
+        loads.append([filler.next()[1] for _ in range(700)])
+    assert {load.count("/login") for load in loads} == {7}
+    assert len({load.index("/login") for load in loads}) > 10
+
+
+def test_what_whole_numbers_leave_over_falls_to_each_kind_as_often_as_its_weight_says() -> None:
+    """Of 10 requests with 1 login in 100, one load in ten has one. What is beyond the count is drawn."""
+    logins = 0
+    for seed in range(500):
+        filler = _filler(Request("/browse", weight=99), Request("/login"), seed=seed, count=10)
+        logins += [filler.next()[1] for _ in range(10)].count("/login")
+        assert filler.next()[1] in {"/browse", "/login"}
+    assert 30 <= logins <= 70

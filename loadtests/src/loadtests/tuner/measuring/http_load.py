@@ -25,7 +25,8 @@ from loadtests.tuner.measuring.schedule import schedule
 class Generator:
     def __init__(self, load: Load) -> None:
         self.load, self.result = load, Result()
-        self._filler = Filler(load.requests, load.values, random.Random(load.seed))  # noqa: S311 - load
+        source = random.Random(load.seed)  # noqa: S311 - load, not secrets
+        self._filler = Filler(load.requests, load.values, source, load.count)
         self._idle: deque[HTTPClient] = deque()
         self._waiting: deque[float] = deque()
         self._latencies: list[float] = []

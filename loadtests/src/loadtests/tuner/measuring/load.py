@@ -33,6 +33,11 @@ class Load:
     base: str = ""  # URL of the target; on this machine at `port` where there is none
 
     @property
+    def count(self) -> int:
+        """Of the requests, in an open loop."""
+        return round(self.rate * self.seconds)
+
+    @property
     def url(self) -> str:
         return self.base or f"http://127.0.0.1:{self.port}"
 

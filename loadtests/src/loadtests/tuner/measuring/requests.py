@@ -41,24 +41,43 @@ class Filler:
 
     `{int:1-9}` is any number of the range, `{zipf:1-9}` one by Zipf's law, and `{name}` one of the values of
     that name. All the values of one request have the same place in their lists: an email and its password.
+
+    Of the first `count` requests exactly as many are of each kind as the weights say, in random order: else
+    the luck of a few dear ones would be most of the difference between two short loads.
     """
 
     def __init__(
-        self, requests: Sequence[Request], values: Mapping[str, Sequence[str]], source: random.Random
+        self,
+        requests: Sequence[Request],
+        values: Mapping[str, Sequence[str]],
+        source: random.Random,
+        count: int = 0,
     ) -> None:
         self.source = source
         self._requests, self._values = requests, values
         self._weights = list(itertools.accumulate(request.weight for request in requests))
+        self._dealt = self._deal(count)
 
     def next(self) -> tuple[Request, str, bytes | None, Mapping[str, str]]:
         """The request, its path, body and headers."""
-        request = self._requests[bisect.bisect(self._weights, self.source.random() * self._weights[-1])]
+        request = self._dealt.pop() if self._dealt else self._of(self.source.random())
         fill = self._fill()
         body = fill(request.body).encode() if request.body else None
         headers = {name: fill(value) for name, value in request.headers.items()}
         if body is not None:
             headers.setdefault("content-type", request.content_type)
         return request, fill(request.path), body, headers
+
+    def _deal(self, count: int) -> list[Request]:
+        """What is left over by whole numbers falls to each kind as often as its weight says."""
+        begun = self.source.random()
+        dealt = [self._of((turn + begun) / count) for turn in range(count)]
+        self.source.shuffle(dealt)
+        return dealt
+
+    def _of(self, place: float) -> Request:
+        """`place` is from 0 to 1."""
+        return self._requests[bisect.bisect(self._weights, place * self._weights[-1])]
 
     def _fill(self) -> Callable[[str], str]:
         place = self.source.random()

@@ -39,7 +39,7 @@ class Answers:
 async def run(load: Load) -> Answers:
     loop, answers = asyncio.get_running_loop(), Answers()
     source = random.Random(f"{load.seed}-second")  # noqa: S311 - load, not secrets
-    filler = Filler(load.requests, load.values, source)
+    filler = Filler(load.requests, load.values, source, load.count)
     connections = Connections(load.port, load.spread, load.connections)
     begun, latencies = loop.time() + 0.1, list[float]()
     tasks = []
@@ -62,10 +62,9 @@ async def run(load: Load) -> Answers:
 
 def _moments(load: Load, source: random.Random) -> list[float]:
     """Seconds from the start at which requests are due; exactly as many as the rate says."""
-    count = round(load.rate * load.seconds)
     if load.even:
-        return [turn / load.rate for turn in range(count)]
-    return sorted(source.uniform(0, load.seconds) for _ in range(count))
+        return [turn / load.rate for turn in range(load.count)]
+    return sorted(source.uniform(0, load.seconds) for _ in range(load.count))
 
 
 async def _latency(load: Load, filler: Filler, connections: Connections, due: float) -> float | None:
