@@ -90,7 +90,7 @@ def test_loads_are_long_enough_for_a_slow_slo_to_be_missed() -> None:
         lengths.append(seconds)
         return curve(rate, seconds)
 
-    for latency, shortest in ((0.2, Plan().shortest), (2.0, 24.0)):
+    for latency, shortest in ((0.1, Plan().shortest), (2.0, 32.0)):
         Search(Slo(latency), Plan(), measure).find(400, step=1.4, resolution=1.15)
         assert min(lengths) == shortest
         lengths.clear()

@@ -39,6 +39,7 @@ class Run:
     counts: int  # that the limits allow
     trials: int  # rates tried; a trial with few requests is measured twice, in any grid too
     grid: int
+    overloads: int
     unseen: list[HeldOut]
     verified: Verified | None  # on a fresh start; None if nothing was chosen
 
@@ -61,6 +62,7 @@ def _run(seed, system, slo) -> Run:  # type: ignore[no-untyped-def] # as populat
         len(allowed),
         _trials(outcome),
         len(allowed) * max(rounds, Plan().looks[0]) * BISECTION,
+        _overloads(outcome),
         _unseen(outcome),
         _verified(target, outcome, slo),
     )
@@ -72,8 +74,18 @@ def _verified(target: SimulatedTarget, outcome: Outcome, slo: Slo) -> Verified |
 
 def _trials(outcome: Outcome) -> int:
     found = [*outcome.screened.values(), *outcome.confirmed.values(), *chain(*outcome.rounds.values())]
-    stressed = sum(len(seen.overloads) + 1 for seen in outcome.stress.values())
-    return sum(len(capacity.trials) for capacity in found) + stressed
+    return sum(len(capacity.trials) for capacity in found) + _overloads(outcome)
+
+
+def _overloads(outcome: Outcome) -> int:
+    return sum(len(seen.overloads) + 1 for seen in outcome.stress.values())
+
+
+def _alike(runs: list[Run]) -> str:
+    """If the grid's choice were confirmed by one more search, and overloaded."""
+    grids = [run.grid + BISECTION + run.overloads for run in runs]
+    above = sum(run.trials > grid / 3 for run, grid in zip(runs, grids, strict=True))
+    return f"{sum(run.trials for run in runs) / sum(grids):.1%}, {above} above a third"
 
 
 def _unseen(outcome: Outcome) -> list[HeldOut]:
@@ -94,9 +106,9 @@ def test_the_choice_is_within_five_per_cent_of_the_best(count: int) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("count", [SHORT, WHOLE])
 def test_the_claim_holds_on_a_fresh_start(count: int) -> None:
-    """As in a run: most of three loads at 95 % of it meet the SLO, most of three at 120 % miss it."""
+    """As in a run: most loads at 95 % of it meet the SLO, most at 120 % miss it."""
     found = [run.verified for run in _runs(count) if run.verified]
-    below, above = sum(seen.below.holds for seen in found), sum(not seen.above.holds for seen in found)
+    below, above = sum(seen.below.holds for seen in found), sum(seen.above.missed for seen in found)
     both = sum(seen.holds for seen in found)
     print(f"{len(found)} claims: 95 % met in {below}, 120 % missed in {above}, both in {both}")
     assert len(found) >= 0.98 * count
@@ -123,7 +135,8 @@ def test_a_third_of_the_full_grid_is_enough(count: int) -> None:
         f"trials: {whole:.1%} of all grids together, median {shares[count // 2]:.1%}; "
         f"{len(many)} systems with at least {ENOUGH} counts: at most {max(many):.1%}; "
         f"{len(few)} with fewer: {sum(run.trials for run in few) / sum(run.grid for run in few):.1%} "
-        f"of their grids together, {above} above a third, at most {max(run.trials for run in few)} trials"
+        f"of their grids together, {above} above a third, at most {max(run.trials for run in few)} trials; "
+        f"with what confirms and overloads the choice counted for the grid too {_alike(few)}"
     )
     assert whole <= 1 / 3
     assert shares[count // 2] <= 1 / 3

@@ -14,7 +14,6 @@ LOWEST_RATE = 0.2  # requests per second; what cannot do this has no capacity
 _TRIES = 6  # of a measurement that something disturbed
 _HALVINGS = 12  # of the bracket at most
 _FAST = 4.0  # from rate to rate, where nothing is known
-_LONG = 12  # times the SLO's latency: in less, a queue that grows may not show it
 
 
 class NothingValid(Exception):
@@ -116,7 +115,7 @@ class Search:
 
     def _trial(self, rate: float) -> Trial:
         """Measures once more where the first measurement shows neither a pass nor a failure."""
-        seconds = max(self.plan.duration(rate), _LONG * self.slo.latency)
+        seconds = self.plan.lasting(self.slo, rate)
         taken = [self._valid(rate, seconds)]
         if _shows(taken, self.slo) is Shown.OPEN and taken[0].requests < self.plan.requests:
             taken.append(self._valid(rate, seconds))

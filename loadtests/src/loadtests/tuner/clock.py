@@ -10,13 +10,13 @@ from enum import IntEnum
 from statistics import fmean
 
 from loadtests.tuner.model import Slo
-from loadtests.tuner.plan import REPORT, STRESSING, Plan, check_seconds
+from loadtests.tuner.plan import REPORT, STRESSING, Plan
 
 _LATE = 6  # searches whose mean is the price of the next ones
 _DEAREST = 3  # starts of which the dearest is the price of the next one
 _LOADS = 8  # of which the one with the longest way around it counts
-CHECKS = 6  # loads of the second generator
-REFERENCES = 7  # loads of the first one between them, for three searches
+CHECKS = 6  # loads of the second generator, at least
+REFERENCES = 6  # loads of the first one between them
 _SMALLEST = 2  # rounds that a comparison needs at least
 
 
@@ -43,6 +43,7 @@ class Clock:
     spent: Callable[[], float]
     stage: Stage = Stage.LOOKS
     _starts: list[float] = field(default_factory=list)
+    _lengths: list[float] = field(default_factory=list)  # seconds of the loads themselves
     _around: list[float] = field(default_factory=list)  # seconds of a load beyond its own
     _searches: list[float] = field(default_factory=list)
     _at: float = 0.0
@@ -64,6 +65,7 @@ class Clock:
 
     def took(self, seconds: float) -> None:
         """The load is over. What came before the first one was the start."""
+        self._lengths.append(seconds)
         cost, self._at = self.spent() - self._at, self.spent()
         if self._starting:
             self._starts.append(max(0.0, cost - self.load(seconds)))
@@ -103,14 +105,13 @@ class Clock:
 
     def _kept(self, stage: Stage) -> float:
         """Seconds for what comes after the stage."""
-        short, check = self.load(self.plan.shortest), check_seconds(self.slo)
+        short = self.load(self.plan.shortest)
+        long = self.load(max(self._lengths[-_LOADS:], default=self.plan.lasting(self.slo)))
         parts = {
             Stage.LOOKS: 2 * _SMALLEST * self.search,
             Stage.ROUNDS: max(self._searches[-_LATE:], default=0.0),
             Stage.CONFIRMING: STRESSING * short,
-            Stage.OVERLOADING: self.start
-            + CHECKS * self.load(check)
-            + REFERENCES * self.load(self.plan.seconds),
+            Stage.OVERLOADING: self.start + (CHECKS + REFERENCES) * long,
             Stage.CHECKING: REPORT,
         }
         return sum(seconds for of, seconds in parts.items() if of >= stage)

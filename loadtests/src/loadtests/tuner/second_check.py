@@ -16,17 +16,16 @@ from loadtests.tuner.clock import OutOfTime, Stage
 from loadtests.tuner.measuring.second import Answers
 from loadtests.tuner.model import Configuration, Measurement, Slo
 from loadtests.tuner.outcome import ABOVE, BELOW, Outcome
-from loadtests.tuner.plan import check_seconds
 from loadtests.tuner.verified import Verified, judged
 
-_LOADS = 3  # at each of the two shares; most of them count
-_TRIES = 6  # for so many loads, because the machine's pace changes
+_MOST = 5  # loads at each of the two shares: they end when more than half of so many agree
+_TRIES = 8  # for so many loads, because the machine's pace changes
 _CLOSE = 0.04  # of the capacity: the load was what it was meant to be
 _SEEDS = 8_000_000
 
 Asked = tuple[Answers, float]  # and what a rate must be multiplied by for the machine's usual pace
 Ask = Callable[[float], Asked]  # rate
-Refer = Callable[[float], float | None]  # share of the rounds' capacity, by the share that it had last
+Refer = Callable[[float], float | None]  # share of the rounds' capacity, by what it was found to be so far
 Loads = Sequence[tuple[float, Answers]]
 
 
@@ -40,7 +39,7 @@ class Checked(Protocol):
 
     def measure(self, rate: float, seconds: float, seed: int) -> Measurement: ...
 
-    def ask_otherwise(self, rate: float, seconds: float) -> tuple[Answers, float | None]:
+    def ask_otherwise(self, rate: float, seconds: float, seed: int) -> tuple[Answers, float | None]:
         """Also how long the yardstick took meanwhile."""
         ...
 
@@ -50,7 +49,7 @@ def check(target: Checked, outcome: Outcome, slo: Slo) -> Verified | None:
     choice, claim, clock, machine = outcome.choice, outcome.claim, outcome.clock, outcome.machine
     if choice is None or claim is None or clock is None or machine is None:
         return None
-    seconds, before, begun = check_seconds(slo), clock.spent(), target.spent
+    seconds, before, begun = clock.plan.lasting(slo, claim), clock.spent(), target.spent
     clock.spent, clock.stage = (lambda: before + target.spent - begun), Stage.CHECKING
     clock.begin()
     target.roll_out(choice)
@@ -74,7 +73,7 @@ def check(target: Checked, outcome: Outcome, slo: Slo) -> Verified | None:
 
     def ask(rate: float) -> Asked:
         clock.ask(seconds)
-        done, length = target.ask_otherwise(rate, seconds)
+        done, length = target.ask_otherwise(rate, seconds, next(seeds))
         clock.took(seconds)
         paces.append(machine.of(length))
         return done, paces[-1]
@@ -93,17 +92,17 @@ def verify(
     taken: dict[float, list[tuple[float, Answers]]] = {BELOW: [], ABOVE: []}
     references: list[float] = []
     try:
-        for turn in range(_TRIES):
-            if all(len(_good(wanted, loads)) >= _LOADS for wanted, loads in taken.items()):
+        for _ in range(_TRIES):
+            left = [wanted for wanted, loads in taken.items() if not _agreed(wanted, loads, slo)]
+            if not left:
                 break
-            if turn < _LOADS and (found := refer(references[-1] if references else 1.0)):
+            if found := refer(_mean(references)):
                 references.append(found)
             now = capacity * _mean(references)
-            for wanted, loads in taken.items():
-                if len(_good(wanted, loads)) < _LOADS:
-                    rate = wanted * now / paces[-1]
-                    done, pace = ask(rate)
-                    loads.append((rate * pace / now, done))
+            for wanted in left:
+                rate = wanted * now / paces[-1]
+                done, pace = ask(rate)
+                taken[wanted].append((rate * pace / now, done))
     except OutOfTime:
         if not all(taken.values()):
             raise
@@ -115,9 +114,14 @@ def _mean(shares: Sequence[float]) -> float:
     return math.exp(sum(map(math.log, shares)) / len(shares)) if shares else 1.0
 
 
-def _good(wanted: float, loads: Loads) -> Loads:
-    return [one for one in loads if abs(one[0] - wanted) <= _CLOSE]
+def _agreed(wanted: float, loads: Loads, slo: Slo) -> bool:
+    """True if no further load could change what most of them say."""
+    met = judged(wanted, [one for one in loads if abs(one[0] - wanted) <= _CLOSE], slo).met
+    return max(sum(met), len(met) - sum(met)) > _MOST // 2
 
 
 def _closest(wanted: float, loads: Loads) -> Loads:
-    return sorted(loads, key=lambda one: abs(one[0] - wanted))[:_LOADS]
+    """Those that were what they were meant to be, or as many of the others as make three."""
+    ranked = sorted(loads, key=lambda one: abs(one[0] - wanted))
+    close = [one for one in ranked if abs(one[0] - wanted) <= _CLOSE]
+    return max(close[:_MOST], ranked[:3], key=len)

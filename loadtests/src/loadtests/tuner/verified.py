@@ -9,7 +9,7 @@ from pathlib import Path
 from loadtests.tuner.measuring.second import Answers
 from loadtests.tuner.model import Slo
 
-COMPARABLE = 1.15  # times more or less than in the rounds; beyond it the machine is another
+COMPARABLE = 1.2  # times more or less than in the rounds; beyond it the machine is another
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class Check:
     def holds(self) -> bool:
         """True if most of the loads met the SLO."""
         return 2 * sum(self.met) > len(self.met)
+
+    @property
+    def missed(self) -> bool:
+        """True if most of the loads missed it; as many of each say neither."""
+        return 2 * sum(self.met) < len(self.met)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Verified:
 
     @property
     def holds(self) -> bool:
-        return self.comparable and self.below.holds and not self.above.holds
+        return self.comparable and self.below.holds and self.above.missed
 
     @property
     def line(self) -> str:

@@ -87,10 +87,10 @@ class Loaded(ABC):
     def close(self) -> None:
         """Stops what `roll_out` has started."""
 
-    def ask_otherwise(self, rate: float, seconds: float) -> tuple[Answers, float | None]:
+    def ask_otherwise(self, rate: float, seconds: float, seed: int) -> tuple[Answers, float | None]:
         """By the second generator, with the yardstick meanwhile; what runs is left as it is."""
         with yardstick(self.app.target_cpus | self.app.load_cpus) as mood:
-            done = generate_otherwise(self._load(rate, seconds, 1), self.app.load_cpus)
+            done = generate_otherwise(self._load(rate, seconds, seed), self.app.load_cpus)
         return done, mood.seconds
 
     def _load(self, rate: float, seconds: float, seed: int) -> Load:

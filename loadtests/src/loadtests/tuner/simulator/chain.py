@@ -122,9 +122,9 @@ class ChainTarget:
         blank = Measurement(rate, rate, answered, seconds, seed, histogram(good), resources=used)
         return replace(blank, unfinished=len(taken) - len(good))
 
-    def ask_otherwise(self, rate: float, seconds: float) -> tuple[Answers, float | None]:
+    def ask_otherwise(self, rate: float, seconds: float, seed: int) -> tuple[Answers, float | None]:
         """By the second generator, which sees the same."""
-        return answers(self.measure(rate, seconds, 9_000_000 + self.measurements)), None
+        return answers(self.measure(rate, seconds, seed)), None
 
     def close(self) -> None:
         self._speed = 1.0

@@ -80,9 +80,9 @@ class SimulatedTarget:
             resources=self._resources(answered, self._yardstick()),
         )
 
-    def ask_otherwise(self, rate: float, seconds: float) -> tuple[Answers, float | None]:
+    def ask_otherwise(self, rate: float, seconds: float, seed: int) -> tuple[Answers, float | None]:
         """By the second generator, which sees the same."""
-        taken = self.measure(rate, seconds, 9_000_000 + self.measurements)
+        taken = self.measure(rate, seconds, seed)
         return answers(taken), taken.resources.yardstick
 
     def close(self) -> None:
