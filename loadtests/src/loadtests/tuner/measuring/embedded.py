@@ -1,5 +1,6 @@
 """Facet's embedded stack as a target: all services on this machine, the workers of some of them tuned."""
 
+import contextlib
 import shutil
 import subprocess
 import tempfile
@@ -15,7 +16,7 @@ from loadtests.tuner.measuring.housekeeping import keep_house
 from loadtests.tuner.measuring.journeys import JOURNEYS, SAMPLE, people
 from loadtests.tuner.measuring.processes import pin
 from loadtests.tuner.measuring.stock import LISTINGS, fill, settle
-from loadtests.tuner.model import Configuration, Limits, Slo
+from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
 
 Knobs = Mapping[str, Sequence[str]]
 
@@ -91,23 +92,44 @@ class EmbeddedTarget(CommandTarget):
         self.services = tuple(services)
         super().__init__(facet(services, ".venv/bin/python -m stack", "", slo, limits, cpus, knobs))
 
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    @property
+    def _kept(self) -> Path:
+        """What the first start made."""
+        return self._folder / "first"
+
     def close(self) -> None:
         super().close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def make_ready(self) -> None:
+        """If it fails, the first start tries again, and says why it cannot."""
+        self._port = free_port()
+        with contextlib.suppress(RollOutFailed):
+            self._first()
+
     def _reset(self) -> None:
-        data, first = self._folder / "data", self._folder / "first"
-        shutil.rmtree(data, ignore_errors=True)
-        if not first.exists():
+        if not self._kept.exists():
+            self._first()
+        shutil.rmtree(self._data, ignore_errors=True)
+        subprocess.run(["cp", "-a", self._kept, self._data], check=True)  # noqa: S603, S607 - it keeps the owners
+
+    def _first(self) -> None:
+        """Raises RollOutFailed."""
+        shutil.rmtree(self._data, ignore_errors=True)
+        try:
             self._start(Configuration.of(dict.fromkeys(SERVICES, 1)))
             self._wait()
-            self._wait((data / "sample-loaded").exists, "the sample was not loaded")
+            self._wait((self._data / "sample-loaded").exists, "the sample was not loaded")
             fill(self._port, self.listings)
             settle(self._use)
-            keep_house(data, *POOLS)
+            keep_house(self._data, *POOLS)
+        finally:
             self._stop()
-            data.rename(first)
-        subprocess.run(["cp", "-a", first, data], check=True)  # noqa: S603, S607 - it keeps the owners
+        self._data.rename(self._kept)
 
     def _affinity(self) -> None:
         """It starts on all CPUs, because that takes half as long, and is pinned when it is ready."""
@@ -118,7 +140,7 @@ class EmbeddedTarget(CommandTarget):
         self.values = dict(people(self._port))
 
     def _arguments(self, _configuration: Configuration) -> list[str]:
-        return [str(ROOT / ".venv/bin/python"), "-m", "stack", "--folder", str(self._folder / "data")]
+        return [str(ROOT / ".venv/bin/python"), "-m", "stack", "--folder", str(self._data)]
 
     def _environment(self, configuration: Configuration) -> dict[str, str]:
         counts = {**dict.fromkeys(SERVICES, 1), **dict(configuration.workers)}
