@@ -101,6 +101,14 @@ async def test_errors_come_in_pages(alice: httpx2.AsyncClient, path: str) -> Non
     assert "next" not in following.links
 
 
+async def test_of_many_wrong_lines_the_first_are_kept_and_all_are_counted(
+    alice: httpx2.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("items.imports.KEPT", 3)
+    assert counted(await alice.post(path, content=b"wrong\n" * (BATCH_LINES + 5))) == (205, 0, 205)
+    assert list(await wrong(alice, path)) == [1, 2, 3]
+
+
 async def test_the_same_import_again_lists_nothing(
     alice: httpx2.AsyncClient, path: str, database: Database
 ) -> None:
@@ -201,6 +209,20 @@ async def test_an_import_that_stands_still_is_forgotten_with_its_errors(
         await connection.execute(sa.update(imports).values(updated_at=old))
     await Factory(database).imports(1).forget()
     assert (await alice.get(path)).status_code == 404
+
+
+async def test_many_imports_are_forgotten_in_several_statements(
+    alice: httpx2.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("items.import_repository.FORGOTTEN", 2)
+    for _ in range(5):
+        await alice.post(f"/items/imports/{secrets.token_hex(8)}", content=b"wrong\n")
+    async with database.transaction() as connection:
+        old = sa.func.now() - timedelta(hours=2)
+        await connection.execute(sa.update(imports).values(updated_at=old))
+    await Factory(database).imports(1).forget()
+    async with database.transaction() as connection:
+        assert await connection.scalar(sa.select(sa.func.count()).select_from(imports)) == 0
 
 
 async def test_what_is_not_read_yet_is_bounded() -> None:

@@ -46,7 +46,14 @@ SAVE: Final = Statement(
         index_elements=["item_id"], set_={name: _ADD.excluded[name] for name in _SAVED[1:]}
     )
 )
-FORGET: Final = Statement(delete(appraisals).where(appraisals.c.appraised_at < _OLDEST))
+FORGOTTEN: Final = 10_000  # appraisals that one statement deletes at the most: it must end in time
+_EXPIRED: Final = (
+    select(appraisals.c.item_id)
+    .where(appraisals.c.appraised_at < _OLDEST)
+    .order_by(appraisals.c.appraised_at)
+    .limit(FORGOTTEN)
+)
+FORGET: Final = Statement(delete(appraisals).where(appraisals.c.item_id.in_(_EXPIRED)))
 
 
 class AppraisalRepository:
@@ -65,9 +72,9 @@ class AppraisalRepository:
         new = [_row(appraisal, appraised[appraisal.item_id]) for appraisal in told]
         await self._connection.execute(SAVE, {"new": new})
 
-    async def forget(self, lifetime: timedelta) -> None:
-        """Deletes those that are older."""
-        await self._connection.execute(FORGET, {"lifetime": lifetime})
+    async def forget(self, lifetime: timedelta) -> int:
+        """Deletes those that are older, FORGOTTEN at the most. Returns how many those were."""
+        return (await self._connection.execute(FORGET, {"lifetime": lifetime})).rowcount
 
 
 def _appraisable(row: Row) -> Appraisable:

@@ -94,7 +94,8 @@ class AppraisalService:
             yield
 
     async def forget(self) -> None:
-        await self._store.autocommit.appraisals.forget(self._lifetime)
+        while await self._store.autocommit.appraisals.forget(self._lifetime):
+            pass
 
 
 def _outcome(

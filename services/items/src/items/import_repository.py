@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from items.domain import Import, WrongLine
@@ -16,6 +16,7 @@ from shared.database import Connection, Statement
 from shared.keyset import Id, List, Order
 from shared.pages import Page, Slice
 
+FORGOTTEN: Final = 10  # imports that one statement deletes at the most: each may have many wrong lines
 _SHOWN: Final = tuple(imports.c[field.name] for field in fields(Import))
 _WRONG: Final = tuple(errors.c[field.name] for field in fields(WrongLine))
 _BY_LINE: Final[Order[WrongLine]] = Order(
@@ -59,7 +60,12 @@ class ImportRepository:
         found = List(query, _BY_LINE, lambda row: WrongLine(**row), import_id)
         return await found.page(self._connection, page)
 
-    async def forget(self, lifetime: timedelta) -> None:
-        """Deletes those that were not continued for longer, with their wrong lines."""
-        expired = imports.c.updated_at < func.now() - lifetime
-        await self._connection.execute(delete(imports).where(expired))
+    async def forget(self, lifetime: timedelta) -> int:
+        """Deletes those that were not continued for longer, with their wrong lines, FORGOTTEN at the most.
+        Returns how many those were."""
+        expired = select(imports.c.caller_id, imports.c.id).where(
+            imports.c.updated_at < func.now() - lifetime
+        )
+        oldest = expired.order_by(imports.c.updated_at).limit(FORGOTTEN)
+        gone = delete(imports).where(tuple_(imports.c.caller_id, imports.c.id).in_(oldest))
+        return (await self._connection.execute(gone)).rowcount

@@ -20,6 +20,7 @@ from shared.logging import get_logger
 from shared.pages import Page, Slice
 
 LOOK: Final = 600.0  # seconds between two looks for expired imports
+KEPT: Final = 10_000  # wrong lines of an import that are kept: a long file may have nothing else
 LINES: Final = Counter("import_lines_total", "Lines of imports, by what became of them.", ["outcome"])
 log = get_logger()
 
@@ -54,7 +55,7 @@ class ImportService:
                 return known
             new = [line for line in lines if isinstance(line, NewItem)]
             wrong = [line for line in lines if isinstance(line, WrongLine)]
-            await tx.imports.add_wrong(caller.id, import_id, wrong)
+            await tx.imports.add_wrong(caller.id, import_id, wrong[: max(0, KEPT - known.failed)])
             advanced = Import(import_id, batch[-1][0], known.created + len(new), known.failed + len(wrong))
             await tx.imports.advance(caller.id, advanced)
             await _add(tx, new, caller)
@@ -80,8 +81,10 @@ class ImportService:
             yield
 
     async def forget(self) -> None:
-        async with self._store.transaction() as tx:
-            await tx.imports.forget(self._lifetime)
+        gone = 1
+        while gone:
+            async with self._store.transaction() as tx:
+                gone = await tx.imports.forget(self._lifetime)
 
 
 async def _add(tx: Transaction, new: list[NewItem], caller: Caller) -> None:

@@ -45,7 +45,7 @@ async def read_import(import_id: ImportId, caller: ActiveCaller, imports: Import
 async def list_import_errors(
     import_id: ImportId, caller: ActiveCaller, imports: Imports, pager: Paged
 ) -> list[WrongLineOut]:
-    """The lines that were wrong, and why."""
+    """The lines that were wrong, and why: the first 10,000 of them."""
     found = await imports.wrong_lines(import_id, pager.page, caller)
     return [WrongLineOut.model_validate(one) for one in pager.rows(found)]
 
