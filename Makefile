@@ -97,8 +97,12 @@ e2e: .venv/.services .venv/.development ## journeys and faults against the Compo
 	$(BIN)/python -m pytest tests/e2e -m e2e $(ARGS)
 
 soak: .venv/.services .venv/.development loadtests/.venv/.installed ## the long forms of tests that `make test` runs shortened: minutes to hours
+ifeq ($(findstring loadtests,$(ARGS)),)
 	$(BIN)/python -m pytest -m soak --timeout 7200 -o faulthandler_timeout=0 $(ARGS)
-	$(LOADTESTS)/python -m pytest loadtests/tests -c loadtests/pyproject.toml -m soak --timeout 7200 -o faulthandler_timeout=0 $(ARGS)
+endif
+ifneq ($(findstring loadtests,$(or $(ARGS),loadtests)),)
+	$(LOADTESTS)/python -m pytest -c loadtests/pyproject.toml -m soak --timeout 7200 -o faulthandler_timeout=0 $(or $(ARGS),loadtests/tests)
+endif
 
 load: loadtests/.venv/.installed ## load on whatever runs at HOST; USERS, RATE, TIME, ARGS=--help for all options
 	$(LOADTESTS)/python -m loadtests.run $(if $(HOST),--host $(HOST)) $(if $(USERS),--users $(USERS)) \
