@@ -1,6 +1,5 @@
 """The layers of `shared`: its core needs no database and no Redis library; services install what they use."""
 
-import os
 import re
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.testing.programs import unmeasured
 from stack.catalogue import services
 
 ROOT = Path(__file__).parent.parent
@@ -57,9 +57,8 @@ for module in {modules}:
 def import_without(missing: set[str], modules: set[str]) -> str:
     """Imports them in a process where these libraries do not exist; returns what it complains of."""
     code = IMPORT.format(missing=missing, modules=sorted(modules))
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     done = subprocess.run(  # noqa: S603 - our own code
-        [sys.executable, "-c", code], env=unmeasured, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], env=unmeasured(), capture_output=True, text=True, check=False
     )
     return done.stderr
 

@@ -1,7 +1,6 @@
 """schemathesis against a running stack: all its checks, with the exceptions of `schemathesis.toml`."""
 
 import contextlib
-import os
 import re
 import secrets
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 
+from shared.testing.programs import unmeasured
 from stack.testing import Demo
 
 CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
@@ -51,7 +51,7 @@ def fuzz(client: httpx2.Client, folder: Path, *options: str) -> int:
     command += ["--request-timeout", "30"]  # a request without an answer is named, and is no test that hangs
     command += ["--header", f"Authorization: {client.headers['Authorization']}"]
     hooks = {"PYTHONPATH": str(CONFIGURATION.parent), "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
-    environment = {**os.environ, "NO_COLOR": "1", **hooks}
+    environment = {**unmeasured(), "NO_COLOR": "1", **hooks}
     done = subprocess.run(  # noqa: S603 - ours
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
