@@ -3,11 +3,10 @@
 import contextlib
 import os
 import secrets
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from shared.testing.programs import begin
 from shared.testing.waiting import eventually
 from stack.catalogue import ROOT, services
 from stack.ports import is_free
@@ -18,7 +17,8 @@ PORTS = range(12_000, 32_000)
 # As `python -m stack`. Coverage measures the stack itself and not the services in it, which have tests of
 # their own: measured, each of them takes twice the CPU time.
 PROGRAM = """
-import os, runpy
+import os, runpy, sys
+os.chdir(sys.argv.pop(1))
 for name in [name for name in os.environ if name.startswith("COV")]:
     del os.environ[name]
 runpy.run_module("stack", run_name="__main__", alter_sys=True)
@@ -44,16 +44,10 @@ class Demo:
         self.environment = {**os.environ, **self.ports, "FACET_FOLDER": str(folder)}
         handle, name = tempfile.mkstemp(prefix="facet-demo-")
         self._output = Path(name)
-        self.process = subprocess.Popen(  # noqa: S603 - the command is ours
-            [sys.executable, "-c", PROGRAM, "--folder", str(folder), *options],
-            cwd=root,
-            env={**self.environment, **changed},
-            stdin=subprocess.DEVNULL,
-            stdout=handle,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-        )
         os.close(handle)
+        words = ["-c", PROGRAM, str(root), "--folder", str(folder), *options]
+        given = {**self.environment, **changed}
+        self.process = begin(*words, environment=given, outputs=[self._output])
 
     @property
     def output(self) -> str:
