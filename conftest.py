@@ -41,14 +41,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
-gc.disable()  # until all tests are collected: what that makes stays until the end
-
-
-def pytest_runtestloop() -> None:
-    """The garbage collector need not look again and again at what stays."""
+def pytest_collection_finish() -> None:
+    """The garbage collector need not look again and again at what stays until the end."""
     gc.collect()
     gc.freeze()
-    gc.enable()
 
 
 @pytest.fixture
