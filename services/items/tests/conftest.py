@@ -1,6 +1,6 @@
 """The service really served, on a database of its own, and callers."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,14 @@ async def database(settings: ItemsSettings) -> AsyncIterator[Database]:
 async def redis(settings: ItemsSettings) -> AsyncIterator[Redis]:
     async with request_client(settings) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def large_totals_are_forgotten() -> Iterator[None]:
+    """Tests empty the table, and the next total is of what is there then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.large_totals.SECONDS", 0.0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from items.domain import Item, Search
 from items.searching import ORDERS, listing
 from shared.database import Database
 from shared.keyset import COUNTED, Explain
-from shared.large_totals import MOST, SECONDS, LargeTotals
+from shared.large_totals import MOST, LargeTotals
 from shared.pages import Page, Total, encode_cursor
 
 from .conftest import Body
@@ -128,7 +128,10 @@ async def test_a_total_reads_no_more_than_it_counts(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("rows")
-async def test_a_large_total_is_looked_for_once_in_a_while(database: Database) -> None:
+async def test_a_large_total_is_looked_for_once_in_a_while(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.large_totals.SECONDS", 10.0)
     now = 0.0
     large = LargeTotals(lambda: now)
     recording = Recording(database, measured=False)
@@ -145,11 +148,12 @@ async def test_a_large_total_is_looked_for_once_in_a_while(database: Database) -
     assert await found(Page(limit=3)) == (total, 0)
     few = await found(Page(limit=5), currency="CHF")
     assert few == await found(Page(limit=1), currency="CHF") == (few[0], 1)  # few: counted each time
-    now = SECONDS
+    now = 10.0
     assert await found(Page()) == (total, 2)
 
 
-async def test_of_too_many_lists_all_are_forgotten() -> None:
+async def test_of_too_many_lists_all_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.large_totals.SECONDS", 10.0)
     large = LargeTotals(lambda: 0.0)
     for place in range(MOST):
         large.keep(f"{place}", Total(place, "estimate"))
