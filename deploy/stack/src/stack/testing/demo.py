@@ -14,6 +14,7 @@ from stack.settings import metrics_variable
 
 TIMEOUT = 110.0  # seconds
 PORTS = range(12_000, 32_000)
+SHARE = 1000  # of the ports: each process of pytest-xdist has its own
 # As `python -m stack`. Coverage measures the stack itself and not the services in it, which have tests of
 # their own: measured, each of them takes twice the CPU time.
 PROGRAM = """
@@ -105,11 +106,17 @@ def port_variables(root: Path = ROOT) -> list[str]:
 
 
 def free_ports(root: Path = ROOT) -> dict[str, str]:
-    """Below the range that the kernel gives to outgoing connections, which would take a port meanwhile."""
+    """Below the range that the kernel gives to outgoing connections, which would take a port meanwhile.
+
+    Tests that run at the same time choose from others: what one has chosen may not be open yet.
+    """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = process * SHARE % len(PORTS)
+    ports = PORTS[first : first + SHARE]
     found: dict[str, str] = {}
     for name in port_variables(root):
         while True:
-            port = secrets.choice(PORTS)
+            port = secrets.choice(ports)
             if str(port) not in found.values() and is_free(port):
                 found[name] = str(port)
                 break
