@@ -40,7 +40,5 @@ class Idempotency:
             yield
 
     async def forget(self) -> None:
-        gone = 1
-        while gone:
-            async with self._store.transaction() as tx:
-                gone = await tx.idempotency.forget(self._lifetime)
+        while await self._store.autocommit.idempotency.forget(self._lifetime):
+            pass

@@ -81,10 +81,8 @@ class ImportService:
             yield
 
     async def forget(self) -> None:
-        gone = 1
-        while gone:
-            async with self._store.transaction() as tx:
-                gone = await tx.imports.forget(self._lifetime)
+        while await self._store.autocommit.imports.forget(self._lifetime):
+            pass
 
 
 async def _add(tx: Transaction, new: list[NewItem], caller: Caller) -> None:

@@ -37,18 +37,14 @@ class EmailTokenRepository:
 
     async def consume(self, digest: bytes) -> bool:
         """Deletes it. True for one of two concurrent uses."""
-        return bool(
-            (
-                await self._connection.execute(delete(email_tokens).where(email_tokens.c.digest == digest))
-            ).rowcount
-        )
+        used = delete(email_tokens).where(email_tokens.c.digest == digest)
+        return (await self._connection.execute(used)).rowcount == 1
 
     async def withdraw(self, user_id: int) -> None:
         """Deletes what could take over the account: for when its password has changed."""
         dangerous = email_tokens.c.purpose.in_(("change", "reset"))
-        await self._connection.execute(
-            delete(email_tokens).where(email_tokens.c.user_id == user_id, dangerous)
-        )
+        theirs = delete(email_tokens).where(email_tokens.c.user_id == user_id, dangerous)
+        await self._connection.execute(theirs)
 
     async def forget(self, before: datetime) -> None:
         await self._connection.execute(delete(email_tokens).where(email_tokens.c.expires_at < before))

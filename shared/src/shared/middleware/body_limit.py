@@ -49,9 +49,8 @@ class BodyLimitMiddleware:
 
         async def send_unless_refused(message: Message) -> None:
             nonlocal started
-            if (
-                refusal is None
-            ):  # what the application makes of the refusal is not sent: a parser may call it a 400
+            # What the application makes of the refusal is not sent: a parser may call it a 400.
+            if refusal is None:
                 started = True
                 await send(message)
 
