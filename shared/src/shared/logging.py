@@ -5,11 +5,12 @@ import logging
 import select
 import sys
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
 from shared.context import CURRENT
+from shared.log_output import OUTPUT, TextOutput
 from shared.settings import ServiceSettings
 
 # structlog imports rich if it is installed, which is a tenth of the CPU time of a relay's start (0.08 s),
@@ -34,12 +35,16 @@ def configure_logging(settings: ServiceSettings) -> None:
         _AddService(settings.service),
         _add_request_ids,
     ]
+    processors = [*common, *_renderers(console)]
+    people = structlog.PrintLoggerFactory(TextOutput(OUTPUT))  # type: ignore[arg-type]  # it only writes
+    machines = structlog.BytesLoggerFactory(OUTPUT)  # type: ignore[arg-type]  # the same
     structlog.configure(
-        processors=[*common, *_renderers(console)],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
-        logger_factory=structlog.PrintLoggerFactory() if console else structlog.BytesLoggerFactory(),
+        logger_factory=people if console else machines,
         cache_logger_on_first_use=False,
     )
+    OUTPUT.told = _DroppedLines(processors)
     _configure_standard_library(settings.log_level, common, console=console)
 
 
@@ -52,7 +57,7 @@ def _configure_standard_library(level: str, common: list[Processor], *, console:
     renderers = _renderers(console)
     if not console:
         renderers[-1] = _render_text
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(TextOutput(OUTPUT))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[_add_logger_name, *common],
@@ -83,22 +88,20 @@ def _render_bytes(_: WrappedLogger, __: str, event: EventDict) -> bytes:
 
 def write_lines(lines: Sequence[bytes]) -> None:
     """Writes to stdout in pieces of whole lines: a pipe that other workers write to mixes up longer ones."""
-    out = sys.stdout.buffer
     piece: list[bytes] = []
     size = 0
     for line in lines:
         if piece and size + len(line) + 1 > select.PIPE_BUF:
-            _write(out, piece)
+            OUTPUT.write(_joined(piece))
             piece, size = [], 0
         piece.append(line)
         size += len(line) + 1
     if piece:
-        _write(out, piece)
+        OUTPUT.write(_joined(piece))
 
 
-def _write(out: BinaryIO, lines: list[bytes]) -> None:
-    out.write(b"\n".join(lines) + b"\n")
-    out.flush()
+def _joined(lines: list[bytes]) -> bytes:
+    return b"\n".join(lines) + b"\n"
 
 
 def _render_text(logger: WrappedLogger, name: str, event: EventDict) -> str:
@@ -132,6 +135,19 @@ class _AddService:
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
         event["service"] = self._service
         return event
+
+
+class _DroppedLines:
+    """Renders the line about lines that were dropped."""
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        self._processors = processors
+
+    def __call__(self, number: int) -> bytes:
+        line: Any = {"event": "log_lines_dropped", "number": number}
+        for process in self._processors:
+            line = process(None, "warning", line)
+        return (line if isinstance(line, bytes) else line.encode()) + b"\n"
 
 
 def described(error: BaseException | None) -> str:

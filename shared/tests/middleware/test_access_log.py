@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 
 from shared.context import CURRENT, RequestContext
 from shared.gathering import GATHERING
+from shared.log_output import OUTPUT
 from shared.logging import configure_logging, write_lines
 from shared.middleware.access_log import MOST_LINES, GatheredLines, gathers, log_request
 from shared.testing import served
@@ -176,17 +177,7 @@ def test_what_is_no_json_or_below_the_level_is_not_gathered(sample_settings: Cal
 
 def test_lines_are_written_in_pieces_that_a_pipe_takes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     pieces: list[bytes] = []
-
-    class Out:
-        buffer: Any
-
-        def write(self, piece: bytes) -> None:
-            pieces.append(piece)
-
-        def flush(self) -> None: ...
-
-    Out.buffer = Out()
-    monkeypatch.setattr("sys.stdout", Out())
+    monkeypatch.setattr(OUTPUT, "write", pieces.append)
     lines = [b"a" * 1000] * 9 + [b"b" * 9000, b"c"]
     write_lines(lines)
     assert b"".join(pieces) == b"\n".join(lines) + b"\n"
