@@ -10,9 +10,9 @@ RATE, SECONDS = 2000.0, 0.25
 REQUESTS = [b"GET /a HTTP/1.1\r\n\r\n", b"GET /b HTTP/1.1\r\n\r\n"]
 
 
-def due() -> int:
-    """The arrivals of the schedule: everybody's are the same."""
-    draw, at, count = random.Random(1), 0.0, 0  # noqa: S311 - a schedule
+def due(seed: int = 1) -> int:
+    """The arrivals of the schedule: those of one seed are the same for everybody."""
+    draw, at, count = random.Random(seed), 0.0, 0  # noqa: S311 - a schedule
     while at < SECONDS:
         at += draw.expovariate(RATE)
         count += 1
@@ -34,12 +34,12 @@ class Server(asyncio.Protocol):
         self._transport.write(self._answer)
 
 
-async def asked(status: str) -> tuple[dict[str, float], list[bytes]]:
+async def asked(status: str, seed: int = 1) -> tuple[dict[str, float], list[bytes]]:
     lines: list[bytes] = []
     listening = await asyncio.get_running_loop().create_server(lambda: Server(status, lines), "127.0.0.1", 0)
     async with listening:
         port = listening.sockets[0].getsockname()[1]
-        return await run(port, REQUESTS, RATE, SECONDS, 8), lines
+        return await run(port, REQUESTS, RATE, SECONDS, 8, seed=seed), lines
 
 
 def test_each_arrival_of_the_schedule_is_a_request() -> None:
@@ -53,3 +53,9 @@ def test_each_arrival_of_the_schedule_is_a_request() -> None:
 def test_an_answer_that_is_not_good_is_counted_as_failed() -> None:
     found, _ = asyncio.run(asked("503 Service Unavailable"))
     assert (found["answered"], found["failed"]) == (0, due())
+
+
+def test_another_seed_has_other_arrivals() -> None:
+    assert due(2) != due(1)
+    found, _ = asyncio.run(asked("200 OK", 2))
+    assert found["answered"] == due(2)

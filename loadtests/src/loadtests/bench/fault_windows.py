@@ -41,26 +41,30 @@ class Faults:
     def run(self, part: str, fault: str, rounds: int, seconds: float) -> dict[str, Any]:
         """Raises BenchFailed."""
         say(f"{part}: {fault}")
-        self._window(part, NONE, 1.0)
+        self._window(part, NONE, 1.0, 0)
         before: list[Window] = []
         during: list[Window] = []
         for turn in range(rounds):
             for what, taken in ((NONE, before), (fault, during))[:: 1 if turn % 2 else -1]:
-                taken.append(self._window(part, what, seconds))
+                taken.append(self._window(part, what, seconds, 100 * (turn + 1)))
         return document(part, fault, PARTS[part], before, during)
 
-    def _window(self, part: str, fault: str, seconds: float) -> Window:
+    def _window(self, part: str, fault: str, seconds: float, seed: int) -> Window:
+        """`seed` is of the arrivals. Each route has its own, or all would ask at the same moments."""
         routes = PARTS[part]
         with ThreadPoolExecutor() as threads:
 
-            def begin(route: Route, start: float, lasting: float) -> Future[Offered]:
+            def begin(place: int, route: Route, start: float, lasting: float) -> Future[Offered]:
                 requests = [one.raw for one in route.requests(self._tokens)]
                 rig, port = self._system.rig, self._system.gateway
-                return threads.submit(offered, requests, port, route.rate, lasting, rig, start)
+                return threads.submit(offered, requests, port, route.rate, lasting, rig, start, seed + place)
 
             start = time.monotonic() + BOOT
-            affected = [begin(route, start, LEAD + seconds) for route in routes.affected]
-            futures = [begin(route, start + LEAD, seconds) for route in routes.others]
+            affected = [begin(place, one, start, LEAD + seconds) for place, one in enumerate(routes.affected)]
+            futures = [
+                begin(place, one, start + LEAD, seconds)
+                for place, one in enumerate(routes.others, len(affected))
+            ]
             time.sleep(BOOT + LEAD)
             if fault != NONE:
                 self._system.do(part, fault)

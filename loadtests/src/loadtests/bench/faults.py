@@ -19,8 +19,8 @@ from loadtests.bench.rig import Rig, choose_cores, require
 FIGURES: Final = environment.ROOT / "docs/figures/faults.json"
 SECONDS: Final = 4.0  # of a window
 METHOD: Final = {
-    "load": "Poisson arrivals, a rate for each route, latency from the intended start; 64 connections",
-    "windows": "without and with the fault in turns; the affected routes are asked in both",
+    "load": "Poisson arrivals, other ones for each route; latency from the intended start; 64 connections",
+    "windows": "without and with the fault in turns, both with the same arrivals and affected routes",
     "ratio": "of a percentile of all windows with the fault to that without; 95 %, a bootstrap of the rounds",
     "none": "the same without a fault: how much two equal measurements differ",
 }

@@ -77,16 +77,16 @@ class Load:
 
 
 class Schedule:
-    """Poisson's arrivals, the same for every server.
+    """Poisson's arrivals, the same for every server that is given the same seed.
 
     An event loop's timers have milliseconds: several requests would start at once, or the loop would run
     without a pause. The alarm of the kernel has microseconds.
     """
 
-    def __init__(self, load: Load, rate: float, seconds: float, start: float) -> None:
+    def __init__(self, load: Load, rate: float, seconds: float, start: float, seed: int) -> None:
         self._load = load
         self._rate = rate
-        self._draw = random.Random(1)  # noqa: S311 - a schedule
+        self._draw = random.Random(seed)  # noqa: S311 - a schedule
         self._due = start
         self._end = self._due + seconds
         self.begun = 0
@@ -105,12 +105,18 @@ class Schedule:
 
 
 async def run(
-    port: int, requests: list[bytes], rate: float, seconds: float, connections: int, start: float = 0.0
+    port: int,
+    requests: list[bytes],
+    rate: float,
+    seconds: float,
+    connections: int,
+    start: float = 0.0,
+    seed: int = 1,
 ) -> dict[str, Any]:
     load, loop = Load(requests), asyncio.get_running_loop()
     for _ in range(connections):
         await loop.create_connection(lambda: Connection(load), "127.0.0.1", port)
-    schedule = Schedule(load, rate, seconds, max(start, time.monotonic()))
+    schedule = Schedule(load, rate, seconds, max(start, time.monotonic()), seed)
     loop.add_signal_handler(signal.SIGALRM, schedule.begin)
     schedule.begin()
     await schedule.finished.wait()
@@ -132,16 +138,18 @@ async def run(
 
 
 def main() -> None:
-    """Arguments: port, file of requests (JSON), rate, seconds, connections, start (of the monotonic clock).
+    """Arguments: port, file of requests (JSON), rate, seconds, connections, start (of the monotonic clock),
+    seed of the arrivals.
 
     Prints a sample as JSON.
     """
-    port, path, rate, seconds, connections, start = sys.argv[1:]
+    port, path, *numbers, seed = sys.argv[1:]
+    rate, seconds, connections, start = map(float, numbers)
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a program of its own, no more than it needs
         requests = [request.encode("latin-1") for request in json.load(file)]
     import uvloop  # type: ignore[import-not-found]  # noqa: PLC0415 - only its interpreter has it
 
-    found = uvloop.run(run(int(port), requests, float(rate), float(seconds), int(connections), float(start)))
+    found = uvloop.run(run(int(port), requests, rate, seconds, int(connections), start, int(seed)))
     print(json.dumps(found))  # noqa: T201 - the result
 
 
