@@ -91,6 +91,7 @@ async def test_a_token_that_is_not_valid_is_401_and_says_no_more(
         "type": "urn:facet:problem:token_invalid",
         "title": "The access token is not valid",
         "status": 401,
+        "detail": "Refresh it or sign in again.",
         "instance": path,
         "code": "token_invalid",
         "request_id": response.headers["x-request-id"],

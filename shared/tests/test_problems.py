@@ -35,6 +35,11 @@ class RingNotFound(NotFound):
     code, title = "ring_not_found", "No such ring"
 
 
+class RingSold(Conflict):
+    code, title = "ring_sold", "This ring was sold"
+    advice = "Choose another ring."
+
+
 class Teapot(ServiceError):
     status, code, title = 418, "teapot", "A teapot"
     headers: ClassVar[dict[str, str]] = {"X-Handle": "left"}
@@ -97,6 +102,11 @@ async def test_a_problem_has_all_its_members(live: LiveApp) -> None:
         "request_id": "mine",
         "ring_id": 7,
     }
+
+
+async def test_a_case_without_detail_says_what_its_class_advises(live: LiveApp) -> None:
+    assert (await raised(live, RingSold())).json()["detail"] == "Choose another ring."
+    assert (await raised(live, RingSold("It went to Bree."))).json()["detail"] == "It went to Bree."
 
 
 async def test_a_problem_without_detail_has_no_such_member(live: LiveApp) -> None:

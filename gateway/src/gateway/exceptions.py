@@ -29,6 +29,7 @@ class CredentialsAmbiguous(BadRequest):
 
 class LengthAmbiguous(BadRequest):
     code, title = "length_ambiguous", "The length of the body is not clear"
+    advice = "Send one Content-Length, or Transfer-Encoding: chunked."
 
 
 class RouteMethodNotAllowed(MethodNotAllowed):
@@ -67,6 +68,7 @@ class TooManyWebSockets(Unavailable):
 
 class ApiKeyInvalid(Unauthenticated):
     code, title = "invalid_api_key", "The API key is not valid"
+    advice = "Sign in and create another one."
 
 
 class KeyExchangeUnavailable(Unavailable):

@@ -26,6 +26,7 @@ Shown = TypeVar("Shown", bound=BaseModel)
 
 class PreconditionFailed(ServiceError):
     status, code, title = 412, "precondition_failed", "It was changed meanwhile"
+    advice = "Read it again, and repeat the request with its new ETag."
 
 
 class ConditionMalformed(BadRequest):

@@ -14,17 +14,19 @@ class ServiceError(Exception):
 
     `class ItemNotFound(NotFound): code = "item_not_found"`, raised as `ItemNotFound(item_id=7)`.
 
-    `detail` is shown to the caller; keyword arguments become members of the problem document.
+    `detail` is shown to the caller, or `advice` (what to do about it) where the case gives none; keyword
+    arguments become members of the problem document.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Internal server error"
+    advice: ClassVar[str | None] = None
     headers: ClassVar[dict[str, str]] = {}
 
     def __init__(self, detail: str | None = None, **extra: Any) -> None:
         super().__init__(detail or self.title)
-        self.detail = detail
+        self.detail = detail or self.advice
         self.extra = extra
 
 

@@ -50,6 +50,7 @@ class AppraisalRefused(Unprocessable):
 
 class IdempotencyKeyReused(Unprocessable):
     code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request"
+    advice = "Give each new request a new key; repeat a request with the same key and the same body."
 
 
 class ImportNotFound(NotFound):

@@ -22,6 +22,7 @@ class UserNotFound(NotFound):
 
 class LastAdmin(Conflict):
     code, title = "last_admin", "The last active administrator must stay one"
+    advice = "Make another account an administrator first."
 
 
 class AccountGone(TokenInvalid):
@@ -46,18 +47,21 @@ class TooManyAttempts(ServiceError):
 
 class PasswordTooCommon(Unprocessable):
     code, title = "password_too_common", "This password is one of the first that are guessed"
+    advice = "Choose another one."
 
 
 class InvalidEmailToken(Unprocessable):
     """Unknown, used, expired, replaced or for another purpose; the caller is not told which."""
 
     code, title = "invalid_email_token", "The token from the mail is not valid"
+    advice = "Ask for a new mail: a token works once, and only the newest one does."
 
 
 class EmailNotVerified(Forbidden):
     """Only callers who know the password see this."""
 
     code, title = "email_not_verified", "Confirm your email first"
+    advice = "POST /auth/email/verification sends the mail again."
 
 
 class MailUnavailable(Unavailable):
@@ -72,6 +76,7 @@ class WrongPassword(Forbidden):
 
 class InvalidRefreshToken(Unauthenticated):
     code, title = "invalid_refresh_token", "The refresh token is not valid"
+    advice = "Sign in again."
 
 
 class SessionNotFound(NotFound):
@@ -84,6 +89,7 @@ class SessionRequired(Forbidden):
 
 class InvalidApiKey(Unauthenticated):
     code, title = "invalid_api_key", "The API key is not valid"
+    advice = "Sign in and create another one."
 
 
 class ApiKeyNotFound(NotFound):
@@ -92,6 +98,7 @@ class ApiKeyNotFound(NotFound):
 
 class TooManyApiKeys(Conflict):
     code, title = "too_many_api_keys", "There are too many API keys"
+    advice = "Revoke one that is not used any more."
 
 
 class RotationUnderWay(Conflict):
