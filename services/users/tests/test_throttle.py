@@ -23,7 +23,8 @@ def somebody():
 
 
 def somewhere():
-    return f"2001:db8::{secrets.token_hex(2)}:{secrets.token_hex(2)}"
+    """No two in one network."""
+    return f"2001:db8:{secrets.randbelow(65536):x}:{secrets.randbelow(65536):x}::1"
 
 
 async def admitted(throttle, email, address, most=100):
@@ -34,6 +35,16 @@ async def admitted(throttle, email, address, most=100):
         except TooManyAttempts:
             return number
     return most
+
+
+def network(address):
+    return address.removesuffix("1") + "/64"
+
+
+async def wait_until(redis, address, until):
+    [pair] = [key async for key in redis.scan_iter(f"users:sign-in:pair:*:{network(address)}")]
+    for key in (pair, f"users:sign-in:address:{network(address)}"):
+        await redis.hset(key, "until", until)
 
 
 async def succeed(throttle, email, address):
@@ -49,11 +60,29 @@ async def test_a_guesser_has_to_wait_and_longer_each_time(throttle, redis):
         with pytest.raises(TooManyAttempts) as refused:
             await throttle.spend(email, address)
         waits.append(int(refused.value.headers["Retry-After"]))
-        [pair] = [key async for key in redis.scan_iter(f"users:sign-in:pair:*:{address}")]
-        await redis.hset(pair, "until", 0)  # as if the wait were over
-        await redis.hset(f"users:sign-in:address:{address}", "until", 0)
+        await wait_until(redis, address, 0)  # as if the wait were over
         await throttle.spend(email, address)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+async def test_all_addresses_of_a_network_are_one(throttle):
+    """Whoever rents a server has 2 ** 64 of them."""
+    email, first = somebody(), somewhere()
+    others = [f"{first}{number:x}" for number in (0, 0xFFF)]
+    assert [await admitted(throttle, email, one) for one in (first, *others)] == [5, 0, 0]
+    mapped, plain = "::ffff:192.0.2.7", "192.0.2.7"
+    email = somebody()
+    assert [await admitted(throttle, email, one) for one in (mapped, plain, "192.0.2.8")] == [5, 0, 5]
+
+
+async def test_a_clock_that_was_set_back_makes_nobody_wait_longer(throttle, redis):
+    email, address = somebody(), somewhere()
+    assert await admitted(throttle, email, address) == 5
+    seconds, _ = await redis.time()
+    await wait_until(redis, address, 1000 * (seconds + 3600))
+    await throttle.spend(email, address)
+    with pytest.raises(TooManyAttempts):
+        await throttle.spend(email, address)
 
 
 async def test_nobody_locks_somebody_else_out(throttle):
@@ -156,7 +185,7 @@ async def test_an_attempt_that_died_with_its_process_keeps_nobody_out_for_long(t
     await throttle._admit(email, address)
     with pytest.raises(TooManyAttempts):
         await succeed(throttle, email, address)
-    [under_way] = [key async for key in redis.scan_iter(f"users:sign-in:under-way:*:{address}")]
+    [under_way] = [key async for key in redis.scan_iter(f"users:sign-in:under-way:*:{network(address)}")]
     assert await redis.ttl(under_way) <= LONGEST_ATTEMPT
     [attempt] = await redis.zrange(under_way, 0, -1)
     await redis.zadd(under_way, {attempt: 1})  # as if it had begun long ago

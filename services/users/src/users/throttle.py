@@ -1,11 +1,13 @@
 """Slows down password guessing without locking owners out.
 
-Failures count for the pair of account and address, and for the address. An account that is attacked from many
+Failures count for the pair of account and address, and for the address; of IPv6 the network (/64) counts as
+one address. An account that is attacked from many
 addresses leaves fewer free attempts to each address that has never signed in to it; it is never closed.
 """
 
 import contextlib
 import hashlib
+import ipaddress
 import math
 import secrets
 from collections.abc import AsyncIterator
@@ -35,12 +37,17 @@ local known = redis.call('SISMEMBER', KEYS[4], ARGV[1]) == 1
 local function get(key, field) return tonumber(redis.call('HGET', key, field) or 0) end
 """
 
-# ARGV: … free attempts of a pair, attempts at once, longest attempt. Returns milliseconds to wait, or 0.
+# ARGV: … free attempts of a pair, attempts at once, longest attempt, longest wait. Returns milliseconds to
+# wait, or 0. A wait that is longer than any was written before the clock was set back.
 BEGIN = (
     NOW
     + """
-local wait = get(KEYS[1], 'until') - now
-if not known then wait = math.max(wait, get(KEYS[2], 'until') - now) end
+local function left(key)
+    local wait = get(key, 'until') - now
+    return wait <= 1000 * tonumber(ARGV[6]) and wait or 0
+end
+local wait = left(KEYS[1])
+if not known then wait = math.max(wait, left(KEYS[2])) end
 if wait > 0 then return wait end
 local failed = get(KEYS[1], 'failed')
 local most = tonumber(ARGV[4])
@@ -115,7 +122,8 @@ class SignInThrottle:
     async def _admit(self, email: str, address: str) -> str:
         """The attempt's name."""
         attempt = secrets.token_hex(8)
-        args: list[str | int] = [address, attempt, self._pair_attempts, AT_ONCE, LONGEST_ATTEMPT]
+        limits = [self._pair_attempts, AT_ONCE, LONGEST_ATTEMPT, LONGEST_WAIT]
+        args: list[str | int] = [_place(address), attempt, *limits]
         try:
             wait = await self._begin(keys=_keys(email, address), args=args)
         except RedisError as error:
@@ -126,7 +134,7 @@ class SignInThrottle:
         return attempt
 
     async def _finish(self, attempt: str, email: str, address: str, outcome: Outcome) -> None:
-        args: list[str | int] = [address, attempt, outcome, *self._limits]
+        args: list[str | int] = [_place(address), attempt, outcome, *self._limits]
         try:
             await self._end(keys=_keys(email, address), args=args)
         except RedisError as error:
@@ -136,6 +144,18 @@ class SignInThrottle:
 def _keys(email: str, address: str) -> list[str]:
     """Emails are hashed: Redis holds no personal data."""
     account = hashlib.sha256(email.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    pair = f"{account}:{address}"
-    names = f"pair:{pair}", f"address:{address}", f"account:{account}", f"known:{account}"
+    place = _place(address)
+    pair = f"{account}:{place}"
+    names = f"pair:{pair}", f"address:{place}", f"account:{account}", f"known:{account}"
     return [f"users:sign-in:{name}" for name in (*names, f"under-way:{pair}")]
+
+
+def _place(address: str) -> str:
+    """The network of an IPv6 address: whoever has one of its addresses has all 2 ** 64."""
+    try:
+        found = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(found), 64), strict=False))
