@@ -32,12 +32,14 @@ class Sink:
 
     def __init__(self):
         self.mails = []
-        self.refusals = 0
+        self.attempts = self.refusals = 0
+        self.refusal = "451 try again"
 
     async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 - aiosmtpd calls it so
+        self.attempts += 1
         if self.refusals:
             self.refusals -= 1
-            return "451 try again"
+            return self.refusal
         parsed = message_from_bytes(envelope.content)
         text = parsed.get_payload(decode=True).decode()
         self.mails.append((envelope.rcpt_tos, parsed["From"], parsed["Subject"], text))
@@ -324,6 +326,26 @@ async def test_a_message_that_cannot_be_sent_does_not_hold_up_the_next(
     await forgotten(live, other.email)
     await received(other.email)
     assert sink.to(ada.email) == []
+
+
+async def test_a_message_that_is_refused_for_good_is_not_tried_again(live, ada, people, sink, received):
+    """Each attempt has a pause, in which all others wait."""
+    sink.refusals, sink.refusal = 1, "554 not for us"
+    await forgotten(live, ada.email)
+    other = await type(people)(live, None).sign_up()
+    await forgotten(live, other.email)
+    await received(other.email)
+    assert sink.attempts == 2
+    assert sink.to(ada.email) == []
+
+
+async def test_a_clock_that_was_set_back_keeps_no_mail_back(live, ada, received, monkeypatch):
+    monkeypatch.setattr(email_tokens, "utc_now", lambda: utc_now() + timedelta(hours=1))
+    await forgotten(live, ada.email)
+    await received(ada.email)
+    monkeypatch.undo()
+    await forgotten(live, ada.email)
+    assert (await reset(live, await received(ada.email, 2))).status_code == 204
 
 
 async def test_where_no_mail_can_be_sent_it_says_so(settings, people):

@@ -97,7 +97,7 @@ class EmailTokenService:
         """A mail with a new token for an account whose row is locked, or None if the last one was sent less
         than a minute ago."""
         now = utc_now()
-        if not user.is_active or await tx.email_tokens.is_recent(user.id, purpose, now - AGAIN):
+        if not user.is_active or await tx.email_tokens.is_recent(user.id, purpose, now - AGAIN, now):
             return None
         text = new_email_token()
         token = EmailToken(digest(text), user.id, purpose, recipient, now, now + LIFETIME)

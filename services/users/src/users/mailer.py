@@ -17,6 +17,7 @@ WAITING = 1000  # messages
 ATTEMPTS = 3
 PAUSE = 1.0  # seconds between two attempts
 TIMEOUT = 10.0  # seconds for each step of SMTP
+PERMANENT = 500  # from this code of SMTP on
 log = get_logger()
 
 
@@ -115,10 +116,21 @@ class Mailer:
             except Exception as error:  # noqa: BLE001 - the same
                 reason = type(error).__name__
                 log.warning("mail_not_sent", subject=mail.subject, attempt=attempt, reason=reason)
+                if _is_final(error):
+                    return
                 await asyncio.sleep(PAUSE)
             else:
                 log.info("mail_sent", subject=mail.subject)
                 return
+
+
+def _is_final(error: Exception) -> bool:
+    """True if the server will say the same again: others must not wait for that."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= PERMANENT for code, _ in error.recipients.values())
+    if isinstance(error, smtplib.SMTPDataError):
+        return error.smtp_code >= PERMANENT
+    return isinstance(error, (smtplib.SMTPNotSupportedError, ValueError))
 
 
 def transport(settings: UsersSettings) -> Transport | None:

@@ -108,7 +108,7 @@ class SessionService:
         """True if the token was replaced within the grace period and its successor was not used yet."""
         return (
             session.rotated_at is not None
-            and now - session.rotated_at < self._grace
+            and abs(now - session.rotated_at) < self._grace  # a clock may have been set back
             and _is(session.previous_digest or b"", presented)
             and _is(session.refresh_digest, successor)
         )
