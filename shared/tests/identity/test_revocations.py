@@ -68,13 +68,11 @@ async def test_an_end_is_pushed_to_every_service(
 
 async def test_what_ended_before_the_start_is_known_at_the_start(redis_settings: dict[str, Any]) -> None:
     given = RedisSettings(**redis_settings)
-    client, ended, over = request_client(given), name(), name()
+    client, ended = request_client(given), name()
     await publish_end(client, [ended], 900)
-    await client.zadd(ENDED, {over: time.time() - 1})
     await client.aclose()
     async with listening(given) as (revocations, _):
         assert ended in revocations
-        assert over not in revocations
 
 
 async def test_no_sessions_are_no_command(redis_settings: dict[str, Any]) -> None:
@@ -93,6 +91,7 @@ async def test_a_service_forgets_what_is_over(
     redis_settings: dict[str, Any], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SILENCE", 0.3)
+    monkeypatch.setattr(module, "KEPT", 0.0)
     short, long = name(), name()
     async with listening(RedisSettings(**redis_settings)) as (revocations, client):
         await publish_end(client, [long], 900)
@@ -100,6 +99,25 @@ async def test_a_service_forgets_what_is_over(
         await eventually(lambda: short in revocations)
         await eventually(lambda: short not in revocations)
         assert long in revocations
+
+
+async def test_a_clock_that_goes_forward_and_back_forgets_nothing(
+    redis_settings: dict[str, Any], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENCE", 0.05)
+    first, second = name(), name()
+    settings = RedisSettings(**redis_settings)
+    async with listening(settings) as (revocations, client):
+        await publish_end(client, [first, second], 900)
+        await eventually(lambda: first in revocations)
+        right = time.time
+        purges = revocations._purged_at
+        monkeypatch.setattr(time, "time", lambda: right() + 2000)
+        await eventually(lambda: revocations._purged_at > purges)
+        async with listening(settings) as (late, _):
+            monkeypatch.setattr(time, "time", right)
+            assert first in revocations
+            assert second in late
 
 
 async def test_nonsense_on_the_channel_is_passed_over(

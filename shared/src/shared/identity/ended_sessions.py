@@ -61,10 +61,13 @@ def _tell(pipe: Pipeline, ended: Mapping[str, float]) -> None:
 
 
 async def read(redis: Redis) -> tuple[dict[str, float], bool]:
-    """What has ended, and whether that is all of it. Raises redis' errors."""
+    """What has ended, and whether that is all of it. Raises redis' errors.
+
+    Who writes the list takes out what is over: our own clock may be ahead, and be set right later.
+    """
     async with redis.pipeline(transaction=True) as pipe:
         pipe.info("server")
-        pipe.zrangebyscore(ENDED, time.time(), "+inf", withscores=True)
+        pipe.zrangebyscore(ENDED, "-inf", "+inf", withscores=True)
         info, rows = await pipe.execute()
     listed = {text(member): float(until) for member, until in rows}
     complete = listed.pop(f"{_RUN}{_run_id(info)}", None) is not None

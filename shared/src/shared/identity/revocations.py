@@ -22,6 +22,7 @@ __all__ = ["CHANNEL", "ENDED", "Revocations", "publish_end"]
 RECONNECT = 0.25
 SILENCE = 5.0  # seconds without a message until a PING; without an answer the connection counts as lost
 START = 1.0  # seconds for which a start waits for the list
+KEPT = 3600.0  # seconds for which an ended session is known at least, whatever the clock says
 log = get_logger()
 
 
@@ -30,11 +31,12 @@ class Revocations:
 
     While Redis is gone the last known ones stay in force; after it is back the whole list is read again.
     Until a complete list has been read once, nobody can say which sessions have ended: every question raises.
+    A clock may be set forward and back again, so the time alone makes none forgotten.
     """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._ended: dict[str, float] = {}
+        self._ended: dict[str, tuple[float, float]] = {}  # until when: by the clock, and by time that passes
         self._purged_at = 0.0
         self._known = asyncio.Event()
         self._listening = False
@@ -93,7 +95,8 @@ class Revocations:
         waiting = False
         while True:
             listed, complete = await read(self._redis)
-            self._ended.update(listed)
+            for session_id, until in listed.items():
+                self._keep(session_id, until)
             if complete:
                 break
             if not waiting:
@@ -116,16 +119,23 @@ class Revocations:
             return
         until, _, session_id = text(message["data"]).partition(" ")
         try:
-            self._ended[session_id] = float(until)
+            self._keep(session_id, float(until))
         except ValueError:
             log.warning("revocation_not_understood", length=len(message["data"]))
 
+    def _keep(self, session_id: str, until: float) -> None:
+        self._ended[session_id] = until, time.monotonic() + KEPT
+
     def _purge(self) -> None:
-        now = time.time()
-        if now < self._purged_at + SILENCE:  # each purge looks at all of them
+        now, passed = time.time(), time.monotonic()
+        if passed < self._purged_at + SILENCE:  # each purge looks at all of them
             return
-        self._purged_at = now
-        self._ended = {session_id: until for session_id, until in self._ended.items() if until > now}
+        self._purged_at = passed
+        self._ended = {
+            name: (until, kept)
+            for name, (until, kept) in self._ended.items()
+            if max(until - now, kept - passed) > 0
+        }
 
 
 async def _subscribe(pubsub: PubSub) -> None:
