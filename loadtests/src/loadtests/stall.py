@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from loadtests.bench.rig import free_port
+from loadtests.stopping import in_child, stoppable
 from loadtests.tuner.blocks import replace_block
 from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.measuring.generate import generate
@@ -99,7 +100,7 @@ def _server() -> Iterator[tuple[int, int]]:
     """Its port, and the process id of its worker."""
     port = free_port()
     command = [sys.executable, "-m", "loadtests.tuner.dial", "--port", str(port), "--cpu", "1"]
-    with subprocess.Popen(command) as process:  # noqa: S603 - our own server
+    with subprocess.Popen(command, preexec_fn=in_child) as process:  # noqa: S603, PLW1509 - our own; no threads
         try:
             while not (workers := psutil.Process(process.pid).children()):
                 time.sleep(0.02)
@@ -120,7 +121,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load")
     parser.add_argument("--write", type=Path, help="document with a part named stall")
     options = parser.parse_args(arguments)
-    text = table(compare(options.seconds), options.seconds)
+    try:
+        with stoppable():
+            text = table(compare(options.seconds), options.seconds)
+    except KeyboardInterrupt:
+        sys.stdout.write("stopped; nothing was written\n")
+        return 1
     sys.stdout.write(f"{text}\n")
     if options.write:
         replace_block(options.write, "stall", text)

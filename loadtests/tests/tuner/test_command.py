@@ -186,3 +186,24 @@ def test_a_reset_that_fails_is_no_start() -> None:
             target.roll_out(Configuration.of(1))
     finally:
         target.close()
+
+
+def test_a_command_that_is_not_there_or_a_folder_that_is_not_is_named(tmp_path: Path) -> None:
+    for changed, said in (
+        (
+            {"command": "no-such-server {workers} {port}"},
+            "no-such-server in .*: No such file.* without a shell",
+        ),
+        ({"cwd": tmp_path / "away"}, r"\[app\] cwd .*away is no folder"),
+    ):
+        target = CommandTarget(replace(APP, **changed))  # type: ignore[arg-type] # of the right kind each
+        with pytest.raises(RollOutFailed, match=said):
+            target.roll_out(Configuration.of(1))
+        target.close()
+
+
+def test_braces_of_a_command_that_are_no_placeholder_stay() -> None:
+    target = CommandTarget(replace(APP, command="serve {workers} --log '{\"a\": {}}' {cpu} {port}"))
+    words = target._arguments(Configuration.of({"app": 1}, cpu=3))
+    assert words == ["serve", "1", "--log", '{"a": {}}', "3", "0"]
+    target.close()

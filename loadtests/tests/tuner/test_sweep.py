@@ -1,7 +1,15 @@
 """The figure of the work dial: what it says about measurements that are given."""
 
+import os
+import signal
 from xml.etree import ElementTree
 
+import psutil
+import pytest
+
+from loadtests.tuner import sweep
+from loadtests.tuner.measuring import command
+from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.sweep import fewest, figure, simulated, table
 
 FOUND = {0.0: {1: 190.0, 2: 185.0, 4: 180.0}, 15.0: {1: 45.0, 2: 92.0, 4: 180.0}}
@@ -29,3 +37,20 @@ def test_the_figure_is_an_image_with_axes_and_a_legend() -> None:
 
 def test_the_best_count_follows_the_waiting() -> None:
     assert [fewest(rates) for rates in simulated(1).values()] == [1, 2, 4, 8]
+
+
+def test_one_that_is_stopped_leaves_no_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running: list[psutil.Process] = []
+
+    def stopped(_: CommandTarget, *__: float) -> None:
+        running.extend(psutil.Process().children(recursive=True))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(command, "WARM_UP", 0.2)
+    monkeypatch.setattr(CommandTarget, "measure", stopped)
+    assert sweep.main([]) == 1
+    assert "stopped; nothing was written" in capsys.readouterr().out
+    assert len(running) > 1
+    assert not [process for process in running if process.is_running()]

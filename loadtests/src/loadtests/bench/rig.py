@@ -8,12 +8,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from loadtests.bench.exceptions import BenchFailed
+from loadtests.stopping import in_child, stoppable, uninterrupted
 
 START_TIMEOUT = 20.0  # seconds
 STOP_TIMEOUT = 5.0
@@ -68,8 +68,8 @@ def free_port() -> int:
 class Rig:
     """Use it in a `with` block: whatever happens inside, nothing that it started is left.
 
-    Ctrl-C and SIGTERM end the block too. Processes get a clean environment, so that no proxy or setting of
-    the caller's shell counts for one peer and not for another.
+    Ctrl-C, SIGTERM and a closed terminal end the block too. Processes get a clean environment, so that no
+    proxy or setting of the caller's shell counts for one peer and not for another.
     """
 
     def __init__(self, cores: Cores) -> None:
@@ -79,19 +79,19 @@ class Rig:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Rig":
+        self._signals = stoppable()
+        self._signals.__enter__()
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="facet-bench-")))
         self.folder.chmod(0o755)  # nginx's worker is another user when root runs this
-        self._stack.enter_context(_terminated_like_interrupted())
         self._stack.callback(self._stop_all)
         return self
 
     def __exit__(self, *_: object) -> None:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # given back by the stack
         try:
-            self._stack.close()
+            with uninterrupted():  # a Ctrl-C must not leave half of it
+                self._stack.close()
         finally:
-            signal.signal(signal.SIGINT, before)
+            self._signals.__exit__(None, None, None)
 
     def start(
         self,
@@ -107,7 +107,7 @@ class Rig:
 
         Raises BenchFailed with the end of its log when it never is.
         """
-        with self.log(name).open("wb") as log:
+        with self.log(name).open("wb") as log, uninterrupted():
             process = subprocess.Popen(  # noqa: S603 - the commands are the bench's own
                 ["taskset", "--cpu-list", str(core), *command],  # noqa: S607 - require() has looked for it
                 stdin=subprocess.DEVNULL,
@@ -116,8 +116,9 @@ class Rig:
                 env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **(environment or {})},
                 cwd=self.folder,
                 start_new_session=True,  # a Ctrl-C is for the bench, which then stops these in order
+                preexec_fn=in_child,  # noqa: PLW1509 - no threads here
             )
-        self._running.append((name, process))
+            self._running.append((name, process))
         deadline = time.monotonic() + patience
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -164,15 +165,3 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-@contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -1,7 +1,7 @@
 """How the best worker count moves with the share of waiting, as a table and a figure.
 
-`python -m loadtests.tuner.sweep` measures the dial, which takes about five minutes; `--simulated 4` computes
-the same server on so many CPUs.
+`python -m loadtests.tuner.sweep` measures the dial, which takes about eight minutes on two CPUs;
+`--simulated 4` computes the same server on so many CPUs.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from loadtests.stopping import stoppable
 from loadtests.tuner.blocks import replace_block
 from loadtests.tuner.config import Cpus, split
 from loadtests.tuner.measuring.app import App
@@ -106,7 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--simulated", type=int, metavar="CPUS", help="compute it instead of measuring it")
     options = parser.parse_args(arguments)
     cpus = split(None)
-    found = simulated(options.simulated) if options.simulated else measured(cpus)
+    try:
+        with stoppable():
+            found = simulated(options.simulated) if options.simulated else measured(cpus)
+    except KeyboardInterrupt:
+        _say("stopped; nothing was written")
+        return 1
     said = table(found, options.simulated or len(cpus.target))
     _say(said)
     if options.write:

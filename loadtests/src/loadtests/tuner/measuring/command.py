@@ -3,25 +3,26 @@
 import contextlib
 import math
 import os
+import re
 import shlex
-import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from loadtests.bench.rig import free_port
+from loadtests.stopping import in_child, uninterrupted
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.generate import generate
 from loadtests.tuner.measuring.loaded import STABLE, WARM_UP, WARM_UPS, Loaded
 from loadtests.tuner.measuring.processes import Use, stop, use
 from loadtests.tuner.model import Configuration, RollOutFailed
 
+_KNOWN = re.compile(r"\{(\w+)\}")
 _RESET = 60.0  # seconds that the reset of the state may take
 _STOP = 20.0  # seconds that it may take to end by itself
-_STOPPING = {signal.SIGINT, signal.SIGTERM}
 
 
 class CommandTarget(Loaded):
@@ -43,17 +44,26 @@ class CommandTarget(Loaded):
         self._warm_up()
 
     def _start(self, configuration: Configuration) -> None:
-        with _uninterrupted():
-            self._process = subprocess.Popen(  # noqa: S603 - the user's own command
-                self._arguments(configuration),
-                cwd=self.app.cwd,
-                env={**os.environ, **self.app.env, **self._environment(configuration)},
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=self._prepare,  # noqa: PLW1509 - no threads here
-            )
+        """Raises RollOutFailed if the system knows no such command."""
+        words = self._arguments(configuration)
+        try:
+            with uninterrupted():
+                self._process = subprocess.Popen(  # noqa: S603 - the user's own command
+                    words,
+                    cwd=self.app.cwd,
+                    env={**os.environ, **self.app.env, **self._environment(configuration)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=self._prepare,  # noqa: PLW1509 - no threads here
+                )
+        except OSError as error:
+            if not self.app.cwd.is_dir():
+                raise RollOutFailed(f"[app] cwd {self.app.cwd} is no folder") from error
+            raise RollOutFailed(
+                f"{words[0]} in {self.app.cwd}: {error.strerror} (the command runs without a shell)"
+            ) from error
 
     def close(self) -> None:
         self._stop()
@@ -64,7 +74,10 @@ class CommandTarget(Loaded):
 
     def _arguments(self, configuration: Configuration) -> list[str]:
         values = {**dict(configuration.knobs), "workers": self._workers, "port": self._port}
-        return shlex.split(self.app.command.format(**values))
+        return [
+            _KNOWN.sub(lambda found: str(values.get(found[1], found[0])), word)
+            for word in shlex.split(self.app.command)
+        ]
 
     def _environment(self, _configuration: Configuration) -> dict[str, str]:
         return {}
@@ -89,7 +102,7 @@ class CommandTarget(Loaded):
 
     def _prepare(self) -> None:
         """In the new process, before its command."""
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        in_child()
         self._affinity()
 
     def _affinity(self) -> None:
@@ -147,13 +160,3 @@ class CommandTarget(Loaded):
         if self._process is not None:
             stop(self._process, _STOP)
             self._process = None
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A signal that arrives meanwhile is handled afterwards, when the process is known and can be stopped."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
