@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.tuner.config import ConfigError, duration, load, split
+from loadtests.tuner.config import load, split
+from loadtests.tuner.fields import ConfigError, duration
 
 GOOD = """
 [app]
@@ -45,13 +46,13 @@ def test_a_whole_file(tmp_path: Path) -> None:
     [
         ("{workers}", "4", "cannot be tuned"),
         ("{port}", "80", "no {port}"),
-        ("p95", "p95x", "has no p95x"),
+        ("p95", "p95x", "[slo] has no p95x; there are p50, p90"),
         ('p95 = "0.5s"', "", "exactly one percentile"),
-        ('"0.5s"', '"fast"', "no duration"),
+        ('"0.5s"', '"fast"', "must be a duration"),
         ("[[request]]", "[[requests]]", "[requests] is unknown"),
         ('path = "/', 'path = "', "begins with /"),
         ("weight", "wieght", "has no wieght"),
-        ("1.5GiB", "lots", "512MiB or 2GiB"),
+        ("1.5GiB", "lots", "a size above zero"),
         ("cpus = 1", "cpus = 4096", "this machine gives"),
         ("[slo]", "[slo", "line"),
         ("-p {port}", "-p {port} -t {threads}", "threads: must stand in the command"),

@@ -10,7 +10,8 @@ import pytest
 
 from loadtests.bench.environment import ROOT
 from loadtests.tuner.capacity import Search
-from loadtests.tuner.config import ConfigError, load
+from loadtests.tuner.config import load
+from loadtests.tuner.fields import ConfigError
 from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.measuring import command
 from loadtests.tuner.measuring.app import App

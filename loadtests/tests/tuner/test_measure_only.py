@@ -12,7 +12,8 @@ import pytest
 from loadtests.bench.rig import free_port
 from loadtests.tuner import measure_only
 from loadtests.tuner.cli import main
-from loadtests.tuner.config import ConfigError, load
+from loadtests.tuner.config import load
+from loadtests.tuner.fields import ConfigError
 from loadtests.tuner.measure_only import MeasureOnly
 from loadtests.tuner.measuring import running
 from loadtests.tuner.measuring.app import App

@@ -1,35 +1,20 @@
 """`facet-tune`'s file: an application, its requests and its SLO, in TOML."""
 
-import math
+import json
 import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from loadtests.tuner.fields import ConfigError, check, duration, size
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.locustfile import Locustfile, LocustfileError, inspect
 from loadtests.tuner.measuring.requests import Request, named
 from loadtests.tuner.model import Limits, Slo
-
-_SECTIONS = {
-    "app": {"name", "command", "url", "ready", "env", "cwd"},
-    "slo": {"p50", "p90", "p95", "p99", "errors"},
-    "limits": {"cpus", "memory", "database_connections", "connections_per_worker", "max_workers"},
-    "state": {"reset"},
-    "tune": None,  # any names: they are those of the command's placeholders
-    "values": None,  # any names: they are those of the requests' placeholders
-    "load": {"locustfile"},
-    "request": {field.name for field in fields(Request)},
-}
-_MEMORY = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-
-
-class ConfigError(Exception):
-    """Says in one line what is wrong with the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +32,27 @@ class Cpus:
 def load(path: Path) -> App:
     """Raises ConfigError."""
     try:
-        given = tomllib.loads(path.read_text())
+        return _app(path, tomllib.loads(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")))
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; `facet-tune init` writes one") from error
-    except tomllib.TOMLDecodeError as error:
+        hint = "; `facet-tune init` writes one" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(f"{path}: {error.strerror}{hint}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: it is not UTF-8, which TOML must be, at byte {error.start}") from error
+    except (tomllib.TOMLDecodeError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    _check_names(given)
-    app, limits = given.get("app", {}), given.get("limits", {})
+
+
+def _app(path: Path, given: Mapping[str, Any]) -> App:
+    check(given)
+    if "app" not in given:
+        raise ConfigError("it has no [app] with a command or a url; `facet-tune init` writes such a file")
+    app, limits = given["app"], given.get("limits", {})
     cpus = split(limits.get("cpus"))
-    knobs = {name: tuple(map(str, values)) for name, values in given.get("tune", {}).items()}
+    knobs = {name: tuple(dict.fromkeys(map(str, values))) for name, values in given.get("tune", {}).items()}
     url = _url(app)
     if url and (useless := sorted({"tune", "state"} & set(given))):
         raise ConfigError(f"[{useless[0]}] does not apply to a url: the application is measured as it runs")
-    per_worker = limits.get("connections_per_worker")
+    per_worker, database = _connections(limits)
     values = {name: tuple(map(str, listed)) for name, listed in given.get("values", {}).items()}
     return App(
         name=app.get("name", path.stem),
@@ -73,14 +66,14 @@ def load(path: Path) -> App:
         limits=Limits(
             cpus=len(cpus.target),
             memory=size(limits["memory"]) if "memory" in limits else None,
-            database_connections=limits.get("database_connections"),
+            database_connections=database,
             connections_per_worker={"app": per_worker} if per_worker else {},
             max_workers=limits.get("max_workers"),
         ),
         ready=app.get("ready", "/"),
         cwd=(path.parent / app.get("cwd", ".")).resolve(),
         env={name: str(value) for name, value in app.get("env", {}).items()},
-        reset=str(given.get("state", {}).get("reset", "")),
+        reset=given.get("state", {}).get("reset", ""),
         target_cpus=frozenset() if url else cpus.target,  # where it runs is not ours to say
         load_cpus=cpus.load,
     )
@@ -95,22 +88,16 @@ def split(wanted: int | None, allowed: Sequence[int] | None = None) -> Cpus:
     return Cpus(frozenset(mine[:count]), frozenset(mine[count:] or mine))
 
 
-def duration(text: str) -> float:
-    """Seconds of `250ms` or `1.5s`. Raises ConfigError."""
-    found = re.fullmatch(r"([\d.]+)\s*(ms|s)", text)
-    if not found:
-        raise ConfigError(f"{text!r} is no duration: it is written 250ms or 1.5s")
-    return float(found[1]) / (1000 if found[2] == "ms" else 1)
-
-
-def _check_names(given: Mapping[str, Any]) -> None:
-    for section, content in given.items():
-        if section not in _SECTIONS:
-            raise ConfigError(f"[{section}] is unknown; there are {', '.join(_SECTIONS)}")
-        for entry in content if isinstance(content, list) else [content]:
-            known = _SECTIONS[section]
-            if known is not None and (unknown := set(entry) - known):
-                raise ConfigError(f"[{section}] has no {', '.join(sorted(unknown))}")
+def _connections(limits: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Of each worker, and of the database."""
+    each, most = limits.get("connections_per_worker"), limits.get("database_connections")
+    if (each is None) != (most is None):
+        raise ConfigError("[limits] database_connections and connections_per_worker need each other")
+    if each is not None and most is not None and each > most:
+        raise ConfigError(
+            f"[limits] connections_per_worker = {each} must be at most database_connections = {most}"
+        )
+    return each, most
 
 
 def _url(app: Mapping[str, Any]) -> str:
@@ -119,14 +106,23 @@ def _url(app: Mapping[str, Any]) -> str:
         return ""
     if other := sorted({"command", "cwd", "env"} & set(app)):
         raise ConfigError(f"[app] url runs already, without {', '.join(other)} of the tuner's")
-    parts = urlsplit(str(app["url"]))
+    refused = f"[app] url = {json.dumps(app['url'])} is written http://127.0.0.1:8000, without a path"
+    try:
+        parts = urlsplit(app["url"])
+        _ = parts.port
+    except ValueError as error:
+        raise ConfigError(f"{refused} ({error})") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
-        raise ConfigError(f"[app] url {app['url']!r} is written http://127.0.0.1:8000, without a path")
+        raise ConfigError(refused)
+    if "@" in parts.netloc:
+        raise ConfigError("[app] url holds no name and password: give the requests an Authorization header")
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _command(app: Mapping[str, Any], knobs: Mapping[str, Sequence[str]]) -> str:
-    command = str(app.get("command", ""))
+    command: str = app.get("command", "")
+    if "workers" in knobs:
+        raise ConfigError("[tune] workers: the tuner chooses the counts; [limits] max_workers bounds them")
     for name in ("workers", "port"):
         if f"{{{name}}}" not in command:
             raise ConfigError(
@@ -144,13 +140,17 @@ def _command(app: Mapping[str, Any], knobs: Mapping[str, Sequence[str]]) -> str:
 def _requests(given: Sequence[Mapping[str, Any]], values: Mapping[str, Sequence[str]]) -> list[Request]:
     if not given:
         raise ConfigError("there is no load: a [[request]] or [load] locustfile is needed")
-    for request in given:
-        if not str(request.get("path", "")).startswith("/"):
-            raise ConfigError("a [[request]] needs a path that begins with /")
+    for number, request in enumerate(given, 1):
+        if "path" not in request:
+            raise ConfigError(f"[[request]] {number} needs a path, which begins with /")
     requests = [Request(**request) for request in given]
     used = {name for request in requests for text in request.texts for name in named(text)}
     if missing := used - {name for name, listed in values.items() if listed}:
-        raise ConfigError(f"{', '.join(sorted(missing))}: a request uses it, but [values] does not give any")
+        name = min(missing)
+        raise ConfigError(
+            f"a request uses {{{name}}}, but [values] has no such list; text that is no placeholder is "
+            f"written {{ {name} }}"
+        )
     return requests
 
 
@@ -158,7 +158,7 @@ def _locustfile(given: Mapping[str, Any], folder: Path) -> Locustfile | None:
     """Its path is seen from the file."""
     if "load" not in given:
         return None
-    name = str(given["load"].get("locustfile", ""))
+    name = given["load"].get("locustfile", "")
     if not name:
         raise ConfigError("[load] needs a locustfile")
     if "request" in given:
@@ -174,12 +174,4 @@ def _slo(given: Mapping[str, Any]) -> Slo:
     if len(percentiles) != 1:
         raise ConfigError('[slo] needs exactly one percentile, such as p99 = "250ms"')
     name = percentiles[0]
-    return Slo(duration(str(given[name])), float(name[1:]), float(given.get("errors", 0.001)))
-
-
-def size(text: str) -> int:
-    """Bytes of `512MiB` or `2GiB`. Raises ConfigError."""
-    found = re.fullmatch(r"([\d.]+)\s*(KiB|MiB|GiB)", str(text))
-    if not found:
-        raise ConfigError(f"{text!r} is no size: it is written 512MiB or 2GiB")
-    return math.floor(float(found[1]) * _MEMORY[found[2]])
+    return Slo(duration(given[name]), float(name[1:]), float(given.get("errors", 0.001)))

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from loadtests.tuner.config import ConfigError
+from loadtests.tuner.fields import ConfigError
 
 _COMMAND = """\
 command = {command}

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from loadtests.popularity import zipf
 
-_PLACEHOLDER = re.compile(r"\{(int|zipf):(\d+)-(\d+)\}|\{([a-z_]+)\}")
+_PLACEHOLDER = re.compile(r"\{(int|zipf):(\d+)-(\d+)\}|\{([a-z_][a-z0-9_]*)\}")
+_MEANT = re.compile(r"\{(?:int|zipf)\b[^}]*\}?")  # as one of the first kind
+_MOST = 1_000_000  # places of Zipf's law, whose weights are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,23 @@ class Request:
 def named(text: str) -> set[str]:
     """The placeholders of a text that stand for given values."""
     return {found[4] for found in _PLACEHOLDER.finditer(text) if found[4]}
+
+
+def malformed(text: str) -> bool:
+    """True if a placeholder with a range is not written as one, or has no number in it."""
+    for meant in _MEANT.finditer(text):
+        found = _PLACEHOLDER.fullmatch(meant[0])
+        if found is None or not found[1]:
+            return True
+        count = int(found[3]) - int(found[2]) + 1
+        if count < 1 or (found[1] == "zipf" and count > _MOST):
+            return True
+    return False
+
+
+def bare(text: str) -> str:
+    """Without its placeholders."""
+    return _PLACEHOLDER.sub("", text)
 
 
 class Filler:
