@@ -80,7 +80,7 @@ def test_something_passing_is_measured_again_and_a_limit_is_not() -> None:
 
     with pytest.raises(NothingValid, match="above the generator's limit"):
         Search(SLO, Plan(), refused).find(200, step=1.4, resolution=1.5)
-    assert seen == [200]
+    assert seen == pytest.approx([200, 200 / 1.5, 200 / 1.5**2, 200 / 1.5**3])
 
 
 def test_loads_are_long_enough_for_a_slow_slo_to_be_missed() -> None:
@@ -126,3 +126,19 @@ def test_an_invalid_measurement_is_repeated_and_then_given_up() -> None:
 
     with pytest.raises(NothingValid, match="429"):
         Search(SLO, Plan(), broken).find(470, step=1.4, resolution=1.1)
+
+
+def test_a_guess_above_the_generators_limit_is_lowered() -> None:
+    class Limited(Curve):
+        def __call__(self, rate: float, seconds: float) -> Measurement:
+            if rate > 600:
+                self.rates.append(rate)
+                return Measurement(rate, 0, 0, seconds, 1, Histogram(), invalid=("above the limit",))
+            return super().__call__(rate, seconds)
+
+    found = Search(SLO, Plan(), Limited(500)).find(900, step=1.25, resolution=1.15)
+    assert found.rate == pytest.approx(Curve(500).capacity, rel=0.03)
+    hopeless = Limited(5000)
+    with pytest.raises(NothingValid, match="above the limit"):
+        Search(SLO, Plan(), hopeless).find(50_000, step=1.25, resolution=1.15)
+    assert len(hopeless.rates) == 4

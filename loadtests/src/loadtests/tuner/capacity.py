@@ -8,34 +8,22 @@ from loadtests.tuner.evidence import Shown, shown
 from loadtests.tuner.model import Measurement, Slo
 from loadtests.tuner.pace import Factor, as_measured
 from loadtests.tuner.plan import Plan
+from loadtests.tuner.trial import Trial, judge
 
 Measure = Callable[[float, float], Measurement]  # rate, seconds
 LOWEST_RATE = 0.2  # requests per second; what cannot do this has no capacity
 _TRIES = 6  # of a measurement that something disturbed
+_LOWERED, _LESS = 3, 1.5  # how often a guess is lowered, and to which part of it
 _HALVINGS = 12  # of the bracket at most
 _FAST = 4.0  # from rate to rate, where nothing is known
 
 
 class NothingValid(Exception):
-    """Measurements were invalid again and again; says why."""
+    """Measurements were invalid again and again; says why. `unsent`: nothing was even sent."""
 
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """All measurements at one rate taken together; `rate` is corrected to the machine's usual pace."""
-
-    rate: float
-    met: bool
-    latency: float  # at the SLO's percentile, failures included; seconds
-    measurements: tuple[Measurement, ...]
-
-    @property
-    def offered(self) -> float:
-        return self.measurements[0].offered
-
-    @property
-    def closed(self) -> bool:
-        return self.measurements[0].closed
+    def __init__(self, why: str, *, unsent: bool = False) -> None:
+        super().__init__(why)
+        self.unsent = unsent
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +68,7 @@ class Search:
 
     def find(self, guess: float, *, step: float, resolution: float, known: bool = True) -> Capacity:
         """`known` is False if the guess is no more than a place to begin. Raises NothingValid."""
-        trials = [self._trial(guess)] if known else self._explore(guess)
+        trials = [self._first(guess)] if known else self._explore(guess)
         stride = step
         while all(trial.met == trials[0].met for trial in trials):
             up = trials[0].met
@@ -98,6 +86,17 @@ class Search:
             trials.append(self._trial(_slowed(_between(low, high, self.slo), trials)))
             low, high = _bracket(trials)
         return estimated(trials, self.slo)
+
+    def _first(self, guess: float) -> Trial:
+        """At the guess; where that is too much for the generator, perhaps not for the target, at less."""
+        for _ in range(_LOWERED):
+            try:
+                return self._trial(guess)
+            except NothingValid as error:
+                if not error.unsent:
+                    raise
+            guess /= _LESS
+        return self._trial(guess)
 
     def _explore(self, rate: float) -> list[Trial]:
         """Four times the rate until the SLO is missed: the capacity is close to what was still answered."""
@@ -129,7 +128,7 @@ class Search:
                 return taken
             if not taken.requests:
                 break
-        raise NothingValid("; ".join(taken.invalid))
+        raise NothingValid("; ".join(taken.invalid), unsent=not taken.requests)
 
 
 def _slowed(rate: float, trials: Sequence[Trial]) -> float:
@@ -143,18 +142,6 @@ def _lower(trial: Trial, stride: float) -> float:
     last = trial.measurements[-1]
     answered = last.kept * trial.rate
     return min(trial.rate / stride, 0.95 * answered) if answered > 0 else trial.rate / max(stride, _FAST)
-
-
-def judge(taken: Sequence[Measurement], slo: Slo, factor: Factor = as_measured) -> Trial:
-    """By the point estimate: the decision's own error counts the rounds, not the requests."""
-    requests = sum(m.requests for m in taken)
-    slow, failed = sum(m.slow(slo) for m in taken), sum(m.failed for m in taken)
-    answers = sum((m.latencies for m in taken[1:]), taken[0].latencies)
-    rank = 100 * (slo.percentile / 100 * requests / answers.total) if answers.total else 101.0
-    latency = answers.percentile(rank) if rank <= 100 else math.inf  # noqa: PLR2004 - per cent
-    met = slow <= (1 - slo.percentile / 100) * requests and failed <= slo.errors * requests
-    pace = math.prod(map(factor, taken)) ** (1 / len(taken))
-    return Trial(taken[0].offered * pace, met, latency, tuple(taken))
 
 
 def _shows(taken: Sequence[Measurement], slo: Slo) -> Shown:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from loadtests.tuner.capacity import Trial
 from loadtests.tuner.model import Configuration, Limits, Slo
 from loadtests.tuner.outcome import Outcome
 from loadtests.tuner.regret import regrets
+from loadtests.tuner.trial import Trial
 
 OPEN_LOOP = "Open loop: latency counts from the intended start."
 
