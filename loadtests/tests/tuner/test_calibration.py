@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.tuner.measuring import calibration
-from loadtests.tuner.measuring.calibration import Calibration, calibrate, stored
+from loadtests.tuner.measuring.calibration import Calibration, calibrate, conditions, stored
 from loadtests.tuner.measuring.load import Load, Result
 from loadtests.tuner.model import Slo
 
@@ -51,3 +51,13 @@ def test_a_run_that_goes_on_is_not_calibrated_again(tmp_path: Path) -> None:
     file = tmp_path / "calibration.json"
     assert stored(file, lambda: GOOD) == GOOD
     assert stored(file, lambda: replace(GOOD, limit=1)) == GOOD
+
+
+def test_another_slo_or_other_cpus_need_another_calibration(tmp_path: Path) -> None:
+    file, first, other = tmp_path / "calibration.json", Slo(0.25), Slo(0.02)
+    made = replace(GOOD, conditions=conditions(first, {1}, {0}))
+    assert stored(file, lambda: made, conditions(first, {1}, {0})) == made
+    for wanted in (conditions(other, {1}, {0}), conditions(other, {0, 1}, {0, 1})):
+        again = replace(GOOD, limit=1, conditions=wanted)
+        assert stored(file, lambda: again, wanted) == again  # noqa: B023 - called at once
+        assert stored(file, pytest.fail, wanted) == again

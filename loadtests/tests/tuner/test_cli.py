@@ -11,11 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loadtests.tuner import cli
 from loadtests.tuner.cli import main
+from loadtests.tuner.files import ResultsError
 from loadtests.tuner.journal import Journal
 from loadtests.tuner.measuring import command
 from loadtests.tuner.measuring.calibration import Calibration, stored
 from loadtests.tuner.measuring.command import CommandTarget
+from loadtests.tuner.measuring.generate import GeneratorFailed
 
 FIT = Calibration(1000, "", 0.0, 250, 250, 1.0)  # so that the tests need not wait for a real one
 DIAL = f"{sys.executable} -m loadtests.tuner.dial --workers {{workers}} --port {{port}} --cpu 4"
@@ -80,6 +83,39 @@ def test_a_run_that_is_stopped_keeps_what_was_measured(
     assert "goes on from here" in capsys.readouterr().out
     folder = tmp_path / "shop.tuning"
     assert len(Journal(folder, json.loads((folder / "run.json").read_text())).kept) == 1 + 2
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "said"),
+    [
+        (
+            OSError(28, "No space left on device", "shop.tuning/x"),
+            2,
+            "shop.tuning/x: No space left on device",
+        ),
+        (ResultsError("it is damaged"), 2, "it is damaged"),
+        (GeneratorFailed("the load generator ended with -9: it said nothing"), 4, "ended with -9"),
+        (KeyboardInterrupt(), 1, "stopped, and everything that it started\n"),
+    ],
+)
+def test_whatever_happens_is_one_line_and_a_status(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    trouble: BaseException,
+    status: int,
+    said: str,
+) -> None:
+    def fail(*_: object) -> bool:
+        raise trouble
+
+    file = _file(tmp_path)
+    capsys.readouterr()
+    monkeypatch.setattr(cli, "check", fail)
+    assert main(["check", str(file)]) == status
+    found = capsys.readouterr().out
+    assert said in found
+    assert found.count("\n") == 1
 
 
 def test_sigterm_leaves_nothing_running(tmp_path: Path) -> None:

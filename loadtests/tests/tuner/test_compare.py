@@ -34,4 +34,6 @@ def test_another_choice_is_equivalent_if_it_reaches_nearly_the_same_here() -> No
 
 def test_what_cannot_be_compared_is_said() -> None:
     assert "another SLO" in _said(_run("2", n2=1), {**_run("2", n2=1), "slo": {"latency": 0.1}})
+    chain = {**_run("2", n2=1), "workers": {"users": 1, "items": 1}}
+    assert "tuned items and users, so that it cannot be compared" in _said(_run("2", n2=1), chain)
     assert "was invalid, this one is decided" in _said(_run("2", n2=1), _run(None))

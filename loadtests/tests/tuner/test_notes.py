@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from loadtests.tuner.capacity import Capacity, Trial
+from loadtests.tuner.capacity import Capacity
 from loadtests.tuner.histogram import Histogram
-from loadtests.tuner.model import Configuration, Limits, Measurement, Resources
-from loadtests.tuner.notes import budget_notes, machine_notes
+from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, Slo
+from loadtests.tuner.notes import budget_notes, failures, machine_notes, unmet
 from loadtests.tuner.outcome import Outcome
 from loadtests.tuner.stress import Overload, Stress
+from loadtests.tuner.trial import Trial
 
 ONE = Configuration.of({"web": 1})
 LIMITS = Limits(2, memory=300 * 1024**2, database_connections=20)
@@ -46,3 +47,11 @@ def test_steal_and_the_clock_are_told() -> None:
     lines = machine_notes(_outcome(_taken(steal=0.2, mhz=2000), _taken(steal=0.0, mhz=2100)))
     assert "The hypervisor took up to 20% of the time, 10.0% on average." in lines
     assert "The clock was at 2,000 to 2,100 MHz." in lines
+
+
+def test_what_came_instead_of_good_answers_is_told() -> None:
+    missing = replace(_taken(), errors=12, wrong={"0": 2, "404": 10})
+    assert failures(missing) == " (10 × status 404, 2 × no answer)"
+    assert failures(_taken()) == ""
+    said = unmet(_outcome(missing), Slo(0.25))
+    assert said == "1 at 10.0: 12 of 12 failed (10 × status 404, 2 × no answer)"

@@ -10,6 +10,7 @@ from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.running import RunningTarget
 from loadtests.tuner.model import AS_IT_RUNS, Configuration, Measurement
+from loadtests.tuner.notes import failures
 from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.race import AFTER
 from loadtests.tuner.run import calibration, trusted
@@ -82,7 +83,5 @@ def _said(taken: Measurement, app: App) -> str:
     slowest = taken.latencies.percentile(app.slo.percentile) * 1000
     pss = taken.resources.pss
     memory = "memory unknown" if pss is None else f"{pss // 1024**2} MiB"
-    return (
-        f"p{app.slo.percentile:g} {slowest:.0f} ms when idle, {taken.failed} of {taken.requests} failed, "
-        f"{memory}"
-    )
+    failed = f"{taken.failed} of {taken.requests} failed{failures(taken)}"
+    return f"p{app.slo.percentile:g} {slowest:.0f} ms when idle, {failed}, {memory}"

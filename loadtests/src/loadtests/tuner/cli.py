@@ -1,8 +1,8 @@
 """`facet-tune`: writes a file, checks it, finds the worker count, reports."""
 
 import argparse
+import errno
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,18 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from loadtests.stopping import quiet, stoppable
 from loadtests.target import refusal
 from loadtests.tuner import workers_env
 from loadtests.tuner.arguments import parser
 from loadtests.tuner.chain import ChainSession
 from loadtests.tuner.checking import check, check_running
-from loadtests.tuner.config import ConfigError, duration, load, size, split
+from loadtests.tuner.config import load, split
+from loadtests.tuner.fields import ConfigError, duration, size
+from loadtests.tuner.files import ResultsError, alone
 from loadtests.tuner.journal import Absent, JournalMismatch, Unfinished
 from loadtests.tuner.measure_only import MeasureOnly
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.compose import ComposeTarget
 from loadtests.tuner.measuring.embedded import POOLS, ROLE, SERVICES, EmbeddedTarget, connections
+from loadtests.tuner.measuring.generate import GeneratorFailed
 from loadtests.tuner.measuring.loaded import Loaded
 from loadtests.tuner.measuring.running import RunningTarget
 from loadtests.tuner.model import Limits, RollOutFailed, Slo
@@ -32,30 +36,33 @@ from loadtests.tuner.run import GeneratorUnfit, Run
 from loadtests.tuner.session import Session
 from loadtests.tuner.template import write
 
+_KEEPING = {"run", "facet"}  # what they measured before they were stopped
 _STATUS = {Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 4}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0: decided; 1: Ctrl-C; 2: the file or the folder is wrong; 3: inconclusive; 4: invalid."""
+    """0: decided; 1: stopped; 2: a file, a folder or the command is wrong; 3: inconclusive; 4: invalid."""
     options = parser(__doc__).parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
     options.given = sys.argv[1:] if arguments is None else arguments
     try:
-        return _ACTS[options.act](options)
-    except (ConfigError, JournalMismatch, RollOutFailed, Unfinished) as error:
+        with stoppable():
+            return _ACTS[options.act](options)
+    except (ConfigError, JournalMismatch, ResultsError, RollOutFailed, Unfinished) as error:
         _say(f"facet-tune: {error}")
         return 2
-    except GeneratorUnfit as error:
+    except (GeneratorFailed, GeneratorUnfit) as error:
         _say(f"facet-tune: {error}")
         return _STATUS[Verdict.INVALID]
     except KeyboardInterrupt:
-        _say("stopped; the same command goes on from here")
+        goes_on = "; the same command goes on from here" if options.act in _KEEPING else ""
+        _say(f"stopped, and everything that it started{goes_on}")
         return 1
-
-
-def _interrupt(*_: object) -> None:
-    """SIGTERM stops what was started, as Ctrl-C does."""
-    raise KeyboardInterrupt
+    except OSError as error:  # a full disk, a folder that must not be written to
+        if isinstance(error, BrokenPipeError) and error.filename is None:
+            quiet()
+            return 1
+        _say(f"facet-tune: {error.filename or 'a file'}: {error.strerror or error}")
+        return 2
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -66,8 +73,9 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    app = _mine(options)
-    good = (check_running if app.url else check)(app, _folder(options), _say)
+    app, folder = _mine(options), _folder(options)
+    with alone(folder):
+        good = (check_running if app.url else check)(app, folder, _say)
     return 0 if good else _STATUS[Verdict.INVALID]
 
 
@@ -105,8 +113,9 @@ def _facet(options: argparse.Namespace) -> int:
 
 def _decide(session: type[Session], target: Loaded, options: argparse.Namespace) -> int:
     run = _of(options, target.app)
-    outcome, about = run.measured(session, target)
-    found = run.report(outcome, about)
+    with alone(run.folder):
+        outcome, about = run.measured(session, target)
+        found = run.report(outcome, about)
     if outcome.choice and options.write and outcome.verdict not in _STATUS:
         for change in workers_env.changes(options.write, dict(outcome.choice.workers)):
             _say(f"{options.write}: {change}")
@@ -166,8 +175,13 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        quiet()  # the terminal is gone
 
 
 _ACTS = {"init": _init, "check": _check, "run": _run, "report": _report, "facet": _facet}

@@ -1,6 +1,6 @@
 """Compares a run with an earlier one of the same application."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Summary = Mapping[str, Any]
@@ -13,14 +13,21 @@ def compared(now: Summary, before: Summary) -> Iterator[str]:
         if not same:
             yield f"{which} had another {what}, so that its capacities cannot be compared."
             return
-    rates, earlier = _rates(now), _rates(before)
     then = before["choice"]
     if then is None or now["choice"] is None:
         yield f"{which} was {before['verdict']}, this one is {now['verdict']}."
         return
+    if _services(before) != _services(now):
+        yield f"{which} tuned {' and '.join(_services(before))}, so that it cannot be compared."
+        return
+    rates, earlier = _rates(now), _rates(before)
     both = [f"{key} {earlier[key]:,.0f} then, {rates[key]:,.0f} now" for key in rates if key in earlier]
     listed = "; ".join(both) or "none in common"
     yield f"{which} chose {then}: {_agreement(now, then, rates)}. {_unit(now).capitalize()}: {listed}."
+
+
+def _services(found: Summary) -> Sequence[str]:
+    return sorted(found.get("workers") or ["app"])
 
 
 def _unit(found: Summary) -> str:

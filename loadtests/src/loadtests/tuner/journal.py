@@ -6,11 +6,13 @@ replaying. A target is only rolled out when something is measured that the journ
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from loadtests.tuner.files import ResultsError, put
 from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, RollOutFailed, Target
 
@@ -35,7 +37,8 @@ class Journal:
         said = json.dumps(run, indent=2, sort_keys=True) + "\n"
         if about.exists() and about.read_text() != said:
             raise JournalMismatch(f"{folder} holds another run: choose another folder, or remove it")
-        about.write_text(said)
+        if not about.exists():
+            put(about, said)
         self.path = folder / MEASUREMENTS
         self.kept = _lines(self.path)
 
@@ -161,12 +164,20 @@ def _listed(configuration: Configuration | None) -> Any:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """A last line that was cut off when the run was stopped is removed."""
+    """A last line that was cut off when the run was stopped is removed. Raises ResultsError."""
     if not path.exists():
         return []
-    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    path.write_text("".join(whole))
-    return [json.loads(line) for line in whole]
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        os.truncate(path, len(whole))
+    found = []
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            raise ResultsError(f"{path}, line {number} is damaged: remove the folder") from error
+    return found
 
 
 class Unfinished(Exception):

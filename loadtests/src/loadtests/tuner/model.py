@@ -106,6 +106,7 @@ class Measurement:
     resources: Resources = field(default_factory=Resources)
     invalid: tuple[str, ...] = ()  # why this says nothing about the target: generator too slow, steal, 429 …
     closed: bool = False
+    wrong: Mapping[str, int] = field(default_factory=dict)  # errors by status; 0: no answer
 
     @property
     def valid(self) -> bool:

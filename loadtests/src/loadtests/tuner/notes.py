@@ -3,11 +3,33 @@
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from loadtests.tuner.model import Limits, Resources
+from loadtests.tuner.model import Limits, Measurement, Resources, Slo
 from loadtests.tuner.outcome import Outcome
 
 _WORTH_A_NOTE = 0.01  # of the time
 _KEPT = 1.1  # times the budget: clocks of processes are coarse
+
+
+def failures(taken: Measurement) -> str:
+    """Such as ` (60 × status 404)`: what came instead of good answers. Empty where nothing is known."""
+    said = [
+        f"{count} × {f'status {status}' if status != '0' else 'no answer'}"
+        for status, count in sorted(taken.wrong.items(), key=lambda item: -item[1])
+    ]
+    return f" ({', '.join(said)})" if said else ""
+
+
+def unmet(outcome: Outcome, slo: Slo) -> str:
+    """How the smallest configuration misses the SLO at the lowest rate that was tried."""
+    smallest = min(outcome.screened, key=lambda key: key.total_workers)
+    trial = min(outcome.screened[smallest].trials, key=lambda trial: trial.rate)
+    taken = trial.measurements[-1]
+    slowest = taken.latencies.percentile(slo.percentile) * 1000
+    answered = f", p{slo.percentile:g} {slowest:,.0f} ms" if taken.latencies.total else ""
+    return (
+        f"{smallest.label} at {taken.offered:,.1f}: {taken.failed} of {taken.requests} failed"
+        f"{failures(taken)}{answered}"
+    )
 
 
 def machine_notes(outcome: Outcome) -> Sequence[str]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.bench.machine import facts, moment
+from loadtests.tuner import files, verified
 from loadtests.tuner.clock import OutOfTime
 from loadtests.tuner.compare import compared
 from loadtests.tuner.journal import MEASUREMENTS, Journal, Recorded
 from loadtests.tuner.measuring.app import App
-from loadtests.tuner.measuring.calibration import Calibration, calibrate, stored
+from loadtests.tuner.measuring.calibration import Calibration, calibrate, conditions, kept, stored
 from loadtests.tuner.measuring.loaded import Loaded
 from loadtests.tuner.model import RollOutFailed, Target
 from loadtests.tuner.notes import budget_notes, machine_notes
@@ -22,7 +23,6 @@ from loadtests.tuner.report.page import page
 from loadtests.tuner.second_check import check
 from loadtests.tuner.session import Session
 from loadtests.tuner.summary import About, summary
-from loadtests.tuner.verified import keep, kept
 
 _LOCUSTFILE = "No second generator checked it, because only locust can send what the locustfile says."
 _NO_TIME = "There was no time left to check it by a second generator."
@@ -79,13 +79,13 @@ class Run:
     def report(self, outcome: Outcome, about: About) -> Mapping[str, Any]:
         """Writes report and summary, which it returns."""
         found = _as_json(summary(outcome, about))
-        lines = [line for file in self.earlier for line in compared(found, json.loads(file.read_text()))]
+        lines = [line for file in self.earlier for line in compared(found, files.kept(file))]
         for line in lines:
             self.say(line)
         about = replace(about, facts=(*about.facts, *lines))
         found = _as_json(summary(outcome, about))
-        (self.folder / "report.html").write_text(page(outcome, about))
-        (self.folder / "summary.json").write_text(json.dumps(found, indent=2) + "\n")
+        files.put(self.folder / "report.html", page(outcome, about))
+        files.put(self.folder / "summary.json", json.dumps(found, indent=2) + "\n")
         self.say(f"{self.folder / 'report.html'}, evidence {about.evidence}")
         return found
 
@@ -96,7 +96,7 @@ class Run:
             return about
         if self.app.locustfile:
             return replace(about, facts=(*about.facts, _LOCUSTFILE))
-        found = kept(file)
+        found = verified.kept(file)
         if found is None:
             self.say(f"{outcome.choice.label}: a second generator checks it on a fresh start")
             try:
@@ -107,16 +107,16 @@ class Run:
                 return replace(about, facts=(*about.facts, _NO_TIME))
             if found is None:
                 return about
-            keep(file, found)
+            verified.keep(file, found)
             self.say(found.line)
         return replace(about, facts=(*about.facts, found.line))
 
 
 def calibration(app: App, folder: Path) -> Calibration:
     """Of the generator, as it was at the beginning of the run."""
-    folder.mkdir(parents=True, exist_ok=True)
     make = partial(calibrate, app.slo, app.load_cpus, app.target_cpus)
-    return stored(folder / "calibration.json", make)
+    wanted = conditions(app.slo, app.load_cpus, app.target_cpus)
+    return stored(folder / "calibration.json", make, wanted)
 
 
 def trusted(made: Calibration, say: Say) -> Calibration:
@@ -131,16 +131,16 @@ def _machine(folder: Path) -> Mapping[str, Any]:
     """Of the run's beginning."""
     file = folder / "machine.json"
     if not file.exists():
-        file.write_text(json.dumps({**facts(), **moment()}, indent=2) + "\n")
-    kept: dict[str, Any] = json.loads(file.read_text())
-    return kept
+        files.put(file, json.dumps({**facts(), **moment()}, indent=2) + "\n")
+    machine: dict[str, Any] = files.kept(file)
+    return machine
 
 
 def _calibration_facts(folder: Path) -> Sequence[str]:
     file = folder / "calibration.json"
     if not file.exists():
         return ()
-    line = Calibration(**json.loads(file.read_text())).line
+    line = kept(file).line
     return (f"{line[0].upper()}{line[1:]}.",)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from loadtests.tuner.capacity import NothingValid
 from loadtests.tuner.clock import OutOfTime, Stage
 from loadtests.tuner.model import Configuration, Slo, Target
+from loadtests.tuner.notes import unmet
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import Plan
 from loadtests.tuner.race import Race
@@ -65,8 +66,13 @@ class Session:
                 self._decide()
             elif self.runner.short and not self.outcome.screened:
                 self._conclude(Verdict.INVALID, "there was no time for a first look")
+            elif not self.outcome.screened and self.runner.rejected:
+                first = min(self.runner.rejected, key=lambda key: key.total_workers)
+                why = self.runner.rejected[first]
+                self._conclude(Verdict.INVALID, f"nothing could be measured; {first.label}: {why}")
             else:
-                self._conclude(Verdict.INVALID, "no configuration meets the SLO at any rate")
+                how = unmet(self.outcome, self.runner.slo) if self.outcome.screened else "none was measured"
+                self._conclude(Verdict.INVALID, f"no configuration meets the SLO at any rate; {how}")
         except NothingValid as error:
             self._conclude(Verdict.INVALID, f"the measurements say nothing about the target: {error}")
         return self.outcome

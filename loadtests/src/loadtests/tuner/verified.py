@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from loadtests.tuner import files
 from loadtests.tuner.measuring.second import Answers
 from loadtests.tuner.model import Slo
 
@@ -97,14 +98,14 @@ def judged(wanted: float, taken: Sequence[tuple[float, Answers]], slo: Slo) -> C
 
 
 def keep(file: Path, found: Verified) -> None:
-    file.write_text(json.dumps(asdict(found), indent=2) + "\n")
+    files.put(file, json.dumps(asdict(found), indent=2) + "\n")
 
 
 def kept(file: Path) -> Verified | None:
     """Files of earlier versions have no references."""
     if not file.exists():
         return None
-    found = json.loads(file.read_text())
+    found = files.kept(file)
     below, above = Check(**found["below"]), Check(**found["above"])
     return Verified(found["capacity"], below, above, found.get("references", ()))
 

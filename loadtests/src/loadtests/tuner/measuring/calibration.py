@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loadtests.bench.rig import free_port
+from loadtests.stopping import in_child
+from loadtests.tuner import files
 from loadtests.tuner.measuring import guards
 from loadtests.tuner.measuring.generate import generate
 from loadtests.tuner.measuring.load import Load, Result
@@ -42,6 +44,7 @@ class Calibration:
     capacity: float
     found: float
     stalled: float
+    conditions: str = ""  # that it holds for; unknown of those that earlier versions kept
 
     @property
     def objection(self) -> str | None:
@@ -89,15 +92,30 @@ def calibrate(
         made = Calibration(limit, why, error, known, found, stalled)
         if made.objection is None:
             break
-    return Calibration(limit, why, error, known, found, stalled)
+    return Calibration(limit, why, error, known, found, stalled, conditions(slo, load_cpus, stub_cpus))
 
 
-def stored(file: Path, make: Callable[[], Calibration]) -> Calibration:
-    """The one kept in the file, or a new one, which is then kept there."""
+def conditions(slo: Slo, load_cpus: Collection[int], target_cpus: Collection[int]) -> str:
+    """What a calibration depends on beside the machine."""
+    return f"SLO {slo.latency:g} s, generator on {sorted(load_cpus)}, application on {sorted(target_cpus)}"
+
+
+def kept(file: Path) -> Calibration:
+    """Raises ResultsError."""
+    try:
+        return Calibration(**files.kept(file))
+    except TypeError as error:
+        raise files.ResultsError(f"{file} is damaged: remove it, and it is made again") from error
+
+
+def stored(file: Path, make: Callable[[], Calibration], wanted: str = "") -> Calibration:
+    """The one kept in the file, or a new one, which is then kept there: none was, or for something else."""
     if file.exists():
-        return Calibration(**json.loads(file.read_text()))
+        found = kept(file)
+        if not (wanted and found.conditions) or wanted == found.conditions:
+            return found
     made = make()
-    file.write_text(json.dumps(asdict(made), indent=2) + "\n")
+    files.put(file, json.dumps(asdict(made), indent=2) + "\n")
     return made
 
 
@@ -134,10 +152,13 @@ def _p99(done: Result) -> float:
 def _stub(cpus: Collection[int], *options: str) -> Iterator[int]:
     port = free_port()
     command = [sys.executable, "-m", "loadtests.tuner.measuring.stub", "--port", str(port), *options]
-    process = subprocess.Popen(  # noqa: S603 - our own stub
-        command,
-        preexec_fn=(lambda: os.sched_setaffinity(0, cpus)) if cpus else None,  # noqa: PLW1509 - no threads
-    )
+
+    def prepare() -> None:
+        in_child()
+        if cpus:
+            os.sched_setaffinity(0, cpus)
+
+    process = subprocess.Popen(command, preexec_fn=prepare)  # noqa: S603, PLW1509 - our own stub; no threads
     with process:
         try:
             while not _listening(port):

@@ -77,6 +77,7 @@ class Loaded(ABC):
             resources=replace(self._resources(before, after, done, during), yardstick=mood.seconds),
             invalid=tuple(guards.after(done, self.app.slo, during.steal)),
             closed=not load.open_loop,
+            wrong=done.wrong,
         )
 
     @abstractmethod
