@@ -61,7 +61,11 @@ def merged_openapi(own: Document, fetched: Documents, routes: RouteTable) -> Doc
             _merge(merged, name, document, routes)
     components["schemas"] = _used(merged["paths"], components["schemas"])
     if missing:
-        merged["info"] = {**own["info"], "description": f"Not answering now: {', '.join(missing)}."}
+        said = own["info"].get("description", "")
+        merged["info"] = {
+            **own["info"],
+            "description": f"{said}\n\nNot answering now: {', '.join(missing)}.".strip(),
+        }
     return merged
 
 

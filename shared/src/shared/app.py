@@ -43,6 +43,7 @@ def build_app(
     settings: ServiceSettings,
     *,
     title: str,
+    description: str = "",
     lifespan: Lifespan,
     routers: Iterable[APIRouter] = (),
     outer: Sequence[Middleware] = (),
@@ -66,6 +67,7 @@ def build_app(
     all_routers = [health_router(settings.service, settings.version), *routers]
     app = Application(
         title=title,
+        description=description,
         version=settings.version,
         lifespan=lifespan,
         docs_url="/docs" if docs else None,

@@ -42,7 +42,7 @@ async def sign_out(caller: CurrentCaller, sessions: Sessions) -> None:
 
 
 @auth.post("/auth/password/forgotten", status_code=202)
-async def forget_password(wanted: EmailRequest, tokens: EmailTokens, client: CallingClient) -> None:
+async def request_password_reset(wanted: EmailRequest, tokens: EmailTokens, client: CallingClient) -> None:
     """Sends a mail with a token, if there is such an account."""
     await tokens.ask("reset", wanted.email, client.address)
 
@@ -54,7 +54,7 @@ async def reset_password(given: PasswordReset, tokens: EmailTokens) -> None:
 
 
 @auth.post("/auth/email/verification", status_code=202)
-async def verify_email(wanted: EmailRequest, tokens: EmailTokens, client: CallingClient) -> None:
+async def resend_verification(wanted: EmailRequest, tokens: EmailTokens, client: CallingClient) -> None:
     """Sends the mail once more, if there is such an account and it needs it."""
     await tokens.ask("verify", wanted.email, client.address)
 

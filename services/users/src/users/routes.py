@@ -78,7 +78,7 @@ async def change_email(wanted: EmailChange, me: Me, tokens: EmailTokens, client:
 
 
 @users.delete("/me", status_code=204, dependencies=[SIGNED_IN])
-async def close_me(me: Me, accounts: Accounts) -> None:
+async def close_account(me: Me, accounts: Accounts) -> None:
     """Deletes the account with its sessions and API keys."""
     await accounts.close(me.id)
 
