@@ -132,18 +132,25 @@ def test_an_own_model_is_served_in_five_commands(demo: Demo, models: str, tmp_pa
     assert '{"model":{"name":"iris","version":"1"},"predictions":[{"petals":10.' in shell.stdout
 
 
-def test_a_service_runs_with_reload_and_goes_back_to_the_stack(demo: Demo, tmp_path: Path) -> None:
+def test_a_service_runs_with_reload_and_goes_back_to_the_stack(demo: Demo) -> None:
     of_the_stack = demo.process_of("master [ml-predict]")
-    with (tmp_path / "shown").open("w") as shown:
+    log = (
+        demo.folder / "dev.log"
+    )  # by which its processes are found: gunicorn's title hides their environment
+    with log.open("w") as shown:
         dev = subprocess.Popen(
-            [sys.executable, "-m", "stack.dev", "ml-predict"], cwd=ROOT, env=demo.environment, stdout=shown
+            [sys.executable, "-m", "stack.dev", "ml-predict"],
+            cwd=ROOT,
+            env=demo.environment,
+            stdout=shown,
+            stderr=subprocess.STDOUT,
         )
     try:
         demo.says("ml-predict is stopped: make dev runs it")
         eventually(lambda: ready(demo) and demo.process_of("master [ml-predict]") != of_the_stack)
         first = demo.process_of("master [ml-predict]")
         os.utime(watched(services()["ml-predict"])[0] / "ml_predict" / "routes.py")
-        eventually(lambda: "changed: routes.py" in (tmp_path / "shown").read_text())
+        eventually(lambda: "changed: routes.py" in log.read_text())
         eventually(lambda: ready(demo) and demo.process_of("master [ml-predict]") != first)
     finally:
         dev.send_signal(signal.SIGINT)
