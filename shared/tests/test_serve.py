@@ -1,6 +1,7 @@
 """A service under real gunicorn: it starts or says why not, stops gracefully, reloads, survives a crash."""
 
 import contextlib
+import gc
 import json
 import os
 import re
@@ -19,8 +20,9 @@ import httpx2
 import pytest
 from gunicorn.config import Config
 
+import shared.master
 from shared.embedded.child import Process
-from shared.master import Log, gunicorn_options
+from shared.master import Log, Master, Server, gunicorn_options
 from shared.serve import check_ports
 from shared.settings import ServiceSettings
 from shared.testing import NO_TLS
@@ -220,6 +222,42 @@ def test_a_crashed_worker_is_replaced(start: Callable[..., Service]) -> None:
         service.get("/crash")
     after = until(lambda: pids if len(pids := service.pids()) == 2 and pids != before else None)
     assert len(after & before) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the lost worker's file
+def test_a_fork_that_fails_ends_nothing_and_is_tried_again(
+    sample_settings: Callable[..., ServiceSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = sample_settings()
+    master = Master(Server(lambda _: None, settings, object))
+    master.pid, master.LISTENERS = os.getpid(), []
+    forks: list[int] = []
+
+    def fork() -> int:
+        forks.append(len(forks))
+        if forks == [0]:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return 2**22 + 1  # no process has this id
+
+    monkeypatch.setattr(os, "fork", fork)
+    master.num_workers = 1
+    master.spawn_workers()
+    assert not master.WORKERS
+    master.spawn_workers()
+    (worker,) = master.WORKERS.values()
+    assert worker.pid == 2**22 + 1
+    worker.tmp.close()
+    gc.collect()
+
+
+def test_a_reload_for_which_there_are_no_threads_is_refused(
+    sample_settings: Callable[..., ServiceSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(shared.master, "check_database", check)
+    assert not Server(lambda _: None, sample_settings(), object).read_settings()
 
 
 def test_metrics_of_all_workers_add_up_and_a_dead_workers_gauge_goes(

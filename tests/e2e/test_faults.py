@@ -1,6 +1,7 @@
 """What happens when something dies, and that it heals by itself."""
 
 import json
+import shlex
 import socket
 import threading
 from collections import Counter
@@ -10,7 +11,7 @@ import httpx2
 import pytest
 
 from shared.testing.waiting import eventually
-from tests.e2e.system import System
+from tests.e2e.system import ROOT, System
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -166,6 +167,16 @@ def test_a_slow_request_outlives_sigterm(healthy: System, service: str) -> None:
         healthy.compose("start", service)
     eventually(healthy.ready)
     assert healthy.client.get(f"/items/{listed['id']}").json() == listed
+
+
+def test_a_reload_leaves_the_restart_to_the_engine(healthy: System) -> None:
+    """A signal that the engine sends counts as a stop: it would not start the container again."""
+    reload = "docker compose exec gateway sh -c 'kill -HUP 1'"
+    assert reload in (ROOT / "docs/deployment.md").read_text()
+    healthy.run("gateway", *shlex.split(reload)[4:])
+    healthy.run("gateway", "sh", "-c", "kill -TERM 1")  # as if it had crashed
+    eventually(lambda: healthy.inspect("gateway")["RestartCount"] > 0)
+    eventually(healthy.ready)
 
 
 def test_no_answer_is_cut_off_while_a_service_restarts(healthy: System) -> None:

@@ -53,7 +53,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         try:
             settings = load_settings(type(self.settings))
             check_database(settings, settings.worker_count)
-        except SystemExit as error:
+        except (SystemExit, OSError, RuntimeError) as error:  # the last one: there may be no more threads
             log.error("reload_refused", reason=str(error))  # noqa: TRY400 - the reason is the whole story
             return False
         self.settings = settings
@@ -74,10 +74,17 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
                 super().handle_hup()
 
     def spawn_worker(self) -> Any:
-        """The worker lets SIGHUP in once it can handle it: at first it would end by it."""
+        """The worker lets SIGHUP in once it can handle it: at first it would end by it.
+
+        Where there are no more processes, descriptors or memory, the master's loop tries again a second
+        later; gunicorn would end the master, and with it the workers that there are.
+        """
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             return super().spawn_worker()
+        except OSError as error:
+            log.error("worker_not_started", reason=str(error))  # noqa: TRY400 - the same
+            return None
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
