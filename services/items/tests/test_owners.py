@@ -23,6 +23,7 @@ from shared.read_cache import ReadCache
 from shared.testing import LiveApp, TestIdentity, http_client
 
 Visible = Callable[[], Awaitable[int]]
+Eventually = Callable[..., Awaitable[None]]
 _ids = itertools.count(1_000)
 
 
@@ -153,6 +154,46 @@ async def test_no_listing_slips_through_while_its_owner_is_deleted(
             assert await connection.scalar(left, {"id": someone}) == 0
         told = await kinds(database, someone)
         assert told.count("item.created") == told.count("item.deleted")
+
+
+@pytest.mark.parametrize("way", ["one", "import"])
+async def test_a_deletion_waits_for_the_listing_that_is_being_made(
+    database: Database, redis: Redis, cache: ReadCache[Item], eventually: Eventually, way: str
+) -> None:
+    """Else it would not see the listing, which is not committed, and the listing would stay for ever."""
+    factory = Factory(database)
+    someone = next(_ids)
+    caller = Caller(id=someone, session_id="s", scopes=frozenset({"read", "write"}), expires_at=0)
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield b'{"name": "n", "price": "1"}\n'
+
+    async def waiting() -> int:
+        async with database.transaction() as connection:
+            blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            return int(await connection.scalar(sa.text(blocked)) or 0)
+
+    async with database.transaction() as connection:
+        await connection.execute(
+            sa.text("LOCK TABLE outbox IN SHARE MODE")
+        )  # the last statement of both ways
+        if way == "one":
+            items = factory.items(factory.idempotency(24), cache)
+            making = asyncio.ensure_future(items.create(NewItem(name="n", price="1"), caller))
+        else:
+            making = asyncio.ensure_future(factory.imports(24).take(f"import-{someone}", 1, lines(), caller))
+        await eventually(waiting, 1)
+        ending = asyncio.ensure_future(factory.owners(redis).end(someone, 1))
+
+        async def waits_or_is_over() -> bool:
+            return ending.done() or await waiting() == 2
+
+        await eventually(waits_or_is_over, True)
+    await asyncio.gather(making, ending)
+    left = sa.text("SELECT count(*) FROM items WHERE owner_id = :id")
+    async with database.transaction() as connection:
+        assert await connection.scalar(left, {"id": someone}) == 0
+    assert await kinds(database, someone) == ["item.created", "item.deleted"]
 
 
 async def test_changes_are_told_with_the_listing_as_it_is(
