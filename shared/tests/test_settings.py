@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from shared.settings import (
     DatabaseSettings,
+    Port,
     RemoteIdentitySettings,
     ServiceSettings,
     load_settings,
@@ -19,7 +20,7 @@ class Settings(ServiceSettings, DatabaseSettings, RemoteIdentitySettings):
     model_config = SettingsConfigDict(env_prefix="GEMS_")
 
     service: str = "gems"
-    port: int = 8009
+    port: Port = 8009
     origins: tuple[str, ...] = ()
 
 

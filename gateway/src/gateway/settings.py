@@ -12,7 +12,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from gateway.route_table import RouteTable, load_routes
 from gateway.upstream_table import UpstreamConfig, effective, origins
 from shared.internal import InternalSettings
-from shared.settings import RemoteIdentitySettings, ServiceSettings
+from shared.settings import Port, RemoteIdentitySettings, ServiceSettings
 
 DEFAULT_ROUTES = Path(__file__).parent / "routes.toml"
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
@@ -26,7 +26,7 @@ class GatewaySettings(ServiceSettings, RemoteIdentitySettings, InternalSettings)
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
     service: str = "gateway"
-    port: int = Field(default=8000, ge=0, le=65535)
+    port: Port = 8000
 
     users_url: str = "http://127.0.0.1:8001"
     items_url: str = "http://127.0.0.1:8002"

@@ -3,14 +3,14 @@
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.cpus import usable_cpus
 
-LARGEST_PORT = 65_535
+Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
 class WireSettings(BaseModel):
@@ -51,10 +51,8 @@ class ServiceSettings(WireSettings, BaseSettings):
     version: str = "0.1.0"
     environment: Literal["development", "production"] = "development"
     host: str = "127.0.0.1"
-    port: int
-    metrics_port: int = Field(
-        default=0, ge=0, le=LARGEST_PORT, description="Port of /metrics; 0 serves none."
-    )
+    port: Port
+    metrics_port: Port = Field(default=0, description="Port of /metrics; 0 serves none.")
     workers: int | None = Field(default=None, ge=1, le=512, description="Unset: one for each usable CPU.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
@@ -62,14 +60,6 @@ class ServiceSettings(WireSettings, BaseSettings):
     graceful_timeout: int = Field(
         default=25, ge=2, description="Seconds that requests in flight get after SIGTERM."
     )
-
-    @field_validator("port")
-    @classmethod
-    def _port_exists(cls, port: int) -> int:
-        """Also holds for a service that gives `port` a default, which replaces the field."""
-        if not 0 <= port <= LARGEST_PORT:
-            raise ValueError(f"must be between 0 and {LARGEST_PORT}")
-        return port
 
     @property
     def docs(self) -> bool:

@@ -1,6 +1,6 @@
 """HTTP in, HTTP out."""
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Response
 
 from items.appraisal_routes import appraising
 from items.dependencies import IdempotencyKey, ItemId, Items, ItemSearch
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/items", tags=["items"])
 ROUTERS = (transfers, appraising, router)  # literal paths first
 
 
-@router.post("", status_code=status.HTTP_201_CREATED)
+@router.post("", status_code=201)
 async def create_item(
     new: NewItem, caller: ActiveCaller, items: Items, response: Response, key: IdempotencyKey = None
 ) -> ItemOut:
@@ -45,7 +45,7 @@ async def change_item(
     return conditions.changed(ItemOut.model_validate(changed))
 
 
-@router.delete("/{item_id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/{item_id}", status_code=204)
 async def delete_item(item_id: ItemId, caller: ActiveCaller, items: Items, conditions: Conditional) -> None:
     """By its owner or an administrator."""
     await items.remove(item_id, caller, conditions.on(ItemOut))

@@ -5,7 +5,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import DatabaseSettings, EventProcessSettings, RemoteIdentitySettings, ServiceSettings
+from shared.settings import (
+    DatabaseSettings,
+    EventProcessSettings,
+    Port,
+    RemoteIdentitySettings,
+    ServiceSettings,
+)
 
 
 class MigrationSettings(ServiceSettings, DatabaseSettings):
@@ -14,7 +20,7 @@ class MigrationSettings(ServiceSettings, DatabaseSettings):
     model_config = SettingsConfigDict(env_prefix="ITEMS_")
 
     service: str = "items"
-    port: int = Field(default=8002, ge=0, le=65535)
+    port: Port = 8002
 
 
 class EventSettings(MigrationSettings, EventProcessSettings):

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import RemoteIdentitySettings, ServiceSettings
+from shared.settings import Port, RemoteIdentitySettings, ServiceSettings
 
 CHECKOUT_MODELS = Path(__file__).parents[2] / "models"
 
@@ -19,7 +19,7 @@ class MlPredictSettings(ServiceSettings, RemoteIdentitySettings):
     model_config = SettingsConfigDict(env_prefix="ML_PREDICT_")
 
     service: str = "ml-predict"
-    port: int = Field(default=8003, ge=0, le=65535)
+    port: Port = 8003
 
     model_repository: Path = Field(
         default=CHECKOUT_MODELS,

@@ -1,4 +1,4 @@
-"""`python -m users` serves the accounts."""
+"""`python -m users`: the accounts under gunicorn."""
 
 from shared.serve import serve
 

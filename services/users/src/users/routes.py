@@ -40,9 +40,7 @@ users = APIRouter(prefix="/users", tags=["users"])
 keys = APIRouter(prefix="/users/me/api-keys", tags=["API keys"])
 own_sessions = APIRouter(prefix="/users/me/sessions", tags=["sessions"])
 audit_events = APIRouter(prefix="/audit-events", tags=["users"])
-
-
-ROUTERS = [auth, own_sessions, keys, users, audit_events, internal]
+ROUTERS = (auth, own_sessions, keys, users, audit_events, internal)  # literal paths first
 
 
 @users.post("", status_code=201)
@@ -122,7 +120,7 @@ async def change_user(
 
 
 @users.delete("/{user_id}", status_code=204)
-async def remove_user(user_id: PathId, admin: Admin, administration: Administration) -> None:
+async def delete_user(user_id: PathId, admin: Admin, administration: Administration) -> None:
     await administration.remove(user_id, admin.id)
 
 

@@ -8,7 +8,7 @@ from pydantic_settings import SettingsConfigDict
 from shared.cpus import usable_cpus
 from shared.internal import InternalSettings
 from shared.memory import MIB, usable_memory
-from shared.settings import DatabaseSettings, EventProcessSettings, IdentitySettings, ServiceSettings
+from shared.settings import DatabaseSettings, EventProcessSettings, IdentitySettings, Port, ServiceSettings
 from users.argon2 import HASH_MEMORY
 from users.keys import private_key, public_keys
 
@@ -30,7 +30,7 @@ class MigrationSettings(ServiceSettings, DatabaseSettings):
     model_config = SettingsConfigDict(env_prefix="USERS_")
 
     service: str = "users"
-    port: int = 8001
+    port: Port = 8001
 
 
 class EventSettings(MigrationSettings, EventProcessSettings):

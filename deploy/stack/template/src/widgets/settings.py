@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import DatabaseSettings, RemoteIdentitySettings, ServiceSettings
+from shared.settings import DatabaseSettings, Port, RemoteIdentitySettings, ServiceSettings
 
 
 class MigrationSettings(ServiceSettings, DatabaseSettings):
@@ -12,7 +12,7 @@ class MigrationSettings(ServiceSettings, DatabaseSettings):
     model_config = SettingsConfigDict(env_prefix="WIDGETS_")
 
     service: str = "widgets"
-    port: int = 8009
+    port: Port = 8009
 
 
 class WidgetsSettings(MigrationSettings, RemoteIdentitySettings):
