@@ -19,7 +19,7 @@ from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.processes import stop
 from loadtests.tuner.measuring.requests import Request
-from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
+from loadtests.tuner.model import Configuration, Limits, Slo
 
 DIAL = (
     f"{sys.executable} -m loadtests.tuner.dial --workers {{workers}} --port {{port}} --cpu {{cpu}} --wait 1"
@@ -144,66 +144,3 @@ def test_what_does_not_stop_is_killed_with_its_children_in_other_groups(tmp_path
     assert process.returncode == -signal.SIGKILL
     with contextlib.suppress(psutil.NoSuchProcess):
         assert child.status() == psutil.STATUS_ZOMBIE  # until init takes note
-
-
-def test_a_command_that_ends_says_its_last_words() -> None:
-    target = CommandTarget(
-        replace(APP, command=f"{sys.executable} -c 'exit(\"no config {{workers}} {{port}}\")'")
-    )
-    try:
-        with pytest.raises(RollOutFailed, match="no config 2"):
-            target.roll_out(Configuration.of(2))
-    finally:
-        target.close()
-
-
-@pytest.mark.usefixtures("short_warm_up")
-def test_each_start_begins_with_the_state_that_the_reset_makes(tmp_path: Path) -> None:
-    state, script = tmp_path / "orders", tmp_path / "shop.py"
-    script.write_text(
-        "import sys\nfrom pathlib import Path\nfrom gevent.pywsgi import WSGIServer\n"
-        f"orders = Path({str(state)!r})\n"
-        "orders.write_text((orders.read_text() if orders.exists() else '') + 'begun ')\n"
-        "def app(environ, start):\n"
-        "    start('200 OK', [])\n"
-        "    return [orders.read_bytes()]\n"
-        "WSGIServer(('127.0.0.1', int(sys.argv[1])), app, log=None).serve_forever()  # {workers}\n"
-    )
-    started = f"{sys.executable} {script} {{port}} {{workers}}"
-    target = CommandTarget(replace(APP, command=started, reset=f"rm -f {state}"))
-    try:
-        for _ in range(2):
-            target.roll_out(Configuration.of(1))
-            assert state.read_text() == "begun "
-    finally:
-        target.close()
-
-
-def test_a_reset_that_fails_is_no_start() -> None:
-    target = CommandTarget(replace(APP, reset="ls /nowhere/at/all"))
-    try:
-        with pytest.raises(RollOutFailed, match=r"\[state\] reset failed with 2: .*nowhere"):
-            target.roll_out(Configuration.of(1))
-    finally:
-        target.close()
-
-
-def test_a_command_that_is_not_there_or_a_folder_that_is_not_is_named(tmp_path: Path) -> None:
-    for changed, said in (
-        (
-            {"command": "no-such-server {workers} {port}"},
-            "no-such-server in .*: No such file.* without a shell",
-        ),
-        ({"cwd": tmp_path / "away"}, r"\[app\] cwd .*away is no folder"),
-    ):
-        target = CommandTarget(replace(APP, **changed))  # type: ignore[arg-type] # of the right kind each
-        with pytest.raises(RollOutFailed, match=said):
-            target.roll_out(Configuration.of(1))
-        target.close()
-
-
-def test_braces_of_a_command_that_are_no_placeholder_stay() -> None:
-    target = CommandTarget(replace(APP, command="serve {workers} --log '{\"a\": {}}' {cpu} {port}"))
-    words = target._arguments(Configuration.of({"app": 1}, cpu=3))
-    assert words == ["serve", "1", "--log", '{"a": {}}', "3", "0"]
-    target.close()

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.tuner.model import Configuration, Limits, Slo
+from loadtests.tuner.model import AS_IT_RUNS, Configuration, Limits, Slo
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import Plan
 from loadtests.tuner.regret import regrets
+from loadtests.tuner.report.figures import all_figures
 from loadtests.tuner.report.page import page
 from loadtests.tuner.report.picture import BROWSERS, browser, rendered
+from loadtests.tuner.report.style import named
 from loadtests.tuner.session import Session
 from loadtests.tuner.simulator.system import Noise, System
 from loadtests.tuner.simulator.target import SimulatedTarget
@@ -110,3 +112,17 @@ def test_the_summary_is_json_and_has_the_intervals() -> None:
     assert low < chosen["requests_per_second"] < high
     assert found["stress"]
     assert Configuration.of(found["workers"]["app"]) == _outcome().choice
+
+
+def test_configurations_are_named_as_people_say_it() -> None:
+    keys = (Configuration.of(1), Configuration.of(2, pool=5), Configuration.of({"a": 1, "b": 2}))
+    assert [named(key) for key in keys] == ["1 worker", "2 workers pool=5", "a=1 b=2"]
+    assert named(Configuration.of({AS_IT_RUNS: 1})) == "as it runs"
+
+
+def test_points_of_one_count_are_told_apart_by_their_settings() -> None:
+    found = _outcome().screened[Configuration.of(1)]
+    screened = {Configuration.of(1, pool=size): found for size in (5, 10)}
+    figure = all_figures(Outcome(Verdict.DECIDED, screened=screened), ABOUT)["Capacity at the SLO"]
+    assert set(figure.data[0].text) == {"pool=5", "pool=10"}
+    assert figure.layout.xaxis.dtick == 1

@@ -66,9 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _init(options: argparse.Namespace) -> int:
-    write(options.file, options.command, options.path, options.locustfile)
-    load(options.file)
-    _say(f"wrote {options.file}: set the requests and the SLO, then facet-tune check {options.file}")
+    missing = write(options.file, options.command, options.path, options.locustfile)
+    values = f", and the values of {', '.join(missing)} under [tune]" if missing else ""
+    _say(f"wrote {options.file}: set the requests and the SLO{values}, then facet-tune check {options.file}")
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from loadtests.tuner.fields import ConfigError, check, duration, size
+from loadtests.tuner.fields import LONGEST_START, ConfigError, check, duration, size
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.locustfile import Locustfile, LocustfileError, inspect
 from loadtests.tuner.measuring.requests import Request, named
@@ -71,6 +71,7 @@ def _app(path: Path, given: Mapping[str, Any]) -> App:
             max_workers=limits.get("max_workers"),
         ),
         ready=app.get("ready", "/"),
+        start_within=duration(app["start_within"], LONGEST_START) if "start_within" in app else None,
         cwd=(path.parent / app.get("cwd", ".")).resolve(),
         env={name: str(value) for name, value in app.get("env", {}).items()},
         reset=given.get("state", {}).get("reset", ""),
@@ -104,7 +105,7 @@ def _url(app: Mapping[str, Any]) -> str:
     """Of an application that runs already; empty if there is none."""
     if "url" not in app:
         return ""
-    if other := sorted({"command", "cwd", "env"} & set(app)):
+    if other := sorted({"command", "cwd", "env", "start_within"} & set(app)):
         raise ConfigError(f"[app] url runs already, without {', '.join(other)} of the tuner's")
     refused = f"[app] url = {json.dumps(app['url'])} is written http://127.0.0.1:8000, without a path"
     try:
@@ -129,12 +130,16 @@ def _command(app: Mapping[str, Any], knobs: Mapping[str, Sequence[str]]) -> str:
                 f"[app] command holds no {{{name}}}: a count that cannot be set cannot be tuned. To measure "
                 'it as it runs, start it yourself and give url = "http://127.0.0.1:8000" instead of command'
             )
-    named = set(re.findall(r"\{(\w+)\}", command)) - {"workers", "port"}
+    named = placeholders(command) - {"workers", "port"}
     if missing := named ^ {name for name, values in knobs.items() if values}:
         raise ConfigError(
             f"{', '.join(sorted(missing))}: must stand in the command as {{name}} and in [tune]"
         )
     return command
+
+
+def placeholders(command: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", command))
 
 
 def _requests(given: Sequence[Mapping[str, Any]], values: Mapping[str, Sequence[str]]) -> list[Request]:

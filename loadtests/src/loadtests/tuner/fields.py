@@ -18,14 +18,15 @@ class ConfigError(Exception):
 _SECONDS = {"ms": 0.001, "s": 1.0}
 _BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _LONGEST = 60.0  # seconds of an SLO: a load lasts many times as long
+LONGEST_START = 600.0
 
 
-def duration(text: str) -> float:
+def duration(text: str, longest: float = _LONGEST) -> float:
     """Seconds of `250ms` or `1.5s`. Raises ConfigError."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s)", text)
     seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
-    if not _SECONDS["ms"] <= seconds <= _LONGEST:
-        raise ConfigError(f"{text!r} is no duration from 1ms to 60s: it is written 250ms or 1.5s")
+    if not _SECONDS["ms"] <= seconds <= longest:
+        raise ConfigError(f"{text!r} is no duration from 1ms to {longest:g}s: it is written 250ms or 1.5s")
     return seconds
 
 
@@ -103,6 +104,10 @@ def _list(given: Any) -> bool:
 TEXT = Kind("text in quotes", _text)
 COUNT = Kind("a whole number from 1", _whole)
 DURATION = Kind('a duration from 1ms to 60s, such as "250ms" or "1.5s"', lambda it: _converts(duration, it))
+START = Kind(
+    'a duration from 1ms to 600s, such as "90s"',
+    lambda it: _converts(lambda text: duration(text, LONGEST_START), it),
+)
 SIZE = Kind('a size above zero, such as "512MiB" or "2GiB"', lambda it: _converts(size, it))
 WORDS = Kind("one command in quotes, with its own quotes in pairs", _words)
 PATH = Kind(
@@ -126,6 +131,7 @@ SECTIONS: Mapping[str, Mapping[str, Kind] | Kind] = {
         "ready": Kind("a path such as /health", lambda given: _path(given) and "{" not in given),
         "env": Kind('a table of variables, such as { DEBUG = "0" }', lambda it: _table(it, _variable)),
         "cwd": TEXT,
+        "start_within": START,
     },
     "slo": {
         **dict.fromkeys(("p50", "p90", "p95", "p99"), DURATION),

@@ -102,7 +102,8 @@ def _machine(found: Summary) -> str:
 def _counts(found: Summary) -> str:
     workers = found["workers"]
     if len(workers) == 1:
-        return f"{next(iter(workers.values()))} workers"
+        count = next(iter(workers.values()))
+        return f"{count} worker{'s' if count != 1 else ''}"
     return ", ".join(f"{name} {count}" for name, count in workers.items())
 
 

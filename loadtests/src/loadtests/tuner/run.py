@@ -122,7 +122,7 @@ def calibration(app: App, folder: Path) -> Calibration:
 def trusted(made: Calibration, say: Say) -> Calibration:
     """Raises GeneratorUnfit."""
     if made.objection:
-        raise GeneratorUnfit(made.objection)
+        raise GeneratorUnfit(f"{made.objection}: nothing is measured. Use a quieter machine, or try again")
     say(made.line)
     return made
 

@@ -21,6 +21,7 @@ class App:
     slo: Slo
     limits: Limits
     ready: str = "/"
+    start_within: float | None = None  # seconds until it is ready; as the target has it
     cwd: Path = Path()
     reset: str = ""  # command that removes the state which the run before left
     env: Mapping[str, str] = field(default_factory=dict)

@@ -109,10 +109,14 @@ def kept(file: Path) -> Calibration:
 
 
 def stored(file: Path, make: Callable[[], Calibration], wanted: str = "") -> Calibration:
-    """The one kept in the file, or a new one, which is then kept there: none was, or for something else."""
+    """The one kept in the file, or a new one: none was kept, or it is of something else, or it failed.
+
+    What disturbed it may have passed.
+    """
     if file.exists():
         found = kept(file)
-        if not (wanted and found.conditions) or wanted == found.conditions:
+        same = not (wanted and found.conditions) or wanted == found.conditions
+        if same and found.objection is None:
             return found
     made = make()
     files.put(file, json.dumps(asdict(made), indent=2) + "\n")

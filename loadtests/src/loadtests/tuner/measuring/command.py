@@ -17,11 +17,14 @@ from loadtests.stopping import in_child, uninterrupted
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.generate import generate
 from loadtests.tuner.measuring.loaded import STABLE, WARM_UP, WARM_UPS, Loaded
-from loadtests.tuner.measuring.processes import Use, stop, use
+from loadtests.tuner.measuring.processes import Use, end, stop, use
+from loadtests.tuner.measuring.running import listeners
 from loadtests.tuner.model import Configuration, RollOutFailed
 
 _KNOWN = re.compile(r"\{(\w+)\}")
 _RESET = 60.0  # seconds that the reset of the state may take
+_NOTHING = "it said nothing"
+_DAEMON = 2.0  # seconds after a start in which one that left the foreground begins to listen
 _STOP = 20.0  # seconds that it may take to end by itself
 
 
@@ -111,13 +114,28 @@ class CommandTarget(Loaded):
 
     def _wait(self, until: Callable[[], bool] | None = None, otherwise: str = "") -> None:
         """Until it is ready. Raises RollOutFailed."""
-        deadline, ready = time.monotonic() + self.start_within, until or self._answers
+        within = self.app.start_within or self.start_within
+        deadline, ready = time.monotonic() + within, until or self._answers
         while not ready():
             if self._ended():
+                self._refuse_daemon()
                 raise RollOutFailed(f"it ended: {self._last_words()}")
             if time.monotonic() > deadline:
                 reason = otherwise or f"{self.app.ready} was not answered with 200"
-                raise RollOutFailed(f"{reason} within {self.start_within:g} s")
+                raise RollOutFailed(f"{reason} within {within:g} s{self._said()}")
+            time.sleep(0.05)
+        if self._ended():
+            self._refuse_daemon()
+
+    def _refuse_daemon(self) -> None:
+        """Raises RollOutFailed if it went on by itself, and stops that: nobody else was told the port."""
+        if self._process is None or self._process.poll() != 0:
+            return
+        deadline = time.monotonic() + _DAEMON
+        while time.monotonic() < deadline:
+            if serving := listeners(self._port):
+                end(serving, _STOP)
+                raise RollOutFailed("it left the foreground: start it without --daemon or the like")
             time.sleep(0.05)
 
     def _ended(self) -> bool:
@@ -154,7 +172,11 @@ class CommandTarget(Loaded):
     def _last_words(self) -> str:
         self._log.seek(0)
         text = self._log.read().decode(errors="replace").strip()
-        return " | ".join(text[-1000:].splitlines()[-3:]) or "it said nothing"
+        return " | ".join(text[-1000:].splitlines()[-3:]) or _NOTHING
+
+    def _said(self) -> str:
+        last = self._last_words()
+        return f": {last}" if last != _NOTHING else ""
 
     def _stop(self) -> None:
         if self._process is not None:

@@ -68,8 +68,8 @@ def use(root: int) -> Use:
                 cpu += used
                 sizes.append(int(member.memory_full_info().pss))
                 if member.pid not in parents and not _helper(member):
-                    workers[member.pid] = used
-                    modules[member.pid] = _module(member.cmdline())
+                    module = _module(member.cmdline())  # first, because it may end meanwhile
+                    workers[member.pid], modules[member.pid] = used, module
     return Use(cpu, database, sum(sizes), max(sizes), workers, modules, connections)
 
 
@@ -111,4 +111,16 @@ def stop(process: "subprocess.Popen[bytes]", patience: float) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):  # psutil never kills another process of the same id
             member.kill()
     process.wait()
+    psutil.wait_procs(family, timeout=patience)
+
+
+def end(roots: Iterable[int], patience: float) -> None:
+    """Of processes that are not our children: they, and all that they started."""
+    family: list[psutil.Process] = []
+    for root in roots:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family += [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            member.kill()
     psutil.wait_procs(family, timeout=patience)

@@ -1,16 +1,28 @@
 """The plots. Every axis has its unit, every interval is 95 %."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
 from loadtests.tuner.model import Configuration
 from loadtests.tuner.outcome import Outcome, Verdict
-from loadtests.tuner.report.style import BLUE, GREY, LINES, ORANGE, figure_of, limit_line, logarithmic
+from loadtests.tuner.report.style import (
+    BLUE,
+    GREY,
+    LINES,
+    ORANGE,
+    figure_of,
+    limit_line,
+    logarithmic,
+    named,
+    whole,
+)
 from loadtests.tuner.report.worker_figures import memory, shares
 from loadtests.tuner.summary import About, interval, trials
 from loadtests.tuner.usl import held_out
+
+Point = tuple[int, Configuration, float]  # workers, configuration, capacity
 
 _NO_ANSWER = 60.0  # seconds; nothing this late is plotted
 
@@ -31,7 +43,7 @@ def all_figures(outcome: Outcome, about: About) -> Mapping[str, go.Figure]:
     return {heading: figure for heading, figure in made.items() if figure is not None}
 
 
-def _by_count(outcome: Outcome) -> list[tuple[int, Configuration, float]]:
+def _by_count(outcome: Outcome) -> list[Point]:
     rates = outcome.capacities()
     return sorted((key.total_workers, key, rate) for key, rate in rates.items())
 
@@ -43,10 +55,11 @@ def capacity(outcome: Outcome, about: About) -> go.Figure | None:
     figure = figure_of("workers", f"{about.unit} within the SLO", rangemode="tozero")
     raced = [(count, key, rate) for count, key, rate in points if interval(outcome, key)]
     rough = [point for point in points if point not in raced]
+    whole(figure, points[-1][0])
     figure.add_scatter(
         x=[count for count, *_ in rough],
         y=[rate for *_, rate in rough],
-        mode="markers",
+        **_labelled(points, rough),
         marker={"symbol": "circle-open", "size": 9, "color": GREY},
         name="first look only",
     )
@@ -58,7 +71,7 @@ def capacity(outcome: Outcome, about: About) -> go.Figure | None:
             "array": [high - rate for (_, high), (*_, rate) in zip(bounds, raced, strict=True)],
             "arrayminus": [rate - low for (low, _), (*_, rate) in zip(bounds, raced, strict=True)],
         },
-        mode="markers",
+        **_labelled(points, raced),
         marker={"size": 9, "color": BLUE},
         name="mean of the rounds, 95 % interval",
     )
@@ -73,6 +86,14 @@ def capacity(outcome: Outcome, about: About) -> go.Figure | None:
     return figure
 
 
+def _labelled(points: Sequence[Point], shown: Sequence[Point]) -> Mapping[str, Any]:
+    """Where other settings differ, points of one count need to be told apart."""
+    if len({key.knobs for _, key, _ in points}) == 1:
+        return {"mode": "markers"}
+    text = [", ".join(f"{name}={value}" for name, value in key.knobs) for _, key, _ in shown]
+    return {"mode": "markers+text", "text": text, "textposition": "middle right"}
+
+
 def law(outcome: Outcome, about: About) -> go.Figure | None:
     measured = {count: rate for count, _, rate in _by_count(outcome) if rate > 0}
     fitted = held_out(measured)
@@ -81,6 +102,7 @@ def law(outcome: Outcome, about: About) -> go.Figure | None:
     found, unseen = fitted
     figure = figure_of("workers", f"{about.unit} within the SLO", rangemode="tozero")
     largest = max(measured)
+    whole(figure, largest)
     counts = [1 + step * (largest - 1) / 200 for step in range(201)]
     hidden = {point.workers for point in unseen}
     figure.add_scatter(
@@ -126,7 +148,7 @@ def latency(outcome: Outcome, about: About) -> go.Figure | None:
             y=[trial.latency * 1000 for trial in seen],
             mode="markers",
             marker={"color": LINES[index % len(LINES)], "size": 7},
-            name=key.label if outcome.verdict is Verdict.MEASURED else f"{key.label} workers",
+            name=named(key),
         )
         values += [trial.latency * 1000 for trial in seen]
         rates += [trial.rate for trial in seen]

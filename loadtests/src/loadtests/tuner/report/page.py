@@ -5,10 +5,10 @@ from html import escape
 
 from plotly.offline import get_plotlyjs
 
-from loadtests.tuner.model import Configuration
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.regret import regrets
 from loadtests.tuner.report.figures import all_figures
+from loadtests.tuner.report.style import named
 from loadtests.tuner.summary import About, interval
 
 _STYLE = """
@@ -21,7 +21,7 @@ h2 { margin-top: 2.5rem; border-bottom: 1px solid #ddd }
 table { border-collapse: collapse; width: 100% }
 td, th { padding: .3rem .7rem; text-align: left; vertical-align: top; font-variant-numeric: tabular-nums }
 tr + tr { border-top: 1px solid #eee }
-pre { background: #f5f6f7; padding: .75rem 1rem; overflow-x: auto }
+pre { background: #f5f6f7; padding: .75rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere }
 .note { color: #b42318 }
 """
 _CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}
@@ -50,7 +50,7 @@ def page(outcome: Outcome, about: About) -> str:
 
 def _head(outcome: Outcome, about: About) -> str:
     slo = about.slo
-    chosen = f"{_counts(outcome.choice)}: " if outcome.choice else ""
+    chosen = f"{named(outcome.choice)}: " if outcome.choice else ""
     mood = "verdict open" if outcome.verdict in _OPEN else "verdict"
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in about.notes)
     limit = f"<p>What limits it: {escape(outcome.bottleneck.because)}.</p>" if outcome.bottleneck else ""
@@ -81,10 +81,6 @@ def _claim(outcome: Outcome, about: About) -> str:
         f"<p>Claimed capacity: <strong>{outcome.claim:,.1f} {escape(about.unit)}</strong>, {what}; "
         f"the best estimate is {estimate:,.1f}.</p>"
     )
-
-
-def _counts(choice: Configuration) -> str:
-    return choice.label if len(choice.workers) > 1 else f"{choice.label} workers"
 
 
 def _capacities(outcome: Outcome, about: About) -> str:

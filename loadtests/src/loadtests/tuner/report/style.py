@@ -6,7 +6,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from loadtests.tuner.model import AS_IT_RUNS, Configuration
+
 BLUE, ORANGE, GREY, GREEN, RED = "#2563a8", "#d9730d", "#8a8f98", "#2e8540", "#b42318"
+_EACH = 12  # workers that have a tick each
 LINES = [BLUE, ORANGE, GREEN, "#7b3fa0", "#0f8b8d", "#b5651d"]
 
 
@@ -22,6 +25,19 @@ def figure_of(across: str, up: str, **axes: Any) -> go.Figure:
     figure.update_xaxes(title=across, showline=True, linecolor=GREY)
     figure.update_yaxes(title=up, showline=True, linecolor=GREY, **axes)
     return figure
+
+
+def named(key: Configuration) -> str:
+    """Such as `1 worker`, `4 workers pool=5` or `gateway=2 items=1`."""
+    if len(key.workers) > 1 or key.label == AS_IT_RUNS:
+        return key.label
+    count, *knobs = key.label.split(" ", 1)
+    return " ".join([count, "worker" if count == "1" else "workers", *knobs])
+
+
+def whole(figure: go.Figure, most: int) -> None:
+    """There is no half a worker."""
+    figure.update_xaxes(tickformat="d", **({"dtick": 1} if most <= _EACH else {}))
 
 
 def limit_line(figure: go.Figure, left: float, right: float, at: float, name: str) -> None:

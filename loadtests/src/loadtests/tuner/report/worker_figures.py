@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from loadtests.tuner.outcome import Outcome
-from loadtests.tuner.report.style import BLUE, LINES, figure_of, limit_line
+from loadtests.tuner.report.style import BLUE, LINES, figure_of, limit_line, whole
 from loadtests.tuner.summary import About, trials
 
 
@@ -23,7 +23,7 @@ def shares(outcome: Outcome) -> go.Figure | None:
     if len(by_service) == 1:
         workers = max(map(len, by_service.values()))
         limit_line(figure, 0.5, workers + 0.5, 100 / workers, "equal share")
-    figure.update_xaxes(tickformat="d")
+    whole(figure, max(map(len, by_service.values()), default=1))
     return figure if by_service else None
 
 
@@ -36,6 +36,7 @@ def memory(outcome: Outcome, about: About) -> go.Figure | None:
                 most[key.total_workers] = max(most.get(key.total_workers, 0), pss)
     seen = {count: pss for count, pss in sorted(most.items()) if pss}
     figure = figure_of("workers", "memory (PSS), MiB", rangemode="tozero")
+    whole(figure, max(seen, default=1))
     figure.add_scatter(
         x=list(seen), y=[pss / 1024**2 for pss in seen.values()], mode="lines+markers", line_color=BLUE,
         name="most seen", showlegend=True,
