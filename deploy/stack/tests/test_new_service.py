@@ -121,7 +121,10 @@ def test_it_runs_behind_the_gateway(checkout: Path, folder: Path) -> None:
         demo.end()
 
 
-@pytest.mark.parametrize("name", ["order", "Orders", "my-orders", "items", "../orders", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["order", "Orders", "my-orders", "items", "../orders", "", "class", "ifs", "types", "redis", "postgres"],
+)
 def test_a_name_that_cannot_be_changes_nothing(checkout: Path, name: str) -> None:
     before = contents(checkout)
     with pytest.raises(StackFailed):

@@ -1,5 +1,7 @@
 """Writes a service from the template and adds it to the files that name every service."""
 
+import importlib.util
+import keyword
 import os
 import re
 import shutil
@@ -50,6 +52,12 @@ def _planned(name: str, root: Path) -> Service:
         raise StackFailed(f"{name!r} is no plural like orders: lower-case letters and digits, s at the end")
     if name in listed or (root / "services" / name).exists():
         raise StackFailed(f"there is a service {name} already")
+    if keyword.iskeyword(name) or keyword.iskeyword(name.removesuffix("s")):
+        raise StackFailed(f"Python would not take {name} for a name")
+    if importlib.util.find_spec(name) is not None:
+        raise StackFailed(f"there is a Python package {name} already, which the service's would hide")
+    if re.search(rf"^  {name}:", (root / "docker-compose.yml").read_text(), re.MULTILINE):
+        raise StackFailed(f"docker-compose.yml has a {name} already")
     return Service(
         name=name,
         folder=f"services/{name}",
