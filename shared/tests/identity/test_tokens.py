@@ -175,8 +175,10 @@ async def test_a_kept_token_expires_on_time(
     caller = await verifier.verify(token)
     monkeypatch.setattr("shared.identity.tokens.time.time", lambda: caller.expires_at + LEEWAY - 1)
     await verifier.verify(token)
+    assert verifier.known(token) is caller
     for now in (caller.expires_at + LEEWAY, caller.expires_at + LEEWAY + 1):
         monkeypatch.setattr("shared.identity.tokens.time.time", lambda now=now: now)
+        assert verifier.known(token) is None
         with pytest.raises(TokenInvalid):
             await verifier.verify(token)
         monkeypatch.undo()
@@ -192,6 +194,7 @@ async def test_a_kept_token_ends_with_its_key() -> None:
     for token in (kept, other):
         await verifier.verify(token)
     del keys._keys[old.key_id]
+    assert verifier.known(kept) is None
     for _ in range(2):
         with pytest.raises(TokenInvalid):
             await verifier.verify(kept)
