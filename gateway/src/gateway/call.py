@@ -8,9 +8,9 @@ from gateway.metrics import FAILURES
 from gateway.upstreams import Replica, Upstream
 from gateway.wire.connection import Connection
 from gateway.wire.exceptions import UpstreamBroken, UpstreamError, UpstreamUnreachable
-from gateway.wire.pool import Ticket
 from gateway.wire.reader import Headers
 from gateway.wire.request_head import request_head
+from gateway.wire.ticket import Ticket
 
 # Repeatable whatever the outcome of the first try was (RFC 9110, section 9.2.2).
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})

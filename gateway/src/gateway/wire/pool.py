@@ -5,14 +5,13 @@ import ipaddress
 import math
 import ssl
 from collections import deque
-from collections.abc import Callable
 from typing import NamedTuple
 
 from gateway.wire.connection import Connection
 from gateway.wire.exceptions import UpstreamUnreachable
+from gateway.wire.ticket import Ready, Ticket
 
 LONGEST_LIFE = 60.0  # seconds
-Ready = Callable[[Connection | UpstreamUnreachable], None]
 
 
 class PoolStats(NamedTuple):
@@ -22,31 +21,6 @@ class PoolStats(NamedTuple):
     idle: int
     in_flight: int
     waiting: int
-
-
-class Ticket:
-    """A place in the queue for a connection. `ready` is called once, unless it is cancelled before."""
-
-    __slots__ = ("by", "cancelled", "ready", "task", "timer")
-
-    def __init__(self, ready: Ready, by: float) -> None:
-        self.ready = ready
-        self.by = by  # in the loop's time
-        self.cancelled = False
-        self.timer: asyncio.TimerHandle | None = None
-        self.task: asyncio.Task[Connection] | None = None
-
-    def cancel(self) -> None:
-        self.cancelled = True
-        if self.timer is not None:
-            self.timer.cancel()
-        if self.task is not None:
-            self.task.cancel()
-
-    def give(self, connection: Connection | UpstreamUnreachable) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-        self.ready(connection)
 
 
 class Pool:
