@@ -376,6 +376,13 @@ async def test_an_expired_session_cannot_be_refreshed(person, alter):
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
 
 
+async def test_a_session_of_an_inactive_account_cannot_be_refreshed(person, alter):
+    """Even if it had not been ended with the account's deactivation."""
+    await alter(users, person.id, is_active=False)
+    answer = await person.refresh()
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
+
+
 async def test_only_digests_of_a_refresh_token_are_stored(person, stored):
     family, secret = person.tokens["refresh_token"].split(".")
     session = await stored(claims(person.tokens)["sid"])
