@@ -92,6 +92,8 @@ async def test_a_deleted_owners_listings_are_gone_and_others_are_told(
     await service.end(owner_id, 2)
     await service.show(owner_id, 3)
     assert await visible() == 0
+    again = await owner.post("/items", json={"name": "three", "price": "1"})
+    assert (again.status_code, again.json()["code"]) == (401, "token_invalid"), "deleted is for good"
     assert await kinds(database, owner_id) == ["item.created"] * 2 + ["item.deleted"] * 2
 
 
