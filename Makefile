@@ -132,7 +132,7 @@ train: .venv/.services .venv/.development ## rebuild the models from their data,
 	$(BIN)/python -m ml_training
 
 oip-check: .venv/.services ## check a server against the Open Inference Protocol; URL, MODEL, HEADER="X-API-Key: …"
-	@$(BIN)/python -m oip_check $(URL) --model $(or $(MODEL),diamond-price) $(if $(HEADER),--header "$(HEADER)") $(ARGS)
+	@$(BIN)/python -m oip_check $(URL) --model $(or $(MODEL),digits) $(if $(HEADER),--header "$(HEADER)") $(ARGS)
 
 format: .venv/.services .venv/.development ## format and mend what can be mended
 	$(BIN)/ruff check --fix --quiet . || true

@@ -33,6 +33,15 @@ def test_the_difference_is_written_under_the_next_number(migrations: Path) -> No
     compile(text, str(written), "exec")
 
 
+def test_without_a_difference_no_file_is_written(tmp_path: Path) -> None:
+    copied = tmp_path / "migrations"
+    shutil.copytree(FOLDER, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    before = set(copied.rglob("*.py"))
+    with pytest.raises(StackFailed, match="no change in tables.py"):
+        write_migration(services()["users"], "Nothing", copied)
+    assert set(copied.rglob("*.py")) == before
+
+
 def test_a_service_without_a_database_is_refused() -> None:
     with pytest.raises(StackFailed, match="ml-predict owns no database"):
         write_migration(services()["ml-predict"], "Nothing")

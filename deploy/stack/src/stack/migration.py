@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from alembic import command
+from alembic.operations.ops import MigrationScript
 from alembic.script import ScriptDirectory
 
 from shared.embedded import EmbeddedPostgres
@@ -54,10 +55,21 @@ def _compare(service: Service, message: str, folder: Path, postgres: EmbeddedPos
     config.stdout = io.StringIO()  # the caller says where the file is
     head = ScriptDirectory.from_config(config).get_current_head()
     number = str(int(head or 0) + 1).zfill(DIGITS)
-    command.revision(config, message, autogenerate=True, rev_id=number)
-    (written,) = (folder / "versions").glob(f"{number}_*.py")
+    command.revision(
+        config, message, autogenerate=True, rev_id=number, process_revision_directives=_leave_out_empty
+    )
+    written = next((folder / "versions").glob(f"{number}_*.py"), None)
+    if written is None:
+        raise StackFailed(
+            f"nothing is written: {service.name} has no change in tables.py without a migration"
+        )
     _format(written)
     return written
+
+
+def _leave_out_empty(_context: object, _revision: object, directives: list[MigrationScript]) -> None:
+    """Alembic would write a file that does nothing."""
+    directives[:] = [one for one in directives if one.upgrade_ops and not one.upgrade_ops.is_empty()]
 
 
 def _format(path: Path) -> None:
