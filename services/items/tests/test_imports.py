@@ -150,6 +150,25 @@ async def test_a_body_that_breaks_off_keeps_the_batches_before(
     assert await names(database) == [f"Stone {number}" for number in range(BATCH_LINES + 3)]
 
 
+async def test_an_import_that_expires_while_its_body_comes_leaves_no_lines_out(
+    alice: httpx2.AsyncClient, path: str, database: Database, eventually: Any
+) -> None:
+    async def lines() -> AsyncIterator[bytes]:
+        yield ndjson(range(BATCH_LINES))
+
+        async def line() -> int:
+            return int((await alice.get(path)).json().get("line", 0))
+
+        await eventually(line, BATCH_LINES)
+        async with database.transaction() as connection:
+            await connection.execute(sa.delete(imports))
+        yield ndjson(range(BATCH_LINES, BATCH_LINES + 3))
+
+    gap = await alice.post(path, content=lines())
+    assert (gap.status_code, gap.json()["code"], gap.json()["next_line"]) == (409, "import_gap", 1)
+    assert len(await names(database)) == BATCH_LINES
+
+
 async def test_two_at_once_share_the_work(alice: httpx2.AsyncClient, path: str, database: Database) -> None:
     number = 3 * BATCH_LINES
     answers = await asyncio.gather(*(alice.post(path, content=ndjson(range(number))) for _ in range(3)))

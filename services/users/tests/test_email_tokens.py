@@ -252,6 +252,20 @@ async def test_a_new_password_withdraws_a_change_of_the_email(live, ada, people,
     assert (await ada.sign_in(NEW)).status_code == 200
 
 
+async def test_a_change_asked_for_with_a_password_that_is_another_one_now_is_not_sent(
+    live, ada, people, received, sink, store
+):
+    new = people.account()["email"]
+    async with store.transaction() as tx:
+        await tx.users.lock(ada.id)  # the mail waits to be written
+        wanted = {"email": new, "current_password": PASSWORD}
+        assert (await ada.ask("POST", "/users/me/email", json=wanted)).status_code == 202
+        await tx.users.update(ada.id, {"password_hash": "of a new one"})
+    await forgotten(live, ada.email)
+    await received(ada.email)
+    assert sink.to(new) == []
+
+
 async def test_a_reset_password_withdraws_a_change_of_the_email(live, ada, people, received):
     token = await asked_change(ada, people, received)
     await forgotten(live, ada.email)
@@ -301,6 +315,18 @@ async def test_a_verification_can_be_asked_for_again(mailing, people, received, 
         await live.client.post("/auth/email/verification", json={"email": ada.email})
         assert (await confirm(live.client, await received(ada.email, 2))).status_code == 204
         assert (await ada.ask("GET", "/users/me")).json()["email_verified"] is True
+
+
+async def test_a_verification_of_an_email_that_was_left_changes_nothing(mailing, people, received, alter):
+    """Else the mail to the old address would move the account back to it."""
+    async with served(create_app(mailing.model_copy(update={"verify_email": "optional"}))) as live:
+        ada = await type(people)(live.client, None).sign_up()
+        token = await received(ada.email)
+        new = people.account()["email"]
+        await alter(users, ada.id, email=new)
+        assert (await confirm(live.client, token)).json()["code"] == "invalid_email_token"
+        me = (await ada.ask("GET", "/users/me")).json()
+        assert (me["email"], me["email_verified"]) == (new, False)
 
 
 async def test_a_registration_sends_nothing_unless_it_should(live, ada, sink, received):
