@@ -5,6 +5,7 @@ import contextlib
 import secrets
 import signal
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from shared.identity.revocations import Revocations
 from shared.redis import request_client, subscriber_client
 from shared.testing import served
 from users import restorer
+from users.clock import utc_now
 from users.main import create_app
 
 
@@ -130,6 +132,16 @@ async def test_what_was_committed_and_not_announced_follows(
             far = restorer.utc_now() + restorer.KEEP
             await tx.ended.add(person.id, [session_of(person)], far)
         await eventually(lambda: session_of(person) in known, True)
+
+
+async def test_a_session_that_ends_again_is_not_known_for_a_shorter_time(store, person):
+    """Its tokens live as long as before, also if the clock was set back or lifetimes were made shorter."""
+    now = utc_now()
+    far = now + timedelta(hours=1)
+    async with store.transaction() as tx:
+        for until in (far, now + timedelta(minutes=1), far - timedelta(minutes=1)):
+            await tx.ended.add(person.id, ["twice"], until)
+        assert await tx.ended.of_user(person.id, now) == {"twice": far.timestamp()}
 
 
 async def test_what_is_over_is_forgotten(store, redis, person):
