@@ -94,6 +94,18 @@ async def test_a_replica_that_dies_with_a_request_takes_only_what_may_not_be_rep
     assert set(posts) <= {200, 502}
 
 
+async def test_a_replica_that_takes_requests_and_answers_none_is_passed_over(make_door, replicas) -> None:
+    async def hang(peer) -> None:
+        replicas[0].requests.append(await peer.request())
+        await asyncio.Event().wait()
+
+    replicas[0].script = hang
+    door = await make_door(items_url=urls(replicas))
+    answers = Counter([(await door.client.get("/impatient")).status_code for _ in range(60)])
+    assert 1 <= answers[504] <= 3
+    assert answers[200] + answers[504] == 60
+
+
 async def test_all_replicas_down_is_503_and_one_that_returns_is_used(make_door, replicas, eventually) -> None:
     door = await make_door(items_url=urls(replicas))
     for replica in replicas:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gateway.metrics import FAILURES
 from gateway.upstreams import Replica, Upstream
 from gateway.wire.connection import Connection
-from gateway.wire.exceptions import UpstreamBroken, UpstreamError, UpstreamUnreachable
+from gateway.wire.exceptions import UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from gateway.wire.reader import Headers
 from gateway.wire.request_head import request_head
 from gateway.wire.ticket import Ticket
@@ -29,7 +29,7 @@ class Call:  # no ABC, for the same reason as `ServerStream`
         self.method = method
         self.target = target
         self.answered_head = False
-        self._repeated = self._reused = self._uploading = False
+        self._repeated = self._reused = self._uploading = self._had_time = False
         self._connection: Connection | None = None
         self._replica: Replica | None = None
         self._ticket: Ticket | None = None
@@ -56,6 +56,9 @@ class Call:  # no ABC, for the same reason as `ServerStream`
         self._whole = sent
         self._checked, self._upgrade = checked, upgrade
         self._first_byte_timeout, self._total_by = first_byte_timeout, total_by
+        # A client that was slow with its body leaves the upstream less, which is nobody's fault there.
+        left = total_by - asyncio.get_running_loop().time() if sent else 0.0
+        self._had_time = left >= first_byte_timeout / 2
         self._dispatch()
 
     @property
@@ -145,6 +148,8 @@ class Call:  # no ABC, for the same reason as `ServerStream`
         self._tried = [*self._tried, replica]
         if isinstance(error, UpstreamUnreachable):
             blamed = not error.crowded
+        elif isinstance(error, UpstreamTimeout):
+            blamed = self._had_time and not self.answered_head
         else:
             blamed = isinstance(error, UpstreamBroken) and not (error.unanswered and reused)
         if blamed:

@@ -25,10 +25,14 @@ class Replica:
         self.failures = 0  # since the last answer
         self.ejected_until = 0.0  # in the loop's time
 
+    @property
+    def pause(self) -> float:
+        """Seconds for which one more failure ejects it."""
+        return min(FIRST_EJECTION * (1 << self.failures), LONGEST_EJECTION)
+
     def failed(self, now: float) -> None:
-        pause = min(FIRST_EJECTION * 2**self.failures, LONGEST_EJECTION)
+        self.ejected_until = now + self.pause
         self.failures = min(self.failures + 1, 16)
-        self.ejected_until = now + pause
 
 
 class Upstream:
@@ -90,7 +94,7 @@ class Upstream:
         two = random.sample(open_ones, min(2, len(open_ones)))
         chosen = min(two, key=lambda it: it.outstanding)
         if chosen.failures:
-            chosen.ejected_until = now + self._connect_timeout
+            chosen.ejected_until = now + max(self._connect_timeout, chosen.pause)
         return chosen
 
     def retire(self) -> None:
