@@ -87,6 +87,16 @@ async def test_redis_forgets_what_is_over(redis_settings: dict[str, Any]) -> Non
     await client.aclose()
 
 
+async def test_the_marks_of_former_runs_are_taken_out_of_the_list(own_valkey: EmbeddedValkey) -> None:
+    client = request_client(settings(own_valkey))
+    await restore(client, {})
+    [mark] = await client.zrangebyscore(ENDED, "inf", "inf")
+    await client.zadd(ENDED, {"run:former": float("inf")})
+    await restore(client, {})
+    assert await client.zrangebyscore(ENDED, "inf", "inf") == [mark]
+    await client.aclose()
+
+
 async def test_a_service_forgets_what_is_over(
     redis_settings: dict[str, Any], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
