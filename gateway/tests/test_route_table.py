@@ -12,6 +12,7 @@ from gateway.settings import DEFAULT_ROUTES
 UPSTREAMS = {"users", "items", "ml-predict"}
 ROW = '[[route]]\nprefix = "/a"\nmethods = ["GET"]\nupstream = "items"\nauth = "public"\n'
 WHOLE = ROW + "timeout = 1.0\nbody_limit = 10\n"
+GEMS = '[[upstream]]\nname = "gems"\nreplicas = ["{}"]\n'
 EXACT = WHOLE.replace('prefix = "/a"', 'path = "/a/{a_id}"')
 
 
@@ -168,6 +169,9 @@ def test_defaults_fill_what_a_row_leaves_out_and_no_more(write) -> None:
         ("defaults = 1\n" + WHOLE, "only [defaults], [[upstream]] and [[route]] are known"),
         (WHOLE + "[[routes]]\nprefix = '/b'", "only [defaults], [[upstream]] and [[route]] are known"),
         (WHOLE + "[[route", "(at end of document)"),
+        ("a = " + "[" * 5000 + "]" * 5000, "recursion depth"),
+        (WHOLE + GEMS.format("http://é.example"), "upstream 1: replicas.0: an upstream is http://host:port"),
+        (WHOLE + GEMS.format("http://[gems]"), "upstream 1: replicas.0"),
         (b"# \xff\n" + WHOLE.encode(), "can't decode byte 0xff"),
     ],
 )

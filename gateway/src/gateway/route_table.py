@@ -135,7 +135,7 @@ def load_routes(file: Path, upstreams: set[str]) -> RouteTable:
         declared = tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror}") from None
-    except ValueError as error:  # no TOML, or no UTF-8
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or a thousand brackets
         raise ValueError(f"{file}: {error}") from None
     defaults = declared.pop("defaults", {})
     rows = declared.pop("route", [])

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-_ORIGIN = re.compile(r"https?://[^\s/?#@,]+/?")
+# As it stands in a Host field: a name of another script is written in Punycode.
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?/?")
 
 
 def _origin(url: str) -> str:
