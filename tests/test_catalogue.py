@@ -39,7 +39,7 @@ def test_a_service_listens_on_its_own_ports_everywhere(service: Service) -> None
     assert f"{service.variable}_METRICS_PORT: {service.metrics_port}" in entry
     assert f'healthy.py, "{service.port}"' in entry
     settings = (ROOT / service.folder / "src" / service.package / "settings.py").read_text()
-    assert re.search(rf"port: int = (Field\(default=)?{service.port}\b", settings)
+    assert re.search(rf"port: Port = {service.port}\b", settings)
 
 
 @SERVICES
