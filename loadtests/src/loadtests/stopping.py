@@ -26,6 +26,8 @@ def stoppable() -> Iterator[None]:
         nonlocal stopping
         if not stopping:
             stopping = True
+            with contextlib.suppress(OSError):  # not by print, which may be at work
+                os.write(2, b"stopping everything that was started\n")
             raise KeyboardInterrupt
 
     with _handled(interrupt):

@@ -53,5 +53,6 @@ def test_what_came_instead_of_good_answers_is_told() -> None:
     missing = replace(_taken(), errors=12, wrong={"0": 2, "404": 10})
     assert failures(missing) == " (10 × status 404, 2 × no answer)"
     assert failures(_taken()) == ""
+    assert failures(replace(_taken(), unfinished=3, unsent=1)) == " (3 × no answer by the end, 1 × not sent)"
     said = unmet(_outcome(missing), Slo(0.25))
     assert said == "1 at 10.0: 12 of 12 failed (10 × status 404, 2 × no answer)"

@@ -42,6 +42,8 @@ def check(app: App, folder: Path, say: Say) -> bool:
         target.close()
     for name, plan in (("run", Plan()), ("run --quick", QUICK)):
         say(f"{name}: {duration(plan, len(allowed), start)}")
+    if not all(good):
+        say("not ready for a run: what failed or was not valid above needs a remedy first")
     return all(good)
 
 

@@ -16,6 +16,10 @@ def failures(taken: Measurement) -> str:
         f"{count} × {f'status {status}' if status != '0' else 'no answer'}"
         for status, count in sorted(taken.wrong.items(), key=lambda item: -item[1])
     ]
+    if taken.unfinished:
+        said.append(f"{taken.unfinished} × no answer by the end")
+    if taken.unsent:
+        said.append(f"{taken.unsent} × not sent")
     return f" ({', '.join(said)})" if said else ""
 
 

@@ -36,6 +36,7 @@ def yardstick(cpus: Collection[int]) -> Iterator[Yardstick]:
         [sys.executable, "-I", "-S", __file__, *map(str, sorted(cpus))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # when the run is stopped, nobody reads what it says
         text=True,
     ) as process:
         if process.stdout:
