@@ -41,6 +41,16 @@ def test_init_does_not_overwrite(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert file.read_text() == before
 
 
+@pytest.mark.parametrize(
+    "wrong", ["--pool 0", "--connections -4", "--cpus 1.5", "--max-workers x", "--minutes 0", "--minutes nan"]
+)
+def test_numbers_that_make_no_sense_are_refused(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["facet", *wrong.split()])
+    assert ended.value.code == 2
+    assert "is no " in capsys.readouterr().err
+
+
 def test_init_leaves_no_file_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "shop.toml"
     assert main(["init", "serve -p {port}", "--file", str(file)]) == 2
@@ -79,7 +89,7 @@ def test_a_report_of_a_run_that_was_not_finished_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["report", str(_file(tmp_path))]) == 2
-    assert "1 was to be measured next" in capsys.readouterr().out
+    assert "holds no measurements: facet-tune run begins one" in capsys.readouterr().out
 
 
 def test_a_run_that_is_stopped_keeps_what_was_measured(
@@ -99,6 +109,10 @@ def test_a_run_that_is_stopped_keeps_what_was_measured(
     monkeypatch.setattr(CommandTarget, "measure", stopping)
     assert main(["run", str(file), "--quick"]) == 1
     assert "goes on from here" in capsys.readouterr().out
+    assert main(["report", str(file), "--quick"]) == 2
+    assert "the run is not finished" in capsys.readouterr().out
+    assert main(["report", str(file)]) == 2
+    assert "holds another run, of another plan (--quick" in capsys.readouterr().out
     folder = tmp_path / "shop.tuning"
     assert len(Journal(folder, json.loads((folder / "run.json").read_text())).kept) == 1 + 2
 

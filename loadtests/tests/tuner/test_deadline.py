@@ -1,9 +1,11 @@
 """A run that must end in time does, whatever a start costs and whenever the machine becomes slower."""
 
+from dataclasses import replace
+
 import pytest
 
 from loadtests.tuner.chain import ChainSession
-from loadtests.tuner.clock import OutOfTime
+from loadtests.tuner.clock import Clock, OutOfTime, Stage
 from loadtests.tuner.model import Configuration, Limits, Slo
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import QUICK, REPORT
@@ -88,3 +90,12 @@ def test_the_rule_of_thumb_is_raced_however_slow_it_is() -> None:
     assert truth > 0.3
     assert "interval" in thumb.said
     assert f"{thumb.rounds} rounds" in thumb.said
+
+
+def test_no_time_is_kept_for_a_check_that_no_second_generator_can_make() -> None:
+    kept = []
+    for checked in (True, False):
+        clock = Clock(replace(QUICK, checked=checked), SLO, lambda: 0.0, Stage.OVERLOADING)
+        clock.took(3.0)
+        kept.append(clock._kept(Stage.OVERLOADING))
+    assert kept[0] > kept[1] == REPORT

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from loadtests.tuner.measuring.embedded import SERVICES
 
+_LONGEST = 10_000  # minutes, a week
+
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     given = argparse.ArgumentParser(prog="facet-tune", description=description)
@@ -35,14 +37,30 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     facet.add_argument("--compose", action="store_true", help="the Compose system instead")
     facet.add_argument("--slo", default="250ms", help="p99")
-    facet.add_argument("--cpus", type=int, help="of the stack; the rest is the generator's")
+    facet.add_argument("--cpus", type=_count, help="of the stack; the rest is the generator's")
     facet.add_argument("--memory", help="of all services together, such as 1GiB")
-    facet.add_argument("--connections", type=int, default=90, help="database connections of all services")
+    facet.add_argument("--connections", type=_count, default=90, help="database connections of all services")
     facet.add_argument(
-        "--pool", type=int, nargs="+", default=[], help="database connections of a worker: sizes to try"
+        "--pool", type=_count, nargs="+", default=[], help="database connections of a worker: sizes to try"
     )
-    facet.add_argument("--max-workers", type=int, help="of each service")
+    facet.add_argument("--max-workers", type=_count, help="of each service")
     _common(facet)
+    return given
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        given = float(text)
+    except ValueError:
+        given = 0.0
+    if not 1 <= given <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes from 1 to {_LONGEST}")
     return given
 
 
@@ -55,7 +73,7 @@ def _reachable(command: argparse.ArgumentParser) -> None:
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--results", type=Path, help="folder of the measurements and the report")
     command.add_argument("--quick", action="store_true", help="fewer rounds, shorter measurements")
-    command.add_argument("--minutes", type=float, help="no more rounds than fit into them")
+    command.add_argument("--minutes", type=_minutes, help="no more rounds than fit into them")
     command.add_argument("--seed", type=int, default=1)
     command.add_argument("--write", type=Path, help="env file that gets the counts")
     command.add_argument("--publish", type=Path, help="repository of Facet, whose documents get the figures")

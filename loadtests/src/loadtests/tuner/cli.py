@@ -13,13 +13,14 @@ from typing import Any
 from loadtests.stopping import quiet, stoppable
 from loadtests.target import refusal
 from loadtests.tuner import workers_env
+from loadtests.tuner.absent import Absent, Unfinished
 from loadtests.tuner.arguments import parser
 from loadtests.tuner.chain import ChainSession
 from loadtests.tuner.checking import check, check_running
 from loadtests.tuner.config import load, split
 from loadtests.tuner.fields import ConfigError, duration, size
 from loadtests.tuner.files import ResultsError, alone
-from loadtests.tuner.journal import Absent, JournalMismatch, Unfinished
+from loadtests.tuner.journal import MEASUREMENTS, JournalMismatch
 from loadtests.tuner.measure_only import MeasureOnly
 from loadtests.tuner.measuring.app import App
 from loadtests.tuner.measuring.command import CommandTarget
@@ -144,6 +145,8 @@ def _picture(options: argparse.Namespace, found: Mapping[str, Any]) -> list[Path
 
 def _report(options: argparse.Namespace) -> int:
     run = _of(options, load(options.file))
+    if not (run.folder / MEASUREMENTS).exists():
+        raise Unfinished(f"{run.folder} holds no measurements: facet-tune run begins one")
     session = MeasureOnly if run.app.url else Session
     outcome, about = run.decided(session, Absent(run.app.name, run.app.limits, run.app.unit))
     run.report(outcome, about)
@@ -151,7 +154,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _of(options: argparse.Namespace, app: App) -> Run:
-    plan = replace(QUICK if options.quick else Plan(), seed=options.seed)
+    plan = replace(QUICK if options.quick else Plan(), seed=options.seed, checked=app.locustfile is None)
     if options.minutes is not None:
         plan = replace(plan, within=within(options.minutes))
     command = f"facet-tune {shlex.join(options.given)}"

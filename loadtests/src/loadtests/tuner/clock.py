@@ -111,7 +111,7 @@ class Clock:
             Stage.LOOKS: 2 * _SMALLEST * self.search,
             Stage.ROUNDS: max(self._searches[-_LATE:], default=0.0),
             Stage.CONFIRMING: STRESSING * short,
-            Stage.OVERLOADING: self.start + (CHECKS + REFERENCES) * long,
+            Stage.OVERLOADING: self.start + (CHECKS + REFERENCES) * long if self.plan.checked else 0.0,
             Stage.CHECKING: REPORT,
         }
         return sum(seconds for of, seconds in parts.items() if of >= stage)

@@ -35,7 +35,10 @@ def kept(file: Path) -> Any:
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Makes the folder, which is this run's alone in the block. Raises ResultsError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise ResultsError(f"{folder} is no folder: remove it, or give --results") from error
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from loadtests.tuner.files import ResultsError, put
+from loadtests.tuner.files import ResultsError, kept, put
 from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, RollOutFailed, Target
 
@@ -36,7 +36,10 @@ class Journal:
         about = folder / "run.json"
         said = json.dumps(run, indent=2, sort_keys=True) + "\n"
         if about.exists() and about.read_text() != said:
-            raise JournalMismatch(f"{folder} holds another run: choose another folder, or remove it")
+            raise JournalMismatch(
+                f"{folder} holds another run{_difference(kept(about), run)}: give what it was given, or "
+                "another folder by --results"
+            )
         if not about.exists():
             put(about, said)
         self.path = folder / MEASUREMENTS
@@ -147,6 +150,12 @@ class Recorded:
         self._running = True
 
 
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    names = {"plan": "plan (--quick, --minutes, --seed)"}
+    other = [names.get(name, name) for name in now if before.get(name) != now[name]]
+    return f", of another {' and '.join(other)}" if other else ""
+
+
 def document(taken: Measurement) -> dict[str, Any]:
     """As JSON takes it; `measurement` turns it back."""
     return {**asdict(taken), "latencies": {str(k): v for k, v in taken.latencies.counts.items()}}
@@ -178,28 +187,3 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         except ValueError as error:
             raise ResultsError(f"{path}, line {number} is damaged: remove the folder") from error
     return found
-
-
-class Unfinished(Exception):
-    """The journal ends before the decision."""
-
-
-class Absent:
-    """Stands for a target that is not there: a finished run needs none."""
-
-    services: Sequence[str] = ("app",)
-    spent = 0.0
-
-    def __init__(self, name: str, limits: Limits, unit: str = "requests/s") -> None:
-        self.name, self.limits, self.unit = name, limits, unit
-
-    def roll_out(self, configuration: Configuration) -> None:
-        raise Unfinished(f"the run is not finished: {configuration.label} was to be measured next")
-
-    def measure(self, rate: float, seconds: float, seed: int) -> Measurement:
-        raise Unfinished(
-            f"the run is not finished: {rate:g} requests/s for {seconds:g} s, seed {seed}, is next"
-        )
-
-    def close(self) -> None:
-        """Nothing was started."""

@@ -27,6 +27,7 @@ class Plan:
     step: float = 1.05  # from rate to rate in a round, away from what the round before found
     resolution: float = 1.11  # of a round: the ratio of two rates between which the capacity is interpolated
     seed: int = 1
+    checked: bool = True  # at the end by a second generator, where there is one for such a load
     within: float | None = None  # seconds of the whole run, from the generator's test to the report
 
     @property
