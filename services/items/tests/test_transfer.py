@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -78,9 +79,37 @@ async def test_an_export_is_whole_or_not_there(
     with pytest.raises(TransferFailed):
         await asyncio.to_thread(export_file, client, exported)
     assert not exported.exists()
+    assert not exported.with_name("exported.ndjson.part").exists()
     await asyncio.to_thread(export_file, client, exported)
     with httpx2.Client(base_url=live.url, headers=identity.headers(BOB), timeout=20) as bob:
         assert await asyncio.to_thread(import_file, bob, exported, 0.0)
+
+
+def answering(lines: bytes) -> httpx2.Client:
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=lines))
+    return httpx2.Client(base_url="http://gateway", transport=transport)
+
+
+def test_an_export_to_a_pipe_leaves_it_a_pipe(tmp_path: Path) -> None:
+    """Whoever may write to /dev would otherwise lose a device."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    with answering(b"{}\n{}\n") as client:
+        export_file(client, pipe)
+    assert os.read(reader, 100) == b"{}\n{}\n"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_an_export_through_a_link_writes_what_it_points_to(tmp_path: Path) -> None:
+    link, real = tmp_path / "link", tmp_path / "real"
+    link.symlink_to(real)
+    with answering(b"{}\n") as client:
+        export_file(client, link)
+    assert link.is_symlink()
+    assert real.read_bytes() == b"{}\n"
+    assert not list(tmp_path.glob("*.part"))
 
 
 def refusing(status: int) -> httpx2.Client:

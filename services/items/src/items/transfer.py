@@ -68,11 +68,30 @@ def import_file(client: httpx2.Client, file: Path, pause: float = 1.0) -> bool:
 
 
 def export_file(client: httpx2.Client, file: Path) -> None:
-    """The file is there when it is whole. Raises TransferFailed."""
+    """A file is there when it is whole; a device or a pipe gets the lines as they come.
+
+    Raises TransferFailed.
+    """
+    if file.exists() and not file.is_file():
+        with file.open("wb") as target:
+            _export(client, target)
+        return
+    file = file.resolve()  # what a link points to, not the link, becomes another file
     part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("wb") as target:
+            lines = _export(client, target)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    _say(f"{lines} listings")
+
+
+def _export(client: httpx2.Client, target: BinaryIO) -> int:
+    """How many listings."""
     lines = 0
     try:
-        with client.stream("GET", "/items/exports/mine") as answer, part.open("wb") as target:
+        with client.stream("GET", "/items/exports/mine") as answer:
             if answer.status_code != HTTPStatus.OK:
                 raise TransferFailed(_reason(answer.status_code, answer.read()))
             for chunk in answer.iter_bytes():
@@ -80,8 +99,7 @@ def export_file(client: httpx2.Client, file: Path) -> None:
                 lines += chunk.count(b"\n")
     except httpx2.HTTPError as error:
         raise TransferFailed(f"the export broke off after {lines} lines: {error!r}") from error
-    part.replace(file)
-    _say(f"{lines} listings")
+    return lines
 
 
 def _say(line: str) -> None:
@@ -155,7 +173,7 @@ def main() -> int:
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the gateway")
     given = parser.parse_args()
     key = os.environ.get("FACET_API_KEY")
-    if not key:
+    if not key or not key.isascii():
         raise SystemExit("set FACET_API_KEY: an API key of the account, with the scope write for an import")
     with httpx2.Client(base_url=given.url, headers={"X-API-Key": key}, timeout=60, trust_env=False) as client:
         try:
