@@ -53,6 +53,16 @@ async def test_two_relays_at_once_send_nothing_twice(scene: Any) -> None:
     assert await rings(scene) == list(range(50))
 
 
+async def test_while_one_relay_sends_another_sends_nothing(scene: Any) -> None:
+    await scene.tell(1)
+    async with scene.sender.transaction() as connection:
+        assert await OutboxRepository(connection).lock()
+        await scene.relay().send()
+        assert await rings(scene) == []
+    await scene.relay().send()
+    assert await rings(scene) == [1]
+
+
 async def test_a_stream_that_redis_lost_is_sent_again(scene: Any) -> None:
     await scene.tell(1)
     await scene.relay().send()
