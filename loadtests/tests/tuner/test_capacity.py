@@ -142,3 +142,11 @@ def test_a_guess_above_the_generators_limit_is_lowered() -> None:
     with pytest.raises(NothingValid, match="above the limit"):
         Search(SLO, Plan(), hopeless).find(50_000, step=1.25, resolution=1.15)
     assert len(hopeless.rates) == 4
+
+
+def test_where_not_one_answer_is_good_no_rate_is_searched_for() -> None:
+    def denied(rate: float, seconds: float) -> Measurement:
+        return Measurement(rate, rate, 0, seconds, 1, Histogram(), errors=60, wrong={"401": 60})
+
+    with pytest.raises(NothingValid, match=r"not one answer was good \(60 × status 401\)"):
+        Search(SLO, Plan(), denied).find(20, step=1.25, resolution=1.15, known=False)

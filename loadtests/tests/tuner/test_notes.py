@@ -5,10 +5,10 @@ from dataclasses import replace
 from loadtests.tuner.capacity import Capacity
 from loadtests.tuner.histogram import Histogram
 from loadtests.tuner.model import Configuration, Limits, Measurement, Resources, Slo
-from loadtests.tuner.notes import budget_notes, failures, machine_notes, unmet
+from loadtests.tuner.notes import budget_notes, machine_notes, unmet
 from loadtests.tuner.outcome import Outcome
 from loadtests.tuner.stress import Overload, Stress
-from loadtests.tuner.trial import Trial
+from loadtests.tuner.trial import Trial, failures
 
 ONE = Configuration.of({"web": 1})
 LIMITS = Limits(2, memory=300 * 1024**2, database_connections=20)

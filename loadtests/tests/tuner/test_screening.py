@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 
 from loadtests.tuner.capacity import Capacity
-from loadtests.tuner.model import Configuration
+from loadtests.tuner.model import Configuration, Limits, RollOutFailed, Slo
+from loadtests.tuner.outcome import Verdict
+from loadtests.tuner.plan import Plan
 from loadtests.tuner.screening import Screened, survivors
+from loadtests.tuner.session import Session
+from loadtests.tuner.simulator.system import System
+from loadtests.tuner.simulator.target import SimulatedTarget
 
 
 def _seen(rates: Mapping[int, float]) -> Screened:
@@ -33,3 +38,13 @@ def test_those_that_do_not_enter_are_named_with_the_reason() -> None:
     _, dropped = survivors(_seen({1: 50, 2: 95, 3: 96, 4: 97, 5: 100}), 3)
     assert dropped[Configuration.of(1)] == "-50% against the best at first look"
     assert "close to others" in dropped[Configuration.of(3)]
+
+
+def test_where_nothing_starts_the_verdict_says_why() -> None:
+    class Broken(SimulatedTarget):
+        def roll_out(self, configuration: Configuration) -> None:
+            raise RollOutFailed(f"no {configuration.label} workers here")
+
+    outcome = Session(Broken(System(2, 0.01, limits=Limits(2)), 1), Slo(0.25), Plan()).run()
+    assert outcome.verdict is Verdict.INVALID
+    assert outcome.why == "nothing could be measured; 1: does not start: no 1 workers here"

@@ -106,6 +106,7 @@ def test_a_configuration_that_does_not_start_is_no_candidate() -> None:
 def test_an_slo_that_nothing_meets_is_invalid() -> None:
     outcome = Session(SimulatedTarget(TWO, 1), Slo(0.001), Plan()).run()
     assert outcome.verdict is Verdict.INVALID
+    assert "at any rate; 1 at " in outcome.why
     assert outcome.choice is None
 
 

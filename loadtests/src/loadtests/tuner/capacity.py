@@ -8,7 +8,7 @@ from loadtests.tuner.evidence import Shown, shown
 from loadtests.tuner.model import Measurement, Slo
 from loadtests.tuner.pace import Factor, as_measured
 from loadtests.tuner.plan import Plan
-from loadtests.tuner.trial import Trial, judge
+from loadtests.tuner.trial import Trial, failures, judge
 
 Measure = Callable[[float, float], Measurement]  # rate, seconds
 LOWEST_RATE = 0.2  # requests per second; what cannot do this has no capacity
@@ -100,7 +100,10 @@ class Search:
 
     def _explore(self, rate: float) -> list[Trial]:
         """Four times the rate until the SLO is missed: the capacity is close to what was still answered."""
-        trials = [judge([self._valid(rate, self.plan.shortest)], self.slo, self.factor)]
+        first = self._valid(rate, self.plan.shortest)
+        if first.wrong and sum(first.wrong.values()) == first.requests and "0" not in first.wrong:
+            raise NothingValid(f"not one answer was good{failures(first)}")
+        trials = [judge([first], self.slo, self.factor)]
         while trials[-1].met:
             rate *= _FAST
             try:

@@ -11,10 +11,10 @@ from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.loaded import Loaded
 from loadtests.tuner.measuring.running import RunningTarget
 from loadtests.tuner.model import AS_IT_RUNS, Configuration, Measurement
-from loadtests.tuner.notes import failures
 from loadtests.tuner.plan import QUICK, Plan
 from loadtests.tuner.race import AFTER
-from loadtests.tuner.run import calibration, trusted
+from loadtests.tuner.run import SHARED, calibration, trusted
+from loadtests.tuner.trial import failures
 
 _TRIALS = 4  # of one search for a capacity, about
 _RATE, _SECONDS = 20.0, 3.0  # requests per second: hardly any load
@@ -29,6 +29,8 @@ def check(app: App, folder: Path, say: Say) -> bool:
     counts = ladder(app.limits)
     try:
         target.limit = trusted(calibration(app, folder), say).limit
+        if app.target_cpus & app.load_cpus:
+            say(SHARED)
         begun = target.spent
         good = [_look(target, feasible, count, say) for count in (1, 2)]
         allowed = [count for count in counts if feasible.refusal(Configuration.of(count)) is None]
@@ -94,8 +96,10 @@ def _look(target: CommandTarget, feasible: Feasible, count: int, say: Say) -> bo
 
 
 def _said(taken: Measurement, app: App) -> str:
-    slowest = taken.latencies.percentile(app.slo.percentile) * 1000
     pss = taken.resources.pss
     memory = "memory unknown" if pss is None else f"{pss // 1024**2} MiB"
     failed = f"{taken.failed} of {taken.requests} failed{failures(taken)}"
+    if not taken.latencies.total:
+        return f"no good answer, {failed}, {memory}"
+    slowest = taken.latencies.percentile(app.slo.percentile) * 1000
     return f"p{app.slo.percentile:g} {slowest:.0f} ms when idle, {failed}, {memory}"

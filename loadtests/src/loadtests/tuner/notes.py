@@ -3,24 +3,12 @@
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from loadtests.tuner.model import Limits, Measurement, Resources, Slo
+from loadtests.tuner.model import Limits, Resources, Slo
 from loadtests.tuner.outcome import Outcome
+from loadtests.tuner.trial import failures
 
 _WORTH_A_NOTE = 0.01  # of the time
 _KEPT = 1.1  # times the budget: clocks of processes are coarse
-
-
-def failures(taken: Measurement) -> str:
-    """Such as ` (60 × status 404)`: what came instead of good answers. Empty where nothing is known."""
-    said = [
-        f"{count} × {f'status {status}' if status != '0' else 'no answer'}"
-        for status, count in sorted(taken.wrong.items(), key=lambda item: -item[1])
-    ]
-    if taken.unfinished:
-        said.append(f"{taken.unfinished} × no answer by the end")
-    if taken.unsent:
-        said.append(f"{taken.unsent} × not sent")
-    return f" ({', '.join(said)})" if said else ""
 
 
 def unmet(outcome: Outcome, slo: Slo) -> str:

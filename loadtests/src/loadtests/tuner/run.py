@@ -26,6 +26,7 @@ from loadtests.tuner.summary import About, summary
 
 _LOCUSTFILE = "No second generator checked it, because only locust can send what the locustfile says."
 _NO_TIME = "There was no time left to check it by a second generator."
+SHARED = "The generator runs on the application's CPUs: the capacities are too low."
 _ELSEWHERE = "The tuner did not start the application: on this machine, the generator may take CPU from it."
 
 Say = Callable[[str], None]
@@ -66,7 +67,7 @@ class Run:
         ).run()
         notes = [_ELSEWHERE] if app.url else []
         if app.target_cpus & app.load_cpus:
-            notes.append("The generator ran on the application's CPUs: the capacities are too low.")
+            notes.append(SHARED)
         known = (
             *_calibration_facts(self.folder),
             *machine_notes(outcome),

@@ -24,6 +24,7 @@ from loadtests.tuner.verdicts import judge
 
 Knobs = Mapping[str, Sequence[str]]
 
+_NO_LOOK = "there was no time for a first look: a load lasts {:.0f} s with this SLO, so give more --minutes"
 _USUAL_SPREAD = 0.03  # where nothing was raced
 
 
@@ -65,7 +66,7 @@ class Session:
                     self._repeat()
                 self._decide()
             elif self.runner.short and not self.outcome.screened:
-                self._conclude(Verdict.INVALID, "there was no time for a first look")
+                self._conclude(Verdict.INVALID, _NO_LOOK.format(self.runner.plan.lasting(self.runner.slo)))
             elif not self.outcome.screened and self.runner.rejected:
                 first = min(self.runner.rejected, key=lambda key: key.total_workers)
                 why = self.runner.rejected[first]

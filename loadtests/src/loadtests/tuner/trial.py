@@ -36,3 +36,16 @@ def judge(taken: Sequence[Measurement], slo: Slo, factor: Factor = as_measured) 
     met = slow <= (1 - slo.percentile / 100) * requests and failed <= slo.errors * requests
     pace = math.prod(map(factor, taken)) ** (1 / len(taken))
     return Trial(taken[0].offered * pace, met, latency, tuple(taken))
+
+
+def failures(taken: Measurement) -> str:
+    """Such as ` (60 × status 404)`: what came instead of good answers. Empty where nothing is known."""
+    said = [
+        f"{count} × {f'status {status}' if status != '0' else 'no answer'}"
+        for status, count in sorted(taken.wrong.items(), key=lambda item: -item[1])
+    ]
+    if taken.unfinished:
+        said.append(f"{taken.unfinished} × no answer by the end")
+    if taken.unsent:
+        said.append(f"{taken.unsent} × not sent")
+    return f" ({', '.join(said)})" if said else ""
