@@ -159,3 +159,18 @@ async def test_a_decision_that_cannot_be_stored_changes_nothing(
     answer = await admin.put(f"{TINY}/traffic", json={"default": "1"})
     assert (answer.status_code, answer.json()["code"]) == (503, "state_unwritable")
     assert await version(admin) == "2"
+
+
+@pytest.mark.parametrize("damaged", ["", "{half"])
+async def test_decisions_that_cannot_be_read_are_not_overwritten(
+    admin: httpx2.AsyncClient, repository: Path, damaged: str
+) -> None:
+    state = repository / "serving.json"
+    state.write_text(damaged)
+    for answer in (
+        await admin.get(f"{TINY}/traffic"),
+        await admin.put(f"{TINY}/traffic", json={"default": "1"}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (503, "state_unreadable")
+    assert state.read_text() == damaged
+    assert await version(admin) == "2"

@@ -63,6 +63,10 @@ class StateUnwritable(Unavailable):
     code, title = "state_unwritable", "The decision cannot be stored, so nothing was changed"
 
 
+class StateUnreadable(Unavailable):
+    code, title = "state_unreadable", "What was decided before cannot be read, so nothing was changed"
+
+
 class ModelRejected(Unprocessable):
     """A version that was to be loaded is not what its card promises. What was served is still served."""
 

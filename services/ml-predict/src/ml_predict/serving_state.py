@@ -90,7 +90,10 @@ class StateFile:
                 before = self.read()
                 after = ServingState(models=before.models | {name: change(before.of(name))})
                 fresh = self._path.with_name(self._path.name + ".new")
-                fresh.write_text(after.model_dump_json(indent=2) + "\n", encoding="utf-8")
+                with fresh.open("w", encoding="utf-8") as file:
+                    file.write(after.model_dump_json(indent=2) + "\n")
+                    file.flush()
+                    os.fsync(file.fileno())  # else a machine that fails may leave an empty file
                 fresh.replace(self._path)
         except OSError as error:
             raise StateUnwritable(os.strerror(error.errno or 0)) from error

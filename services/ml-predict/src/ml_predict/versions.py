@@ -6,10 +6,17 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Final, TypeVar
 
-from ml_predict.exceptions import BodyInvalid, ModelInUse, ModelNotFound, ModelRejected
+from ml_predict.exceptions import (
+    BodyInvalid,
+    ModelInUse,
+    ModelNotFound,
+    ModelRejected,
+    StateUnreadable,
+    StateUnusable,
+)
 from ml_predict.model import Model
 from ml_predict.repository import Repository
-from ml_predict.serving_state import ModelState, StateFile, Traffic
+from ml_predict.serving_state import ModelState, ServingState, StateFile, Traffic
 from shared.logging import get_logger
 
 FOLLOW_SECONDS: Final = 0.5
@@ -49,7 +56,7 @@ class Versions:
     async def load(self, name: str, version: str | None = None) -> list[str]:
         """Load one version, or all in the model's folder, anew; the versions now served are returned.
 
-        Raises ModelNotFound, ModelRejected (then nothing has changed), StateUnusable or StateUnwritable.
+        Raises ModelNotFound, ModelRejected (then nothing has changed), StateUnreadable or StateUnwritable.
         """
         async with self._changing:
             stored = await self._in_thread(self._repository.stored)
@@ -72,7 +79,7 @@ class Versions:
     async def unload(self, name: str, version: str | None = None) -> None:
         """Stop serving one version, or the whole model. What is being computed is finished.
 
-        Raises ModelNotFound, ModelInUse, StateUnusable or StateUnwritable.
+        Raises ModelNotFound, ModelInUse, StateUnreadable or StateUnwritable.
         """
         async with self._changing:
             served = self._repository.serving(name).versions
@@ -92,14 +99,14 @@ class Versions:
             log.info("model_unloaded", model=name, versions=sorted(going))
 
     async def traffic(self, name: str) -> Traffic:
-        """Who answers for a model. Raises ModelNotFound or StateUnusable."""
+        """Who answers for a model. Raises ModelNotFound or StateUnreadable."""
         self._repository.serving(name)
-        return (await self._in_thread(self._state.read)).of(name).traffic
+        return (await self._stored(self._state.read)).of(name).traffic
 
     async def route(self, name: str, traffic: Traffic) -> Traffic:
         """Change it, for the next request on.
 
-        Raises ModelNotFound, BodyInvalid, StateUnusable or StateUnwritable.
+        Raises ModelNotFound, BodyInvalid, StateUnreadable or StateUnwritable.
         """
         async with self._changing:
             served = self._repository.serving(name).versions
@@ -112,7 +119,7 @@ class Versions:
     async def _change(
         self, name: str, change: Callable[[ModelState], ModelState], fresh: Iterable[Model] = ()
     ) -> None:
-        state = await self._in_thread(lambda: self._state.change(name, change))
+        state = await self._stored(lambda: self._state.change(name, change))
         self._repository.serve(state, fresh)
 
     async def _attempted(self, asked: Sequence[tuple[str, str, str | None]]) -> list[Model]:
@@ -122,6 +129,12 @@ class Versions:
 
     def _reasons(self, found: Sequence[tuple[str, str]]) -> list[str]:
         return [str(self._repository.refused[each]) for each in found if each in self._repository.refused]
+
+    async def _stored(self, call: Callable[[], ServingState]) -> ServingState:
+        try:
+            return await self._in_thread(call)
+        except StateUnusable as error:
+            raise StateUnreadable from error
 
     async def _in_thread(self, call: Callable[[], Result]) -> Result:
         loop = asyncio.get_running_loop()
