@@ -133,13 +133,17 @@ async def pending(scene: Any) -> int | None:
     return groups[0]["pending"] + groups[0]["lag"] if groups else None
 
 
-async def test_while_postgres_is_away_nothing_is_given_up(scene: Any, eventually: Eventually) -> None:
+async def test_while_postgres_is_away_nothing_is_given_up(
+    scene: Any, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is tried: more often than an event that fails for another reason."""
+    monkeypatch.setattr(consuming, "OUTAGE_PAUSE", 0.001)
     asked = 0
 
     async def away(event: Event, sold: Any) -> None:
         nonlocal asked
         asked += 1
-        if asked < 3:
+        if asked <= 2 * consuming.ATTEMPTS:
             raise DatabaseUnavailable
         await scene.count_once(event, sold)
 
