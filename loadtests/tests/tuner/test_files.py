@@ -29,7 +29,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(
     file = tmp_path / "summary.json"
     put(file, "1")
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(ResultsError, match=r"summary\.json cannot be written: No space left"):
         put(file, "2")
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
     assert kept(file) == 1
@@ -46,6 +46,15 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "calibration.json").write_text('{"limit": 1}')
     with pytest.raises(files.ResultsError, match=r"calibration\.json is damaged"):
         stored(tmp_path / "calibration.json", pytest.fail)
+
+
+def test_a_full_disk_is_told_and_what_was_measured_before_is_kept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, RUN)
+    journal.add({"ready": 1.0})
+    journal.path = Path("/dev/full")
+    with pytest.raises(ResultsError, match="cannot be written: No space left"):
+        journal.add({"rate": 1.0})
+    assert Journal(tmp_path, RUN).kept == [{"ready": 1.0}]
 
 
 def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:

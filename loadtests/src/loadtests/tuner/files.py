@@ -14,11 +14,13 @@ class ResultsError(Exception):
 
 
 def put(file: Path, text: str) -> None:
-    """Whatever happens meanwhile, the file is as it was or as it is to be."""
+    """Whatever happens meanwhile, the file is as it was or as it is to be. Raises ResultsError."""
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         beside.write_text(text)
         beside.replace(file)
+    except OSError as error:
+        raise ResultsError(f"{file} cannot be written: {error.strerror}") from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -53,8 +53,12 @@ class Journal:
         return digest.hexdigest()[:12]
 
     def add(self, line: Mapping[str, Any]) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        """Raises ResultsError."""
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise ResultsError(f"{self.path} cannot be written: {error.strerror}") from error
 
 
 class Recorded:
