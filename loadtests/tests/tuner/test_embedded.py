@@ -63,6 +63,6 @@ def test_a_wrong_option_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path
     assert main(["facet", "--memory", "much", "--results", str(tmp_path)]) == 2
     said = capsys.readouterr().out.splitlines()
     assert said == [
-        "facet-tune: 'soon' is no duration: it is written 250ms or 1.5s",
+        "facet-tune: 'soon' is no duration from 1ms to 60s: it is written 250ms or 1.5s",
         "facet-tune: 'much' is no size: it is written 512MiB or 2GiB",
     ]

@@ -107,6 +107,14 @@ def test_one_that_leaves_the_foreground_is_refused_and_stopped(tmp_path: Path) -
 
 def test_how_long_a_start_may_take_is_the_applications_to_say() -> None:
     target = CommandTarget(replace(APP, command="sleep 9 {workers} {port}", start_within=0.2))
-    with pytest.raises(RollOutFailed, match=r"not answered with 200 within 0\.2 s"):
+    with pytest.raises(RollOutFailed, match=r"/ was not answered at 127\.0\.0\.1:\d+ within 0\.2 s"):
+        target.roll_out(Configuration.of(1))
+    target.close()
+
+
+def test_a_path_that_is_not_there_is_told_from_a_server_that_is_not() -> None:
+    serves = f"{sys.executable} -m http.server {{port}} --bind 127.0.0.1 --directory {{workers}}"
+    target = CommandTarget(replace(APP, command=serves, ready="/missing", start_within=1.5))
+    with pytest.raises(RollOutFailed, match="/missing was answered with 404 instead of 200"):
         target.roll_out(Configuration.of(1))
     target.close()

@@ -34,12 +34,14 @@ class CommandTarget(Loaded):
     def __init__(self, app: App) -> None:
         super().__init__(app)
         self._process: subprocess.Popen[bytes] | None = None
+        self._status = ""  # that `ready` was answered with
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
 
     def roll_out(self, configuration: Configuration) -> None:
         self._stop()
         self._port, self._counts = free_port(), dict(configuration.workers)
         self._log.truncate(0)
+        self._status = ""
         self._reset()
         self._start(configuration)
         self._wait()
@@ -121,8 +123,7 @@ class CommandTarget(Loaded):
                 self._refuse_daemon()
                 raise RollOutFailed(f"it ended: {self._last_words()}")
             if time.monotonic() > deadline:
-                reason = otherwise or f"{self.app.ready} was not answered with 200"
-                raise RollOutFailed(f"{reason} within {within:g} s{self._said()}")
+                raise RollOutFailed(f"{otherwise or self._unready()} within {within:g} s{self._said()}")
             time.sleep(0.05)
         if self._ended():
             self._refuse_daemon()
@@ -141,11 +142,19 @@ class CommandTarget(Loaded):
     def _ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
 
+    def _unready(self) -> str:
+        if self._status:
+            return (
+                f"{self.app.ready} was answered with {self._status} instead of 200 ([app] ready names a path)"
+            )
+        return f"{self.app.ready} was not answered at 127.0.0.1:{self._port}"
+
     def _answers(self) -> bool:
         line = f"GET {self.app.ready} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 2) as line_out:
             line_out.sendall(line.encode())
-            return line_out.recv(64).split(b" ")[1:2] == [b"200"]
+            self._status = b"".join(line_out.recv(64).split(b" ")[1:2]).decode(errors="replace")
+            return self._status == "200"
         return False
 
     def _warm_up(self) -> None:
