@@ -94,6 +94,22 @@ async def test_a_replica_that_dies_with_a_request_takes_only_what_may_not_be_rep
     assert set(posts) <= {200, 502}
 
 
+async def test_a_request_that_two_replicas_have_broken_is_not_repeated_again(make_door, replicas) -> None:
+    def dies(replica: Scripted):
+        async def die(peer) -> None:
+            replica.requests.append(await peer.request())
+            peer.writer.transport.abort()
+
+        return die
+
+    for replica in replicas:
+        replica.script = dies(replica)
+    door = await make_door(items_url=urls(replicas))
+    answer = await door.client.get("/items")
+    assert (answer.status_code, answer.json()["code"]) == (502, "upstream_failed")
+    assert sum(len(replica.requests) for replica in replicas) == 2
+
+
 async def test_a_replica_that_takes_requests_and_answers_none_is_passed_over(make_door, replicas) -> None:
     async def hang(peer) -> None:
         replicas[0].requests.append(await peer.request())

@@ -179,15 +179,17 @@ async def test_without_redis_nothing_is_kept_and_everything_is_answered(
     async with opened(server) as cache:
         await hears(cache, eventually)
         source = Source()
-        await cache.read("7", source.load)
+        for key in ("7", "8"):
+            await cache.read(key, source.load)
         await asyncio.to_thread(server.stop)
         await eventually(lambda: not cache._listening)
         source.value = "second"
         await cache.changed("7")
         assert [await cache.read("7", source.load) for _ in range(2)] == ["second"] * 2
+        assert await cache.read("8", source.load) == "second", "what another process changes is not heard"
         assert not cache._kept
         await asyncio.to_thread(server.start)
         await hears(cache, eventually)
         assert [await cache.read("7", source.load) for _ in range(2)] == ["second"] * 2
-        assert source.reads == 4
+        assert source.reads == 6
     await asyncio.to_thread(server.stop)
