@@ -9,6 +9,8 @@ import pytest
 
 import gateway  # noqa: F401 - imported to be known: pytest names test modules after their folders
 
+gc.disable()  # until all is imported and collected: each process of `make test` does it
+
 # Each process of `make test` runs file after file (`--dist loadfile`). A long file that starts last would run
 # alone at the end. By default xdist starts the files with most tests first, and the longest have few.
 LONGEST = (
@@ -45,6 +47,7 @@ def pytest_collection_finish() -> None:
     """The garbage collector need not look again and again at what stays until the end."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """The layers of `shared`: its core needs no database and no Redis library; services install what they use."""
 
+import json
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,27 +43,72 @@ LAYERS = {
     },
     "both": {"shared.events.process", "shared.events.relay"},
 }
-IMPORT = """
-import importlib, sys
+# The first line of its input is its own, all others are those of forks, and each is answered at the end.
+PROGRAM = """
+import importlib, json, os, sys
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {missing}:
+        if name.split(".")[0] in missing:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Missing())
-for module in {modules}:
-    importlib.import_module(module)
+for number, line in enumerate(sys.stdin):
+    if number and os.fork():
+        os.wait()
+        print(flush=True)
+        continue
+    missing, modules = json.loads(line)
+    for module in modules:
+        importlib.import_module(module)
+    if number:
+        break
+    print(flush=True)
 """
 
 
-def import_without(missing: set[str], modules: set[str]) -> str:
-    """Imports them in a process where these libraries do not exist; returns what it complains of."""
-    code = IMPORT.format(missing=missing, modules=sorted(modules))
-    done = subprocess.run(  # noqa: S603 - our own code
-        [sys.executable, "-c", code], env=unmeasured(), capture_output=True, text=True, check=False
-    )
-    return done.stderr
+class Importer:
+    """A process that imports `modules` where the libraries `missing` do not exist.
+
+    Its forks have them already: most of the time of an import is that of FastAPI and pydantic.
+    """
+
+    def __init__(self, missing: set[str], modules: set[str]) -> None:
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - `end` closes it
+        self._process = subprocess.Popen(  # noqa: S603 - our own code
+            [sys.executable, "-c", PROGRAM],
+            env=unmeasured(),
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        self.complaint = self.without(missing, modules)
+
+    def without(self, missing: set[str], modules: set[str]) -> str:
+        """The same in a fork of it; returns what it complains of."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._errors.seek(0)
+        self._errors.truncate()
+        self._process.stdin.write(json.dumps([sorted(missing), sorted(modules)]) + "\n")
+        self._process.stdin.flush()
+        self._process.stdout.readline()
+        self._errors.seek(0)
+        return self._errors.read()
+
+    def end(self) -> None:
+        self._process.communicate()
+        self._errors.close()
+
+
+@pytest.fixture(scope="module")
+def core() -> Iterator[Importer]:
+    """The core, in a process without a database library and a Redis library."""
+    outside = under(set[str]().union(*LAYERS.values()) | {"shared.embedded", "shared.testing"})
+    importer = Importer(LIBRARIES["database"] | LIBRARIES["redis"], all_modules() - outside)
+    yield importer
+    importer.end()
 
 
 def all_modules() -> set[str]:
@@ -74,24 +122,23 @@ def under(names: set[str]) -> set[str]:
     return {module for module in all_modules() if any(f"{module}.".startswith(f"{name}.") for name in names)}
 
 
-def test_the_core_of_shared_needs_no_database_and_no_redis() -> None:
-    outside = under(set[str]().union(*LAYERS.values()) | {"shared.embedded", "shared.testing"})
-    assert import_without(LIBRARIES["database"] | LIBRARIES["redis"], all_modules() - outside) == ""
+def test_the_core_of_shared_needs_no_database_and_no_redis(core: Importer) -> None:
+    assert core.complaint == ""
 
 
 @pytest.mark.parametrize(("layer", "other"), [("database", "redis"), ("redis", "database")])
-def test_neither_extra_needs_the_other(layer: str, other: str) -> None:
-    assert import_without(LIBRARIES[other], under(LAYERS[layer])) == ""
+def test_neither_extra_needs_the_other(core: Importer, layer: str, other: str) -> None:
+    assert core.without(LIBRARIES[other], under(LAYERS[layer])) == ""
 
 
 @pytest.mark.parametrize("name", services())
-def test_a_service_starts_with_the_extras_that_it_names(name: str) -> None:
+def test_a_service_starts_with_the_extras_that_it_names(core: Importer, name: str) -> None:
     service = services()[name]
     document = tomllib.loads((ROOT / service.folder / "pyproject.toml").read_text())
     [line] = [line for line in document["project"]["dependencies"] if line.startswith("facet-shared")]
     extras = set(re.findall(r"[a-z]+", line.removeprefix("facet-shared")))
     missing = set[str]().union(*(LIBRARIES[extra] for extra in LIBRARIES.keys() - extras))
-    assert import_without(missing, {f"{service.package}.main"}) == ""
+    assert core.without(missing, {f"{service.package}.main"}) == ""
     assert ("database" in extras) == service.database
 
 
@@ -101,7 +148,9 @@ def test_relays_consumers_and_migrations_start_without_fastapi() -> None:
     owners = [service.package for service in services().values() if service.database]
     migrations = {f"{name}.{module}" for name in owners for module in ("migrations.__main__", "tables")}
     assert len(modules) >= 3
-    assert import_without({"fastapi"}, modules | migrations) == ""
+    importer = Importer({"fastapi"}, modules | migrations)
+    importer.end()
+    assert importer.complaint == ""
 
 
 def test_an_image_has_what_its_members_extras_need() -> None:
