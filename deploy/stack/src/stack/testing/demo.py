@@ -1,12 +1,13 @@
 """One run of the embedded stack, started as `make demo` starts it."""
 
 import contextlib
+import json
 import os
 import secrets
 import tempfile
 from pathlib import Path
 
-from shared.testing.programs import begin
+from shared.testing.programs import begin, unmeasured
 from shared.testing.waiting import eventually
 from stack.catalogue import ROOT, services
 from stack.ports import is_free
@@ -18,12 +19,21 @@ SHARE = 1000  # of the ports: each process of pytest-xdist has its own
 # As `python -m stack`. Coverage measures the stack itself and not the services in it, which have tests of
 # their own: measured, each of them takes twice the CPU time.
 PROGRAM = """
-import os, runpy, sys
-os.chdir(sys.argv.pop(1))
-for name in [name for name in os.environ if name.startswith("COV")]:
-    del os.environ[name]
+import contextlib, json, os, runpy, sys
+spare, root, measured = sys.argv[1:4]
+del sys.argv[1:4]
+os.chdir(root)
+with contextlib.suppress(ModuleNotFoundError):  # of a wheel: the stack says so
+    runpy.run_path(spare, run_name="spare")
+if measured := json.loads(measured):
+    import coverage
+    os.environ.update(measured)
+    coverage.process_startup()
+    for name in measured:
+        del os.environ[name]
 runpy.run_module("stack", run_name="__main__", alter_sys=True)
 """
+SPARE = str(Path(__file__).with_name("spare.py"))
 
 
 class Demo:
@@ -46,8 +56,9 @@ class Demo:
         handle, name = tempfile.mkstemp(prefix="facet-demo-")
         self._output = Path(name)
         os.close(handle)
-        words = ["-c", PROGRAM, str(root), "--folder", str(folder), *options]
-        given = {**self.environment, **changed}
+        given = {**unmeasured(), **self.ports, "FACET_FOLDER": str(folder), **changed}
+        measured = json.dumps({name: value for name, value in os.environ.items() if name.startswith("COV")})
+        words = ["-c", PROGRAM, SPARE, str(root), measured, "--folder", str(folder), *options]
         self.process = begin(*words, environment=given, outputs=[self._output])
 
     @property
