@@ -169,7 +169,7 @@ def test_a_stack_whose_folder_is_deleted_still_stops_everything(demo: Demo) -> N
 
 def ready(demo: Demo) -> bool:
     """True if the model's own process answers and `process_of` can find it."""
-    if not any("master [ml-predict]" in command for command in demo.processes().values()):
+    if not demo.processes("master [ml-predict]"):
         return False
     try:
         url = f"http://127.0.0.1:{demo.ports['ML_PREDICT_PORT']}/ready"

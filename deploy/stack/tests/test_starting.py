@@ -39,7 +39,7 @@ def test_ctrl_c_during_the_start_leaves_nothing(
 
 def test_what_a_killed_stack_left_behind_is_ended_by_the_next(start: Start, new_folder: Path) -> None:
     """Killed while Postgres begins, when what is there looks like a cluster and is none; and at the end."""
-    half_made = start(new_folder, FACET_SAMPLE="0")
+    half_made = start(new_folder, FACET_SAMPLE="0", spare=False)
     eventually(lambda: any(new_folder.glob("postgres*/PG_VERSION")))
     half_made.process.kill()
     half_made.status()

@@ -23,8 +23,9 @@ import contextlib, json, os, runpy, sys
 spare, root, measured = sys.argv[1:4]
 del sys.argv[1:4]
 os.chdir(root)
-with contextlib.suppress(ModuleNotFoundError):  # of a wheel: the stack says so
-    runpy.run_path(spare, run_name="spare")
+if spare:
+    with contextlib.suppress(ModuleNotFoundError):  # of a wheel: the stack says so
+        runpy.run_path(spare, run_name="spare")
 if measured := json.loads(measured):
     import coverage
     os.environ.update(measured)
@@ -45,9 +46,13 @@ class Demo:
         *options: str,
         ports: dict[str, str] | None = None,
         root: Path = ROOT,
+        spare: bool = True,
         **changed: str,
     ) -> None:
-        """`changed` are variables of its environment; `root` is the checkout that is run."""
+        """`changed` are variables of its environment; `root` is the checkout that is run.
+
+        Without `spare` its fork server is started as ever, and the services as late.
+        """
         self.folder = folder
         self._masters: dict[str, int] = {}
         self.ports = ports or free_ports(root)
@@ -58,7 +63,7 @@ class Demo:
         os.close(handle)
         given = {**unmeasured(), **self.ports, "FACET_FOLDER": str(folder), **changed}
         measured = json.dumps({name: value for name, value in os.environ.items() if name.startswith("COV")})
-        words = ["-c", PROGRAM, SPARE, str(root), measured, "--folder", str(folder), *options]
+        words = ["-c", PROGRAM, SPARE * spare, str(root), measured, "--folder", str(folder), *options]
         self.process = begin(*words, environment=given, outputs=[self._output])
 
     @property
@@ -80,22 +85,28 @@ class Demo:
             self.process.wait(TIMEOUT)
         self._output.unlink(missing_ok=True)
 
-    def processes(self) -> dict[int, str]:
-        """Whatever runs for this folder: names it in its command line, works in it, or has its log there."""
+    def processes(self, command: str = "") -> dict[int, str]:
+        """Whatever runs for this folder: names it in its command line, works in it, or has its log there.
+
+        Those that have `command` in their command line: tests ask in a loop, and looking at each costs.
+        """
         mark = str(self.folder).encode()
         found = {}
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                command = (entry / "cmdline").read_bytes()
+                line = (entry / "cmdline").read_bytes()
+                words = line.replace(b"\0", b" ").decode(errors="replace")
+                if command not in words:
+                    continue
                 places = [os.fsencode((entry / place).readlink()) for place in ("cwd", "fd/2")]
-                signs = (command, (entry / "environ").read_bytes(), *places)
+                signs = (line, (entry / "environ").read_bytes(), *places)
                 if any(mark in sign for sign in signs):
-                    found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
+                    found[int(entry.name)] = words
         return found
 
     def process_of(self, command: str) -> int:
         """The oldest process whose command line has `command` in it: a server, not its workers."""
-        return min(number for number, found in self.processes().items() if command in found)
+        return min(self.processes(command))
 
     def workers(self, package: str) -> set[int]:
         """The worker processes of a service at this moment. Cheap, so that it can be asked in a loop."""

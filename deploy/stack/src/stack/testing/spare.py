@@ -65,11 +65,11 @@ def use(spare: Spare) -> None:
     execute = forking.ForkServer._execute
 
     def once(server: forking.ForkServer, stdin: int) -> Process:
-        forking.ForkServer._execute = execute  # type: ignore[method-assign]
+        forking.ForkServer._execute = execute  # type: ignore[method-assign]  # as it was
         with socket.socket(fileno=os.dup(stdin)) as connection:
             return spare.serve(server, connection)
 
-    forking.ForkServer._execute = once  # type: ignore[assignment,method-assign]
+    forking.ForkServer._execute = once  # type: ignore[assignment,method-assign]  # this once
 
 
 if __name__ == "spare" and forking.AVAILABLE:
