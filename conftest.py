@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 import gateway  # noqa: F401 - imported to be known: pytest names test modules after their folders
+from shared.cpus import usable_cpus
+from shared.testing.rewriting import rewrite_all
 
 gc.disable()  # until all is imported and collected: each process of `make test` does it
 
@@ -34,6 +36,13 @@ LONGEST = (
     "gateway/tests/test_malformed.py",
     "gateway/tests/test_disconnect.py",
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before xdist starts its processes; not in them."""
+    if session.config.getoption("numprocesses", None):
+        rewrite_all(session.config, usable_cpus())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
