@@ -4,10 +4,13 @@ import asyncio
 from functools import partial
 
 import pytest
+from redis.exceptions import RedisError
 
 from shared.pages import Page
+from shared.redis import request_client
 from shared.testing.pages import pages
 from users.exceptions import LastAdmin
+from users.factory import Factory
 from users.schemas import UserChange
 from users.tables import users
 
@@ -141,6 +144,20 @@ async def test_deactivation_ends_sessions_and_disables_keys_at_once(admin, perso
     assert (await other.refresh()).status_code == 401
     assert (await person.sign_in()).status_code == 401
     assert (await person.exchange(key["key"])).json()["code"] == "invalid_api_key"
+
+
+async def test_without_redis_nothing_is_taken_away(settings, database, person, closed_port):
+    """Nobody could be told, so that tokens would go on to be good."""
+    gone = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{closed_port}/0"})
+    async with request_client(gone) as redis:
+        administration = Factory(gone, database, redis).administration()
+        for wanted in (UserChange(is_active=False), UserChange(is_admin=False)):
+            with pytest.raises(RedisError):
+                await administration.change(person.id, wanted)
+        with pytest.raises(RedisError):
+            await administration.remove(person.id, person.id)
+    assert (await person.ask("GET", "/users/me")).json()["is_active"] is True
+    assert (await person.refresh()).status_code == 200
 
 
 async def test_deactivation_is_told_to_all_services(admin, person, redis):
