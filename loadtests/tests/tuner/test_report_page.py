@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.tuner.capacity import Capacity
 from loadtests.tuner.model import AS_IT_RUNS, Configuration, Limits, Slo
 from loadtests.tuner.outcome import Outcome, Verdict
 from loadtests.tuner.plan import Plan
@@ -20,6 +21,7 @@ from loadtests.tuner.session import Session
 from loadtests.tuner.simulator.system import Noise, System
 from loadtests.tuner.simulator.target import SimulatedTarget
 from loadtests.tuner.summary import About, summary
+from loadtests.tuner.trial import Trial
 
 MIB = 1024**2
 LIMITS = Limits(4, memory=900 * MIB, database_connections=200, connections_per_worker={"app": 10})
@@ -126,3 +128,14 @@ def test_points_of_one_count_are_told_apart_by_their_settings() -> None:
     figure = all_figures(Outcome(Verdict.DECIDED, screened=screened), ABOUT)["Capacity at the SLO"]
     assert set(figure.data[0].text) == {"pool=5", "pool=10"}
     assert figure.layout.xaxis.dtick == 1
+
+
+def test_limits_show_beside_a_single_point_and_no_answer_is_good_without_being_one() -> None:
+    key = Configuration.of(1)
+    taken = replace(_outcome().screened[key].at_limit, answered=1.0)
+    one = Capacity(taken.offered, (Trial(taken.offered, True, 0.1, (taken,)),))
+    figures = all_figures(Outcome(Verdict.DECIDED, choice=key, screened={key: one}), ABOUT)
+    left, right = next(line.x for line in figures["Latency against load"].data if line.name == "SLO")
+    assert left < taken.offered < right
+    answered, good = figures["Goodput against offered load"].data
+    assert answered.y[0] >= good.y[0] > 1.0

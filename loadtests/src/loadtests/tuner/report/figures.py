@@ -169,12 +169,12 @@ def goodput(outcome: Outcome, about: About) -> go.Figure | None:
     measured.sort(key=lambda taken: taken.offered)
     figure = figure_of(f"offered load, {about.unit}", "requests/s")
     offered = [taken.offered for taken in measured]
-    figure.add_scatter(
-        x=offered, y=[m.answered for m in measured], mode="markers", marker_color=GREY, name="answered"
-    )
+    good = [taken.goodput(about.slo) for taken in measured]  # also those that came after the load's end
+    answered = [max(taken.answered, within) for taken, within in zip(measured, good, strict=True)]
+    figure.add_scatter(x=offered, y=answered, mode="markers", marker_color=GREY, name="answered")
     figure.add_scatter(
         x=offered,
-        y=[taken.goodput(about.slo) for taken in measured],
+        y=good,
         mode="markers",
         marker_color=BLUE,
         name="answered within the SLO (goodput)",

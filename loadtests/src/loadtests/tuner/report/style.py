@@ -41,6 +41,8 @@ def whole(figure: go.Figure, most: int) -> None:
 
 
 def limit_line(figure: go.Figure, left: float, right: float, at: float, name: str) -> None:
+    if left == right:  # beside a single point it must have a length too
+        left, right = 0.8 * left, 1.2 * right
     line = {"dash": "dash", "color": RED}
     figure.add_scatter(x=[left, right], y=[at, at], mode="lines", line=line, name=name)
 
