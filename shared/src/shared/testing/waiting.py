@@ -7,15 +7,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 INTERVAL = 0.01
+SHARE = 0.2  # of a CPU that looking may take: what is waited for needs it too
 TRUE: Final = object()  # anything that counts as true
 
 
 def eventually(holds: Callable[[], object], within: float = 60.0) -> None:
     """Returns as soon as `holds()` is true. Raises AssertionError after `within` seconds."""
     deadline = time.monotonic() + within
+    looked = time.thread_time()
     while not holds():
         assert time.monotonic() < deadline, f"did not become true within {within:g} s"  # noqa: S101 - for tests
-        time.sleep(INTERVAL)
+        time.sleep(max(INTERVAL, (time.thread_time() - looked) / SHARE))
+        looked = time.thread_time()
 
 
 async def becomes(read: Callable[[], Any], wanted: Any = TRUE, *, seconds: float = 10.0) -> Any:
