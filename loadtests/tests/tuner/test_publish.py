@@ -66,6 +66,12 @@ def test_a_run_that_decided_is_published_as_such(found: dict[str, Any], tmp_path
     assert row.endswith(" |")
 
 
+def test_whether_the_claim_was_confirmed_stands_beside_it(found: dict[str, Any]) -> None:
+    assert "estimated). 2n + 1" in short(found)
+    assert "estimated, confirmed by a second generator). 2n + 1" in short({**found, "confirmed": True})
+    assert "estimated, not confirmed by a second generator). 2n + 1" in short({**found, "confirmed": False})
+
+
 def test_a_run_that_did_not_decide_is_published_as_such(found: dict[str, Any]) -> None:
     undecided = {**found, "verdict": "inconclusive", "why": "too noisy"}
     assert short(undecided).startswith("The best guess of the tuner")

@@ -17,6 +17,8 @@ PARTS = {  # document: name of its part, and which text it gets
 }
 NAME = "tuned"
 _OPEN = {"inconclusive", "invalid"}
+_BY = "confirmed by a second generator"
+_CONFIRMED = {None: "", True: f", {_BY}", False: f", not {_BY}"}
 
 Summary = Mapping[str, Any]
 
@@ -56,7 +58,7 @@ def short(found: Summary) -> str:
     said = (
         f"{'The best guess of the tuner' if found['verdict'] in _OPEN else 'The tuner chose'} "
         f"on {_machine(found)}: {_counts(found)}, {found['claim']:,.0f} requests/s claimed at a p99 of "
-        f"{_slo(found)} ms ({_rate(found):,.0f} estimated)"
+        f"{_slo(found)} ms ({_rate(found):,.0f} estimated{_CONFIRMED[found.get('confirmed')]})"
     )
     if found["verdict"] in _OPEN:
         said += f"; the run was {found['verdict']}"

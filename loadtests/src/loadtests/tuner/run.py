@@ -110,7 +110,7 @@ class Run:
                 return about
             verified.keep(file, found)
             self.say(found.line)
-        return replace(about, facts=(*about.facts, found.line))
+        return replace(about, facts=(*about.facts, found.line), confirmed=found.holds)
 
 
 def calibration(app: App, folder: Path) -> Calibration:

@@ -27,6 +27,7 @@ class About:
     margin: float = 0.05  # within it of the best is as good as the best
     unit: str = "requests/s"  # of the capacities
     loop: str = OPEN_LOOP
+    confirmed: bool | None = None  # the claim, by the second generator; None if it was not asked
 
 
 def trials(outcome: Outcome) -> Mapping[Configuration, list[Trial]]:
