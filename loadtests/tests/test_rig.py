@@ -48,7 +48,9 @@ def test_an_error_leaves_nothing_behind(cores: Cores) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_nothing_behind(cores: Cores, number: int) -> None:
+def test_a_signal_leaves_nothing_behind(cores: Cores, number: int, request: pytest.FixtureRequest) -> None:
+    given = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
+    request.addfinalizer(lambda: signal.signal(signal.SIGHUP, given))
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), Rig(cores) as used:  # noqa: PT012 - likewise
         pid = start_sleeper(used)
