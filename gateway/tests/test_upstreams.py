@@ -138,16 +138,33 @@ async def test_all_replicas_down_is_503_and_one_that_returns_is_used(make_door, 
 async def test_an_ejection_grows_and_ends_with_an_answer() -> None:
     upstream = Upstream("gems", ["http://127.0.0.1:1", "http://127.0.0.1:2"])
     one, other = upstream.replicas
+    other.ejected_until = float("inf")
     pauses = []
     for _ in range(10):
+        one.ejected_until = 0.0
+        assert upstream.pick() is one
         one.failed(0.0)
         pauses.append(one.ejected_until)
     assert pauses[:4] == [0.5, 1.0, 2.0, 4.0]
     assert pauses[-1] == 30.0
-    one.ejected_until = float("inf")
+    one.ejected_until, other.ejected_until = float("inf"), 0.0
     assert {upstream.pick() for _ in range(20)} == {other}
     other.ejected_until = float("inf")
     assert upstream.pick([other]) is one
+    await upstream.close(grace=0)
+
+
+async def test_requests_that_fail_with_a_replica_are_one_failure() -> None:
+    upstream = Upstream("gems", ["http://127.0.0.1:1", "http://127.0.0.1:2"])
+    one, other = upstream.replicas
+    other.ejected_until = float("inf")
+    for _ in range(16):
+        one.failed(0.0)
+    assert (one.failures, one.ejected_until) == (1, 0.5)
+    assert upstream.pick() is one
+    for _ in range(16):
+        one.failed(0.0)
+    assert (one.failures, one.ejected_until) == (2, 1.0)
     await upstream.close(grace=0)
 
 

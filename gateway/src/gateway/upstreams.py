@@ -16,7 +16,7 @@ LONGEST_EJECTION = 30.0
 class Replica:
     """One address of an upstream."""
 
-    __slots__ = ("authority", "ejected_until", "failures", "outstanding", "pool")
+    __slots__ = ("authority", "ejected_until", "failures", "outstanding", "pool", "proving")
 
     def __init__(self, authority: bytes, pool: Pool) -> None:
         self.authority = authority
@@ -24,6 +24,7 @@ class Replica:
         self.outstanding = 0
         self.failures = 0  # since the last answer
         self.ejected_until = 0.0  # in the loop's time
+        self.proving = False  # one request is to find out whether it is back
 
     @property
     def pause(self) -> float:
@@ -31,6 +32,10 @@ class Replica:
         return min(FIRST_EJECTION * (1 << self.failures), LONGEST_EJECTION)
 
     def failed(self, now: float) -> None:
+        """Requests that were under way when it was ejected fail for the same reason, and count once."""
+        if self.failures and not self.proving:
+            return
+        self.proving = False
         self.ejected_until = now + self.pause
         self.failures = min(self.failures + 1, 16)
 
@@ -94,6 +99,7 @@ class Upstream:
         two = random.sample(open_ones, min(2, len(open_ones)))
         chosen = min(two, key=lambda it: it.outstanding)
         if chosen.failures:
+            chosen.proving = True
             chosen.ejected_until = now + max(self._connect_timeout, chosen.pause)
         return chosen
 
