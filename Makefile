@@ -16,12 +16,12 @@ BIN := .venv/bin
 SERVICES := $(shell sed -n 's/^folder *= *"\(.*\)"/\1/p' services.toml)
 MEMBERS := -e 'shared[embedded]' $(addprefix -e ,$(SERVICES)) -e 'deploy/stack[embedded]'
 LOADTESTS := loadtests/.venv/bin
-# Tests mostly wait for servers, so two processes a core; each has a Postgres and a Valkey of its own.
+# Tests often wait for servers, so more processes than cores; each has a Postgres and a Valkey of its own.
 # One that dies ends the run: xdist would wait for its successor for ever.
-TEST_PROCESSES ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+TEST_PROCESSES ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN) + 1)))
 # Python 3.12 and newer report a line once; older ones report each call, and greenlets have to be told apart.
-COVERAGE = $(shell $(BIN)/python -c 'import sys; sys.version_info < (3, 12) or \
-  print("COVERAGE_CORE=sysmon COVERAGE_CONCURRENCY=thread")') $(BIN)/coverage
+MEASURED = $(shell $(BIN)/python -c 'import sys; sys.version_info < (3, 12) or \
+  print("COVERAGE_CORE=sysmon COVERAGE_CONCURRENCY=thread")') $(BIN)/coverage run
 PYPROJECTS := pyproject.toml shared/pyproject.toml $(addsuffix /pyproject.toml,$(SERVICES)) deploy/stack/pyproject.toml
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
@@ -73,12 +73,14 @@ new-service: .venv/.development ## write a service from the template and add it 
 up: ## run the whole system with Docker Compose, until it is healthy
 	docker compose up --build --wait
 
-test: .venv/.services .venv/.development loadtests/.venv/.installed ## all tests that need no Docker, with coverage
+test: .venv/.services .venv/.development loadtests/.venv/.installed ## all tests that need no Docker; COVERAGE=1 also reports which lines they run, and fails below 95 %
 ifeq ($(findstring loadtests,$(ARGS)),)
 	@rm -f .coverage .coverage.*
-	$(COVERAGE) run -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
+	$(if $(COVERAGE),$(MEASURED),$(BIN)/python) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
+ifneq ($(COVERAGE),)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(ARGS),,--fail-under=95)
+endif
 endif
 ifneq ($(findstring loadtests,$(or $(ARGS),loadtests)),)
 	$(LOADTESTS)/python -m pytest -c loadtests/pyproject.toml -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(or $(ARGS),loadtests/tests)
