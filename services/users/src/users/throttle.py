@@ -1,8 +1,8 @@
 """Slows down password guessing without locking owners out.
 
 Failures count for the pair of account and address, and for the address; of IPv6 the network (/64) counts as
-one address. An account that is attacked from many
-addresses leaves fewer free attempts to each address that has never signed in to it; it is never closed.
+one address. An account that is attacked from many addresses leaves fewer free attempts to each address that
+has never signed in to it; it is never closed.
 """
 
 import contextlib
@@ -103,7 +103,8 @@ class SignInThrottle:
 
         Raises TooManyAttempts.
         """
-        attempt = await self._admit(email, address)
+        place = _place(address)
+        attempt = await self._admit(email, place)
         outcome: Outcome = "released"
         try:
             yield
@@ -112,20 +113,21 @@ class SignInThrottle:
             outcome = "failed"
             raise
         finally:
-            await self._finish(attempt, email, address, outcome)
+            await self._finish(attempt, email, place, outcome)
 
     async def spend(self, email: str, address: str) -> None:
         """For what is never right or wrong, and only must not be done too often. Raises TooManyAttempts."""
-        attempt = await self._admit(email, address)
-        await self._finish(attempt, email, address, "failed")
+        place = _place(address)
+        attempt = await self._admit(email, place)
+        await self._finish(attempt, email, place, "failed")
 
-    async def _admit(self, email: str, address: str) -> str:
+    async def _admit(self, email: str, place: str) -> str:
         """The attempt's name."""
         attempt = secrets.token_hex(8)
         limits = [self._pair_attempts, AT_ONCE, LONGEST_ATTEMPT, LONGEST_WAIT]
-        args: list[str | int] = [_place(address), attempt, *limits]
+        args: list[str | int] = [place, attempt, *limits]
         try:
-            wait = await self._begin(keys=_keys(email, address), args=args)
+            wait = await self._begin(keys=_keys(email, place), args=args)
         except RedisError as error:
             log.warning("sign_in_not_throttled", reason=described(error))
             return attempt
@@ -133,18 +135,17 @@ class SignInThrottle:
             raise TooManyAttempts(math.ceil(wait / 1000))
         return attempt
 
-    async def _finish(self, attempt: str, email: str, address: str, outcome: Outcome) -> None:
-        args: list[str | int] = [_place(address), attempt, outcome, *self._limits]
+    async def _finish(self, attempt: str, email: str, place: str, outcome: Outcome) -> None:
+        args: list[str | int] = [place, attempt, outcome, *self._limits]
         try:
-            await self._end(keys=_keys(email, address), args=args)
+            await self._end(keys=_keys(email, place), args=args)
         except RedisError as error:
             log.warning("sign_in_not_counted", reason=described(error))
 
 
-def _keys(email: str, address: str) -> list[str]:
+def _keys(email: str, place: str) -> list[str]:
     """Emails are hashed: Redis holds no personal data."""
     account = hashlib.sha256(email.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    place = _place(address)
     pair = f"{account}:{place}"
     names = f"pair:{pair}", f"address:{place}", f"account:{account}", f"known:{account}"
     return [f"users:sign-in:{name}" for name in (*names, f"under-way:{pair}")]

@@ -26,9 +26,7 @@ class Spare:
         self.pid = os.fork()
         if self.pid == 0:
             self._here.close()
-            setproctitle(
-                "spare"
-            )  # without the stack's folder, which would make it look like a part of the stack
+            setproctitle("spare")  # the stack's folder would make it look like a part of the stack
             become(there)
             sys.exit()
         there.close()
