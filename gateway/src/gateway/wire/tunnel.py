@@ -1,6 +1,7 @@
 """A WebSocket that the upstream has agreed to: bytes both ways, from one transport to the other."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ class Tunnel(asyncio.Protocol):
         self._from_client, self._from_upstream = FrameEnds(), FrameEnds()
         self._upstream: asyncio.Transport
         self._began_at = self._heard_at = client.loop.time()
-        self._closed_at = 0.0
+        self._cut_at = math.inf  # in the loop's time; counts once the gateway itself has closed both sides
 
     def open(self, upstream: asyncio.Transport, data: bytes) -> None:
         """Takes the upstream's transport over, and what it has said since it agreed."""
@@ -98,7 +99,7 @@ class Tunnel(asyncio.Protocol):
     def check(self, now: float) -> None:
         """Called about once a second."""
         if self._ended is None:
-            if now - self._closed_at > LINGER:
+            if now > self._cut_at:
                 self._client.transport.abort()
                 self._upstream.abort()
         elif self._client.peers.draining:
@@ -114,7 +115,7 @@ class Tunnel(asyncio.Protocol):
         """Ends both sides; whoever has not closed after LINGER seconds is cut off."""
         if self._ended is None:
             return
-        self._closed_at = self._client.loop.time()
+        self._cut_at = self._client.loop.time() + LINGER
         self._end(reason)
         self._client.flow.resume_reading()  # or its end would go unnoticed
         _say_goodbye(self._client.transport, self._from_upstream, close_frame(code, masked=False))
