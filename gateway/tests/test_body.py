@@ -41,6 +41,36 @@ async def test_a_chunked_body_above_the_limit_is_refused_whatever_its_size(
     assert items.requests == []
 
 
+@pytest.mark.parametrize(
+    "way", ["HTTP/1.1\r\nConnection: close", "HTTP/1.0", "HTTP/1.1\r\nExpect: 100-continue"]
+)
+async def test_a_client_that_still_sends_reads_the_refusal_and_meets_no_reset(
+    door: LiveApp, items, dial, way: str
+) -> None:
+    wire = await dial(door.port)
+    await wire.send(f"POST /items/small {way}\r\nHost: x\r\nContent-Length: 200000\r\n\r\n".encode())
+    assert (await wire.answer())[0] == 413
+    assert await wire.rest() == b""
+    for _ in range(20):
+        await wire.send(b"a" * 10_000)
+    await wire.send(b"GET /items HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert items.requests == []
+
+
+async def test_a_refused_body_that_came_whole_is_followed_by_no_other_request(
+    door: LiveApp, items, dial
+) -> None:
+    """HTTP/1.0 has no pipelining: the gateway says that it closes, and does."""
+    wire = await dial(door.port)
+    kept = b" HTTP/1.0\r\nConnection: keep-alive\r\n"
+    refused = b"POST /items/small" + kept + b"Content-Length: 1001\r\n\r\n" + b"a" * 1001
+    await wire.send(refused + b"GET /items" + kept + b"\r\n")
+    status, _, body = await wire.answer()
+    assert (status, body[-1:]) == (413, b"}")
+    assert await wire.rest() == b""
+    assert items.requests == []
+
+
 async def test_a_body_that_grows_above_the_limit_midway_is_413_in_full(
     door: LiveApp, items, dial, eventually, heard
 ) -> None:

@@ -7,6 +7,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.wire.reader import Headers
 from gateway.wire.request import Request
+from shared.wire.refusing import linger
 
 HIGH_WATER = 65_536  # octets of request body that wait before reading from the client pauses
 _JOINED = 16_384  # octets of body up to which one copy costs less than a second write
@@ -217,13 +218,16 @@ class ServerStream:
             self.connection.transport.write(b"0\r\n\r\n")
         self.response_complete = True
         if not self.keep_alive:
-            self.connection.transport.close()
+            if self.body_complete:
+                self.connection.transport.close()
+            else:  # closed at once, it would answer what the client still sends with a reset
+                linger(self.connection)
         self.finished()
         self.connection.on_response_complete()
 
     def cut(self) -> None:
         """The answer cannot be completed: its connection ends, which tells the client."""
-        if self.request.http_1_0 and not self._chunked:
+        if self.request.http_1_0:
             self.connection.transport.abort()  # a plain end would pass for the end of the body
         else:
             self.connection.transport.close()

@@ -18,10 +18,11 @@ class Phase(IntEnum):
     BODY = 3
     ANSWER = 4
     UNWANTED = 5  # the rest of a body whose request was answered already
-    REFUSED = 6
+    REFUSED = 6  # nothing: what still comes is dropped for LINGER seconds
 
 
-IDLE, ANSWER = Phase.IDLE, Phase.ANSWER  # for each request: a member of an enumeration is found slowly
+# For each request: a member of an enumeration is found slowly.
+IDLE, BODY, ANSWER, REFUSED = Phase.IDLE, Phase.BODY, Phase.ANSWER, Phase.REFUSED
 
 
 def check_deadlines(connection: Any) -> None:

@@ -11,7 +11,7 @@ from shared.exceptions import ServiceError
 from shared.wire import refusal as refusals
 from shared.wire.connections import Connections
 from shared.wire.cycle import Cycle, asgi_cycle, asgi_scope
-from shared.wire.deadlines import ANSWER, IDLE, Phase, check_deadlines
+from shared.wire.deadlines import ANSWER, BODY, IDLE, REFUSED, Phase, check_deadlines
 from shared.wire.flow import Flow
 from shared.wire.refusing import UNWANTED_LIMIT, answer_refusal, drop, refuse, stop_parsing
 
@@ -81,7 +81,7 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """In pieces, so that the size of a head is known well before it is complete."""
-        if self.phase is Phase.REFUSED:
+        if self.phase is REFUSED:
             drop(self, len(data))
             return
         piece = self.limits.head_limit // 4
@@ -93,7 +93,7 @@ class Protocol(HttpToolsProtocol):
             self._read(view[start : start + piece])
 
     def _read(self, data: bytes | memoryview) -> None:
-        if self.phase is Phase.REFUSED:
+        if self.phase is REFUSED:
             return
         self._uncounted = False
         if self.phase is Phase.UNWANTED:
@@ -105,7 +105,7 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.refuse(self.refusal or refusals.MalformedRequest())
             return
-        if not self._uncounted and (self.phase is Phase.HEAD or self.phase is Phase.BODY):
+        if not self._uncounted and (self.phase is Phase.HEAD or self.phase is BODY):
             self._head_size += len(data)  # of a body that brought no byte of content: chunk sizes, trailers
             if self._head_size > self.limits.head_limit:
                 self.refuse(refusals.HeadersTooLarge())
@@ -118,6 +118,8 @@ class Protocol(HttpToolsProtocol):
     # The parser's calls
 
     def on_message_begin(self) -> None:
+        if self.phase is REFUSED:
+            raise ValueError("no request may follow")
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -146,12 +148,12 @@ class Protocol(HttpToolsProtocol):
             self._stop(refusals.TooManyPipelined())
         upgrade = self.parser.should_upgrade()
         # Upgrades are ignored, but httptools reads nothing more: neither this request's body nor another one.
-        if upgrade and any(name in _BODY and value != NO_BODY for name, value in self.headers):
+        if upgrade and any(name in _FRAMING and value != NO_BODY for name, value in self.headers):
             self._stop(refusals.MalformedRequest())
         self.cycle = cycle = self.make_cycle()
         if upgrade:
             cycle.keep_alive = False
-        self.phase = Phase.BODY
+        self.phase = BODY
         if self.current is None:
             self.current = cycle
             cycle.start()
@@ -167,7 +169,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._uncounted = True
-        if self.phase is Phase.BODY:
+        if self.phase is BODY:
             self.since = self.peers.now
         elif self.phase is Phase.UNWANTED:
             self.unwanted -= len(body)
@@ -175,13 +177,13 @@ class Protocol(HttpToolsProtocol):
             self.cycle.feed(body)
 
     def on_message_complete(self) -> None:
-        if self.phase is Phase.UNWANTED:
+        if self.phase is BODY:
+            self.phase = ANSWER
+            if self.cycle is not None:
+                self.cycle.end()
+        elif self.phase is Phase.UNWANTED:
             self.phase = IDLE
             self.since = self.peers.now
-            return
-        self.phase = ANSWER
-        if self.cycle is not None:
-            self.cycle.end()
 
     def _stop(self, error: ServiceError) -> NoReturn:
         """Leave the parser; `_read` refuses."""
@@ -210,7 +212,7 @@ class Protocol(HttpToolsProtocol):
         if self.phase is ANSWER:
             self.phase = IDLE
             self.since = self.peers.now
-        elif self.phase is Phase.BODY:
+        elif self.phase is BODY:
             self.phase = Phase.UNWANTED
 
     def refuse(self, error: ServiceError) -> None:
@@ -238,4 +240,4 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
 
-_BODY = frozenset({b"content-length", b"transfer-encoding"})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})

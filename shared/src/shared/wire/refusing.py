@@ -59,6 +59,11 @@ def drop(connection: "Protocol", size: int) -> None:
 def stop_parsing(connection: "Protocol") -> None:
     """Content costs little to drop, what is around it much: it would take the time of other clients."""
     CLOSED.labels("unwanted_body").inc()
+    linger(connection)
+
+
+def linger(connection: "Protocol") -> None:
+    """Closes the sending side after an answer; what the client still sends is dropped, as after a refusal."""
     connection.unwanted = 0
     connection.phase = Phase.REFUSED
     connection.since = connection.peers.now
