@@ -87,8 +87,9 @@ class Call:  # no ABC, for the same reason as `ServerStream`
 
     def cancel(self) -> None:
         """Nobody waits for the answer any more."""
-        if self._ticket is not None:
-            self._ticket.cancel()
+        if self._ticket is not None and self._replica is not None:
+            self._replica.pool.cancel(self._ticket)
+            self._ticket = None
         connection = self._release()
         if connection is not None:
             connection.abandon(self)

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 
 import pytest
 
 from gateway.upstreams import Upstream
 from gateway.wire.exceptions import UpstreamTimeout, UpstreamUnreachable
+from gateway.wire.ticket import Ticket
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
@@ -120,6 +122,30 @@ async def test_a_cancelled_waiter_is_passed_over(start_upstream, make_pool, ask)
     await busy
     assert (await waiters[2]).complete_body == b"ruby"
     assert pool.stats == (1, 1, 0, 0)
+
+
+async def test_a_cancelled_waiter_keeps_no_place_in_the_queue(start_upstream, make_pool, ask) -> None:
+    """Else clients that come and go would fill the memory for as long as all connections are in use."""
+    gate = Gate()
+    pool = make_pool(await start_upstream(gate.script), max_connections=1, connect_timeout=10.0)
+    busy = asyncio.create_task(ask(pool, target=b"/busy"))
+    await gate.arrived.get()
+    waiters = [asyncio.create_task(ask(pool, target=b"/%d" % number)) for number in range(3)]
+    await asyncio.sleep(0)
+    assert len(tickets()) == 3
+    waiters[1].cancel()
+    await asyncio.wait([waiters[1]])
+    assert len(tickets()) == 2
+    for target in (b"/busy", b"/0", b"/2"):
+        gate.open(target)
+    await asyncio.gather(busy, waiters[0], waiters[2])
+    assert [target for target, _ in gate.served] == [b"/busy", b"/0", b"/2"]
+    assert tickets() == []
+
+
+def tickets() -> list[Ticket]:
+    gc.collect()
+    return [it for it in gc.get_objects() if isinstance(it, Ticket)]
 
 
 async def test_a_waiter_cancelled_as_it_is_served_passes_the_connection_on(

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import math
 import ssl
-from collections import deque
+from collections import OrderedDict
 from typing import NamedTuple
 
 from gateway.wire.connection import Connection
@@ -55,7 +55,7 @@ class Pool:
         self._taken = 0
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []
-        self._waiting: deque[Ticket] = deque()
+        self._waiting: OrderedDict[Ticket, None] = OrderedDict()
         self._closing = self._retired = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -64,8 +64,7 @@ class Pool:
     def stats(self) -> PoolStats:
         """Connections now: open, idle, in flight, and requests waiting for one."""
         idle = len(self._idle)
-        waiting = sum(not ticket.cancelled for ticket in self._waiting)
-        return PoolStats(self._taken, idle, self._taken - idle, waiting)
+        return PoolStats(self._taken, idle, self._taken - idle, len(self._waiting))
 
     def idle_connection(self) -> Connection | None:
         """The connection used last, if one is idle and still open at the other end."""
@@ -95,20 +94,25 @@ class Pool:
             self._connect(ticket)
         else:
             ticket.timer = self._loop.call_at(ticket.by, self._expire, ticket)
-            self._waiting.append(ticket)
+            self._waiting[ticket] = None
         return ticket
 
+    def cancel(self, ticket: Ticket) -> None:
+        """Nobody waits for the connection any more."""
+        ticket.cancelled = True
+        self._waiting.pop(ticket, None)
+        if ticket.timer is not None:
+            ticket.timer.cancel()
+        if ticket.task is not None:
+            ticket.task.cancel()
+
     def _expire(self, ticket: Ticket) -> None:
-        self._waiting.remove(ticket)
+        del self._waiting[ticket]
         reason = "no connection became free in time"
         ticket.give(UpstreamUnreachable(self._upstream, reason, crowded=True))
 
     def _next_waiting(self) -> Ticket | None:
-        while self._waiting:
-            ticket = self._waiting.popleft()
-            if not ticket.cancelled:
-                return ticket
-        return None
+        return self._waiting.popitem(last=False)[0] if self._waiting else None
 
     def _connect(self, ticket: Ticket) -> None:
         """In a slot that is taken already."""
@@ -138,10 +142,7 @@ class Pool:
             connection.discard()
         if error is None:
             self._connections.add(connection)
-            if ticket.cancelled:
-                self.returned(connection)
-                return
-            if not self._closing:
+            if not (self._closing or ticket.cancelled):
                 ticket.give(connection)
                 return
             connection.discard()

@@ -21,13 +21,6 @@ class Ticket:
         self.timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[Connection] | None = None
 
-    def cancel(self) -> None:
-        self.cancelled = True
-        if self.timer is not None:
-            self.timer.cancel()
-        if self.task is not None:
-            self.task.cancel()
-
     def give(self, connection: Connection | UpstreamUnreachable) -> None:
         if self.timer is not None:
             self.timer.cancel()
