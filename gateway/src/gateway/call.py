@@ -3,6 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
+from time import perf_counter
 
 from gateway.metrics import FAILURES
 from gateway.upstreams import Replica, Upstream
@@ -29,7 +30,7 @@ class Call:  # no ABC, for the same reason as `ServerStream`
         self.method = method
         self.target = target
         self.answered_head = False
-        self._repeated = self._reused = self._uploading = self._had_time = False
+        self._repeated = self._reused = self._uploading = False
         self._connection: Connection | None = None
         self._replica: Replica | None = None
         self._ticket: Ticket | None = None
@@ -56,9 +57,7 @@ class Call:  # no ABC, for the same reason as `ServerStream`
         self._whole = sent
         self._checked, self._upgrade = checked, upgrade
         self._first_byte_timeout, self._total_by = first_byte_timeout, total_by
-        # A client that was slow with its body leaves the upstream less, which is nobody's fault there.
-        left = total_by - asyncio.get_running_loop().time() if sent else 0.0
-        self._had_time = left >= first_byte_timeout / 2
+        self.began_at = perf_counter()
         self._dispatch()
 
     @property
@@ -150,7 +149,9 @@ class Call:  # no ABC, for the same reason as `ServerStream`
         if isinstance(error, UpstreamUnreachable):
             blamed = not error.crowded
         elif isinstance(error, UpstreamTimeout):
-            blamed = self._had_time and not self.answered_head
+            # A client that was slow with its body leaves it less time, which is no fault of the upstream's.
+            had_time = perf_counter() - self.began_at >= self._first_byte_timeout / 2
+            blamed = self._whole and had_time and not self.answered_head
         else:
             blamed = isinstance(error, UpstreamBroken) and not (error.unanswered and reused)
         if blamed:

@@ -54,7 +54,6 @@ class ForwardedCall(Call):
         self._exchange = exchange
         self._route = route
         self._begun = False
-        self._began_at = 0.0
 
     # The request.
 
@@ -90,7 +89,6 @@ class ForwardedCall(Call):
             fields, checked = [*exchange.forwarded, VIA], _checked(exchange, known)
         if self.upgrade_fields:
             fields += self.upgrade_fields
-        self._began_at = perf_counter()
         self.begin(
             fields,
             body,
@@ -128,7 +126,7 @@ class ForwardedCall(Call):
     ) -> None:
         self.note_answer(complete=complete)
         exchange = self._exchange
-        exchange.upstream_took = perf_counter() - self._began_at
+        exchange.upstream_took = perf_counter() - self.began_at
         exchange.answer(status, response_fields(status, headers), length, body, complete=complete)
         if complete:
             return
