@@ -176,9 +176,8 @@ class Call:  # no ABC, for the same reason as `ServerStream`
         if connection is not None:
             self._connected(connection)
         else:
-            self._ticket = None
             ticket = replica.pool.checkout(self._connected, self._total_by, fresh=fresh)
-            if self._connection is None:
+            if ticket is not None:
                 self._ticket = ticket
 
     def _connected(self, connection: Connection | UpstreamUnreachable) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from gateway.upstreams import Upstream
 from gateway.wire.exceptions import UpstreamBroken
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
@@ -46,6 +47,28 @@ async def test_cancelled_while_the_connection_opens(start_upstream, make_pool, a
     with pytest.raises(asyncio.CancelledError):
         await caller
     await eventually(lambda: pool.stats == (0, 0, 0, 0))
+
+
+async def test_cancelled_while_it_waits_for_a_second_replica(start_upstream, ask) -> None:
+    """The first one's pool was closed, so its refusal came at once."""
+    silent = await start_upstream(start_a_body)
+    upstream = Upstream("gems", [silent.url] * 2, max_connections=1, connect_timeout=10.0)
+    closed, other = upstream.replicas
+    await closed.pool.close()
+    closed.failed(asyncio.get_running_loop().time())
+    busy = asyncio.create_task(ask(upstream))
+    await asyncio.sleep(0)
+    closed.failures, closed.ejected_until = 0, 0.0  # it is the less busy one, and tried first
+    waiting = asyncio.create_task(ask(upstream))
+    await asyncio.sleep(0)
+    assert closed.failures == 1
+    assert other.pool.stats.waiting == 1
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert other.pool.stats.waiting == 0
+    busy.cancel()
+    await asyncio.wait([busy])
+    await upstream.close()
 
 
 async def test_cancelled_while_the_request_body_is_sent(start_upstream, make_pool, ask) -> None:

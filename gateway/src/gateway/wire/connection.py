@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
             return
         if last:
             self._sent = True
-            if not self._answered:
+            if not self._reader.final:
                 self._await_head()
         self._transport.write(data)
 

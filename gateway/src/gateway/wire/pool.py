@@ -75,20 +75,21 @@ class Pool:
             connection.discard()
         return None
 
-    def checkout(self, ready: Ready, total_by: float, *, fresh: bool = False) -> Ticket:
-        """Calls `ready` with a connection, perhaps at once, or with UpstreamUnreachable.
+    def checkout(self, ready: Ready, total_by: float, *, fresh: bool = False) -> Ticket | None:
+        """Calls `ready` with a connection or UpstreamUnreachable: before it returns None, or later.
 
         Waits for a slot and for the connect together up to `connect_timeout`, and no longer than `total_by`,
         in the loop's time. `fresh` passes idle connections over as long as there is a slot to open another.
         """
-        ticket = Ticket(ready, min(self._loop.time() + self._connect_timeout, total_by))
         if self._closing:
-            ticket.give(UpstreamUnreachable(self._upstream, "the pool is closed"))
-            return ticket
+            ready(UpstreamUnreachable(self._upstream, "the pool is closed"))
+            return None
         connection = None if fresh and self._taken < self._limit else self.idle_connection()
         if connection is not None:
-            ticket.give(connection)
-        elif self._taken < self._limit:
+            ready(connection)
+            return None
+        ticket = Ticket(ready, min(self._loop.time() + self._connect_timeout, total_by))
+        if self._taken < self._limit:
             self._taken += 1
             self._empty.clear()
             self._connect(ticket)
