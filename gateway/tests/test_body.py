@@ -6,7 +6,10 @@ import pytest
 
 from gateway.exceptions import LengthAmbiguous
 from gateway.stages.forward import HELD
+from gateway.wire.exceptions import UpstreamUnreachable
+from gateway.wire.pool import Pool
 from gateway.wire.request import framing
+from gateway.wire.ticket import Ready
 from shared.testing import LiveApp, TestIdentity
 
 
@@ -326,6 +329,21 @@ async def test_long_bodies_that_drip_hold_half_of_the_connections_at_the_most(ma
     for wire in slow[:2]:
         wire.reset()
     assert (await door.client.post("/items", content=b"c" * 200_000)).status_code == 200
+
+
+async def test_a_long_body_whose_upstream_refuses_at_once_is_read_to_its_end(
+    door: LiveApp, dial, monkeypatch
+) -> None:
+    def closed(pool: Pool, ready: Ready, *_: object, **__: object) -> None:
+        ready(UpstreamUnreachable("items", "the pool is closed"))
+
+    monkeypatch.setattr(Pool, "checkout", closed)
+    wire = await dial(door.port)
+    head = b"POST /items HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    for _ in range(2):
+        await wire.send(head + b"a" * HELD)
+        assert (await wire.answer())[0] == 503
+        await wire.send(b"a" * (100_000 - HELD))
 
 
 @pytest.mark.parametrize("leave", ["reset", "refused"])

@@ -89,6 +89,8 @@ class ForwardedCall(Call):
             fields, checked = [*exchange.forwarded, VIA], _checked(exchange, known)
         if self.upgrade_fields:
             fields += self.upgrade_fields
+        if not complete:
+            exchange.pause_reading()  # until there is a connection: see `may_send`
         self.begin(
             fields,
             body,
@@ -99,8 +101,6 @@ class ForwardedCall(Call):
             checked=checked,
             upgrade=bool(self.upgrade_fields),
         )
-        if not complete and not self.writable:
-            exchange.pause_reading()
 
     def _send_on(self) -> None:
         exchange = self._exchange
