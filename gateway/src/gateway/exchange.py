@@ -27,13 +27,16 @@ log = get_logger()
 class Transfer(Protocol):
     """What the last stage has begun: the request on its way to the upstream, the answer on its way back."""
 
-    def flush(self) -> None: ...
+    def flush(self) -> None:
+        """The client has sent more."""
 
-    def pause(self) -> None: ...
+    def pause(self) -> None:
+        """The client reads too slowly: read no more from the upstream."""
 
     def resume(self) -> None: ...
 
-    def cancel(self) -> None: ...
+    def cancel(self) -> None:
+        """Nobody waits for the answer any more."""
 
 
 class Exchange(RecordedStream):
@@ -151,13 +154,13 @@ class Exchange(RecordedStream):
         if self._timer is None:
             self._timer = self.connection.loop.call_at(self.deadline, self.refuse, BodyTooSlow())
 
-    def body_begins(self) -> None:
+    def stop_awaiting_body(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _stop_waiting(self) -> None:
-        self.body_begins()
+        self.stop_awaiting_body()
         if self._task is not None:
             self._task.cancel()
             self._task = None

@@ -68,7 +68,7 @@ class ForwardedCall(Call):
                 self._send_on()
         elif exchange.body_complete or exchange.buffered >= HELD:
             self._begun = True
-            exchange.body_begins()
+            exchange.stop_awaiting_body()
             self._begin()
         elif not exchange.connection.parsing:  # else what came with the head is not known yet
             exchange.await_body()
