@@ -25,7 +25,7 @@ needs = pytest.mark.skipif(
 
 
 def sample(p99: float, failed: int = 0) -> Offered:
-    return Offered(100, 100, failed, p50=p99 / 2, p99=p99, p999=2 * p99, latencies=[p99 / 2, p99])
+    return Offered(100, 100, failed, p50=p99 / 4, p90=p99 / 2, p99=p99, p999=2 * p99)
 
 
 def window(p99: float, failed: int = 0, recovery: float = 0.0) -> Window:
@@ -38,16 +38,21 @@ def found() -> dict[str, object]:
     return document("postgres", "slow", PARTS["postgres"], before, during)
 
 
-def test_a_percentile_is_that_of_all_windows_together() -> None:
+def test_a_percentile_is_compared_turn_by_turn() -> None:
     other = json.loads(json.dumps(found()))["others"][0]
-    assert other["p99"] == {"before_ms": 20, "ms": 22, "ratio": {"median": 1.1, "low": 1.1, "high": 1.1}}
-    assert (other["p50"]["before_ms"], other["p90"]["before_ms"], other["failed"]) == (10, 20, 1)
+    assert other["p99"] == {
+        "before_ms": 15,
+        "ms": 16.5,
+        "ratio": {"median": 1.1, "low": 1.1, "high": 1.1},
+        "windows_ms": [[10, 11], [20, 22]],
+    }
+    assert (other["p50"]["before_ms"], other["p90"]["before_ms"], other["failed"]) == (3.75, 7.5, 1)
 
 
 def test_the_table_names_each_route_that_does_not_need_what_failed() -> None:
     lines = table([found()]).splitlines()[2:]
     assert [line.split(" | ")[1] for line in lines] == [one.title for one in PARTS["postgres"].others]
-    assert lines[0].endswith("| 10.0, 20.0, 20.0" + 3 * " | 1.10 (1.10 to 1.10)" + " | 1 of 201 |")
+    assert lines[0].endswith("| 3.8, 7.5, 15.0" + 3 * " | 1.10 (1.10 to 1.10)" + " | 1 of 201 |")
 
 
 def test_a_run_replaces_its_own_faults_and_keeps_the_others(tmp_path: Path) -> None:

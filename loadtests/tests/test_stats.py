@@ -1,10 +1,11 @@
 """Ratios and their intervals, on data whose answers are known."""
 
+import math
 import random
 
 import pytest
 
-from loadtests.bench.stats import paired_ratio, pooled_ratio, quantile, student_t
+from loadtests.bench.stats import paired_ratio, robust_ratio, student_t
 
 
 def test_equal_ratios_leave_no_doubt() -> None:
@@ -53,23 +54,34 @@ def test_many_rounds_are_nearly_normal() -> None:
     assert student_t(31) == 1.96
 
 
-def test_a_quantile_is_of_all_rounds_together() -> None:
-    assert quantile([[1, 2, 3], [4, 5]], 0.5) == 3
+def test_a_wild_round_of_twelve_counts_as_one_round() -> None:
+    calm = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.98, 1.01, 0.99, 1.07, 0.93]
+    ratio, wild = (robust_ratio([*calm, last], [1] * 12) for last in (1.2, 100))
+    assert 0.95 < ratio.median <= wild.median < 1.1
+    assert wild.high < 1.2
 
 
-def rounds(noise: random.Random, factor: float) -> list[list[float]]:
-    """Twelve of 200 values, each with its own pace."""
-    paces = [noise.lognormvariate(0, 0.2) for _ in range(12)]
-    return [[factor * pace * noise.lognormvariate(0, 0.5) for _ in range(200)] for pace in paces]
+def test_a_known_signed_rank_interval() -> None:
+    """Of eight differences the three smallest averages are left out at each end (any table of the test)."""
+    logs = [0, 1, 2, 4, 8, 16, 32, 64]
+    ratio = robust_ratio([math.exp(log) for log in logs], [1] * 8)
+    assert (math.log(ratio.low), math.log(ratio.high)) == pytest.approx((1, 36))
 
 
-def test_a_pooled_ratios_interval_covers_the_truth() -> None:
+def test_a_robust_interval_covers_the_truth_nineteen_times_in_twenty() -> None:
     noise = random.Random(3)  # noqa: S311 - statistics, not secrets
-    ratios = [pooled_ratio(rounds(noise, 1.5), rounds(noise, 1), 0.99) for _ in range(8)]
-    assert sum(one.low <= 1.5 <= one.high for one in ratios) >= 7
-    assert all(one.low < one.median < one.high for one in ratios)
+    runs = [
+        robust_ratio([3 * noise.lognormvariate(0, 0.4) for _ in range(12)], [1] * 12) for _ in range(1000)
+    ]
+    covered = sum(run.low <= 3 <= run.high for run in runs)
+    assert 0.93 < covered / len(runs) < 0.98
 
 
-def test_a_pooled_ratio_needs_two_rounds() -> None:
+def test_few_rounds_span_all_that_was_seen() -> None:
+    ratio = robust_ratio([2, 8], [1, 1])
+    assert (ratio.low, ratio.median, ratio.high) == pytest.approx((2, 4, 8))
+
+
+def test_a_robust_ratio_needs_two_rounds() -> None:
     with pytest.raises(ValueError, match="two rounds"):
-        pooled_ratio([[1, 2]], [[1, 2]], 0.99)
+        robust_ratio([1], [1])

@@ -16,12 +16,12 @@ from loadtests.bench.offered import Offered, offered
 from loadtests.bench.progress import say
 from loadtests.bench.request import ask
 from loadtests.bench.rig import Rig
-from loadtests.bench.stats import pooled_ratio, quantile
+from loadtests.bench.stats import robust_ratio
 
 BOOT: Final = 1.5  # seconds until all programs that send are ready: they share a core
 LEAD: Final = 1.0  # seconds for which the affected routes have been asked before the fault
 RECOVERY: Final = 15.0  # seconds at most
-PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+PERCENTILES: Final = ("p50", "p90", "p99")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +120,21 @@ def document(
 
 
 def _other(route: Route, before: Sequence[Offered], during: Sequence[Offered]) -> dict[str, Any]:
-    without, with_fault = ([one.latencies for one in windows] for windows in (before, during))
     row: dict[str, Any] = {
         "route": route.title,
         "failed": sum(one.failed for one in during),
         "answered": sum(one.answered for one in during),
     }
-    for name, share in PERCENTILES.items():
-        ratio = pooled_ratio(with_fault, without, share)
+    for name in PERCENTILES:
+        without, with_fault = ([getattr(one, name) for one in windows] for windows in (before, during))
         row[name] = {
-            "before_ms": round(quantile(without, share), 2),
-            "ms": round(quantile(with_fault, share), 2),
-            "ratio": {part: round(value, 3) for part, value in asdict(ratio).items()},
+            "before_ms": round(median(without), 2),
+            "ms": round(median(with_fault), 2),
+            "ratio": {
+                part: round(value, 3) for part, value in asdict(robust_ratio(with_fault, without)).items()
+            },
+            "windows_ms": [
+                [round(one, 2), round(other, 2)] for one, other in zip(without, with_fault, strict=True)
+            ],
         }
-    pairs = zip(before, during, strict=True)
-    row["windows_p99_ms"] = [[round(one.p99, 2), round(other.p99, 2)] for one, other in pairs]
     return row

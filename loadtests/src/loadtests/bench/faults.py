@@ -21,7 +21,7 @@ SECONDS: Final = 4.0  # of a window
 METHOD: Final = {
     "load": "Poisson arrivals, other ones for each route; latency from the intended start; 64 connections",
     "windows": "without and with the fault in turns, both with the same arrivals and affected routes",
-    "ratio": "of a percentile of all windows with the fault to that without; 95 %, a bootstrap of the rounds",
+    "ratio": "of a window's percentile with the fault to that without: Hodges-Lehmann, signed ranks, 95 %",
     "none": "the same without a fault: how much two equal measurements differ",
 }
 

@@ -17,15 +17,15 @@ CONNECTIONS = 64
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """Answers a second, and milliseconds from when each request was due; `latencies` as they came."""
+    """Answers a second, and milliseconds from when each request was due."""
 
     rate: float
     answered: int
     failed: int
     p50: float
+    p90: float
     p99: float
     p999: float
-    latencies: Sequence[float]
 
 
 def offered(
