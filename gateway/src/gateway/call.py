@@ -172,13 +172,10 @@ class Call:  # no ABC, for the same reason as `ServerStream`
         if not self.sent:
             self._uploading = True
             self.upstream.uploads += 1
-        connection = None if fresh else replica.pool.idle_connection()
-        if connection is not None:
-            self._connected(connection)
-        else:
-            ticket = replica.pool.checkout(self._connected, self._total_by, fresh=fresh)
-            if ticket is not None:
-                self._ticket = ticket
+        ticket = replica.pool.checkout(self._connected, self._total_by, fresh=fresh)
+        # Without a ticket `_connected` was called, and another replica's ticket may be held by now.
+        if ticket is not None:
+            self._ticket = ticket
 
     def _connected(self, connection: Connection | UpstreamUnreachable) -> None:
         self._ticket = None

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.upstreams import Upstream
 from gateway.wire.exceptions import UpstreamTimeout, UpstreamUnreachable
+from gateway.wire.pool import Pool
 from gateway.wire.ticket import Ticket
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
@@ -107,13 +108,19 @@ async def test_the_wait_for_a_connection_is_bounded(start_upstream, make_pool, a
     assert [target for target, _ in gate.served] == [b"/busy"]
 
 
-async def test_a_cancelled_waiter_is_passed_over(start_upstream, make_pool, ask) -> None:
+async def queued(start_upstream, make_pool, ask) -> tuple[Gate, Pool, asyncio.Task, list[asyncio.Task]]:
+    """A pool of one connection: the request that has it, and three that wait for it."""
     gate = Gate()
     pool = make_pool(await start_upstream(gate.script), max_connections=1, connect_timeout=10.0)
     busy = asyncio.create_task(ask(pool, target=b"/busy"))
     await gate.arrived.get()
     waiters = [asyncio.create_task(ask(pool, target=b"/%d" % number)) for number in range(3)]
     await asyncio.sleep(0)
+    return gate, pool, busy, waiters
+
+
+async def test_a_cancelled_waiter_is_passed_over(start_upstream, make_pool, ask) -> None:
+    gate, pool, busy, waiters = await queued(start_upstream, make_pool, ask)
     assert pool.stats.waiting == 3
     waiters[0].cancel()
     waiters[1].cancel()
@@ -126,12 +133,7 @@ async def test_a_cancelled_waiter_is_passed_over(start_upstream, make_pool, ask)
 
 async def test_a_cancelled_waiter_keeps_no_place_in_the_queue(start_upstream, make_pool, ask) -> None:
     """Else clients that come and go would fill the memory for as long as all connections are in use."""
-    gate = Gate()
-    pool = make_pool(await start_upstream(gate.script), max_connections=1, connect_timeout=10.0)
-    busy = asyncio.create_task(ask(pool, target=b"/busy"))
-    await gate.arrived.get()
-    waiters = [asyncio.create_task(ask(pool, target=b"/%d" % number)) for number in range(3)]
-    await asyncio.sleep(0)
+    gate, _, busy, waiters = await queued(start_upstream, make_pool, ask)
     assert len(tickets()) == 3
     waiters[1].cancel()
     await asyncio.wait([waiters[1]])

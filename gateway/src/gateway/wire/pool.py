@@ -66,15 +66,6 @@ class Pool:
         idle = len(self._idle)
         return PoolStats(self._taken, idle, self._taken - idle, len(self._waiting))
 
-    def idle_connection(self) -> Connection | None:
-        """The connection used last, if one is idle and still open at the other end."""
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_stale():
-                return connection
-            connection.discard()
-        return None
-
     def checkout(self, ready: Ready, total_by: float, *, fresh: bool = False) -> Ticket | None:
         """Calls `ready` with a connection or UpstreamUnreachable: before it returns None, or later.
 
@@ -84,7 +75,7 @@ class Pool:
         if self._closing:
             ready(UpstreamUnreachable(self._upstream, "the pool is closed"))
             return None
-        connection = None if fresh and self._taken < self._limit else self.idle_connection()
+        connection = None if fresh and self._taken < self._limit else self._idle_connection()
         if connection is not None:
             ready(connection)
             return None
@@ -106,6 +97,15 @@ class Pool:
             ticket.timer.cancel()
         if ticket.task is not None:
             ticket.task.cancel()
+
+    def _idle_connection(self) -> Connection | None:
+        """The connection used last, if one is idle and still open at the other end."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_stale():
+                return connection
+            connection.discard()
+        return None
 
     def _expire(self, ticket: Ticket) -> None:
         del self._waiting[ticket]

@@ -127,14 +127,12 @@ def _other(route: Route, before: Sequence[Offered], during: Sequence[Offered]) -
     }
     for name in PERCENTILES:
         without, with_fault = ([getattr(one, name) for one in windows] for windows in (before, during))
+        ratio = robust_ratio(with_fault, without)
+        pairs = zip(without, with_fault, strict=True)
         row[name] = {
             "before_ms": round(median(without), 2),
             "ms": round(median(with_fault), 2),
-            "ratio": {
-                part: round(value, 3) for part, value in asdict(robust_ratio(with_fault, without)).items()
-            },
-            "windows_ms": [
-                [round(one, 2), round(other, 2)] for one, other in zip(without, with_fault, strict=True)
-            ],
+            "ratio": {part: round(value, 3) for part, value in asdict(ratio).items()},
+            "windows_ms": [[round(one, 2), round(other, 2)] for one, other in pairs],
         }
     return row

@@ -18,7 +18,10 @@ _T = (
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """The median of the rounds' ratios, and a 95 % interval for the typical (geometric mean) ratio."""
+    """The median of the rounds' ratios, and a 95 % interval for the typical (geometric mean) ratio.
+
+    Of `robust_ratio`: the pseudomedian, and its interval.
+    """
 
     median: float
     low: float
