@@ -7,7 +7,7 @@ import pytest
 
 from stack.testing import Demo
 
-from .fuzzing import fuzz_everything
+from .fuzzing import fuzz
 
 
 @pytest.mark.soak
@@ -19,7 +19,7 @@ def test_every_answer_is_what_the_document_says(new_folder: Path, tmp_path: Path
         running.says("Where to look")
         phases = "examples,coverage,fuzzing,stateful"
         options = ("--phases", phases, "--max-examples", "200", "--seed", str(seed))
-        cases = fuzz_everything(running, tmp_path, *options)
+        cases = fuzz(running, tmp_path, *options)
         print(f"seed {seed}: {cases} cases")
         assert cases >= 10_000
     finally:

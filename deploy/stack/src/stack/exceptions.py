@@ -1,4 +1,8 @@
-"""The error of a stack that cannot start."""
+"""How a stack ends that cannot start, or need not."""
+
+import signal
+
+INTERRUPTED = 128 + signal.SIGINT  # the exit status after Ctrl-C, as a shell gives it
 
 
 class StackFailed(Exception):

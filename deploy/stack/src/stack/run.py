@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from stack.exceptions import StackFailed
+from stack.exceptions import INTERRUPTED, StackFailed
 from stack.folder import emptied, locked, secrets_in
 from stack.journey.__main__ import make_journey
 from stack.journey.client import StepFailed
@@ -14,7 +14,7 @@ from stack.journey.sample import SampleSettings
 from stack.leftovers import Children
 from stack.ports import check_ports
 from stack.running import write_running
-from stack.settings import INTERRUPTED, StackSettings
+from stack.settings import StackSettings
 from stack.system import Stack
 from stack.terminal import Terminal
 

@@ -1,7 +1,6 @@
 """The settings of the embedded stack, read from the environment."""
 
 import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,6 @@ from stack.exceptions import StackFailed
 
 WORKERS = ROOT / "deploy" / "workers.env"
 HOST = "127.0.0.1"
-INTERRUPTED = 128 + signal.SIGINT
 _PORT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1, le=65535)])
 _FLAG: TypeAdapter[bool] = TypeAdapter(bool)
 

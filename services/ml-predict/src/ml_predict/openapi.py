@@ -32,6 +32,7 @@ def with_card_schemas(app: FastAPI, settings: MlPredictSettings) -> FastAPI:
         main = [card for card in cards if card.name == settings.model_name]
         for path, shown in zip(PATHS, (main, cards), strict=True):
             made["paths"][path]["post"]["requestBody"] = _body(shown)
+        _name_models(made["paths"], [card.name for card in cards])
         return made
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
@@ -49,6 +50,14 @@ def _cards(settings: MlPredictSettings) -> list[ModelCard]:
         if card.features:
             found[name] = card
     return list(found.values())
+
+
+def _name_models(paths: dict[str, Any], names: list[str]) -> None:
+    """So that a path can be tried as the document shows it."""
+    for operation in (each for operations in paths.values() for each in operations.values()):
+        for parameter in operation.get("parameters", []):
+            if parameter["name"] == "model" and names:
+                parameter["schema"]["examples"] = names
 
 
 def _name(card: ModelCard) -> str:
