@@ -8,12 +8,15 @@ the plain law.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+_STEPS, _MOST_DAMPING, _CLOSE = 500, 1e10, 1e-12  # of the method of least squares
+_APART = 1e-9  # of a ceiling from the counts on its two sides, as a share
 _LEAST_SPREAD = 0.005  # capacities repeat no better than to half a per cent
 
 
@@ -74,10 +77,10 @@ def fit(capacities: Mapping[int, float]) -> Law:
         raise ValueError("the law needs the capacities of at least four worker counts")
     counts = np.array(sorted(capacities), dtype=float)
     logs = np.log([capacities[int(count)] for count in counts])
-    plain = _solve(counts, logs, [])
+    plain = _solve(counts, logs)
     if len(counts) < 5:  # noqa: PLR2004 - a fourth parameter needs a residual too
         return plain
-    capped = [_solve(counts, logs, [math.log(c * 1.001)]) for c in counts[1:]]
+    capped = [_solve(counts, logs, between) for between in pairwise(counts)]
     best = min(capped, key=lambda law: law.spread * math.sqrt(law.degrees))
     return min((plain, best), key=lambda law: _criterion(law, len(counts)))
 
@@ -99,23 +102,55 @@ def _criterion(law: Law, points: int) -> float:
     return points * math.log(law.spread**2 * law.degrees / points) + parameters * math.log(points)
 
 
-def _solve(counts: Floats, logs: Floats, ceiling: list[float]) -> Law:
-    start = [float(logs[0] - math.log(counts[0])), 0.02, 1e-4, *ceiling]
-    low = [-np.inf, 0, 0, *([0.0] if ceiling else [])]
-    high = [np.inf, 10, 1, *([math.log(2 * counts[-1])] if ceiling else [])]
-    found = scipy.optimize.least_squares(
-        lambda p: _log_law(p, counts) - logs,
-        start,
-        lambda p: _slopes(p, counts),
-        bounds=(low, high),
-        x_scale=[1, 0.1, 1e-3, *([1] if ceiling else [])],
-    )
+def _solve(counts: Floats, logs: Floats, ceiling: tuple[float, float] | None = None) -> Law:
+    """With the ceiling between two neighbouring counts, where the law has no kink."""
+    start = [float(logs[0] - math.log(counts[0])), 0.02, 1e-4]
+    low, high = [-np.inf, 0.0, 0.0], [np.inf, 10.0, 1.0]
+    if ceiling:
+        low.append(math.log(ceiling[0] * (1 + _APART)))
+        high.append(math.log(ceiling[1] * (1 - _APART)))
+        start.append((low[-1] + high[-1]) / 2)
+    found, cost, slopes = _least_squares(counts, logs, np.array(start), np.array(low), np.array(high))
     degrees = max(1, len(counts) - len(start))
-    spread = max(math.sqrt(2 * found.cost / degrees), _LEAST_SPREAD)
-    covariance = np.linalg.pinv(found.jac.T @ found.jac) * spread**2
-    rate, contention, coherency, *rest = (float(value) for value in found.x)
+    spread = max(math.sqrt(cost / degrees), _LEAST_SPREAD)
+    covariance = np.linalg.pinv(slopes.T @ slopes) * spread**2
+    rate, contention, coherency, *rest = (float(value) for value in found)
     cap = math.exp(rest[0]) if rest else math.inf
     return Law(math.exp(rate), contention, coherency, cap, spread, degrees, covariance)
+
+
+def _least_squares(
+    counts: Floats, logs: Floats, p: Floats, low: Floats, high: Floats
+) -> tuple[Floats, float, Floats]:
+    """Levenberg's and Marquardt's method within bounds: the parameters, the sum of squares, the slopes.
+
+    scipy's takes ten times as long: parameters are often at their bound, which it approaches from within.
+    """
+    rest = _log_law(p, counts) - logs
+    cost, damping = float(rest @ rest), 1e-3
+    for _ in range(_STEPS):
+        slopes = _slopes(p, counts)
+        downhill = -(rest @ slopes)
+        free = np.where(downhill > 0, p < high, p > low)
+        inner = slopes[:, free]
+        squares = inner.T @ inner
+        scale = np.diag(np.diag(squares))
+        better = False
+        while not better and damping < _MOST_DAMPING and free.any():
+            tried = p.copy()
+            tried[free] += np.linalg.solve(squares + damping * scale, downhill[free])
+            tried = np.clip(tried, low, high)
+            left = _log_law(tried, counts) - logs
+            costs = float(left @ left)
+            better = costs < cost
+            damping *= 0.1 if better else 10
+        if not better:
+            break
+        ended = cost - costs <= _CLOSE * cost
+        p, rest, cost = tried, left, costs
+        if ended:
+            break
+    return p, cost, _slopes(p, counts)
 
 
 def _log_law(p: Floats, n: Floats) -> Floats:

@@ -77,8 +77,15 @@ class System:
         return None
 
     def best(self, slo: Slo, largest: int) -> tuple[int, float]:
-        """The best allowed worker count up to `largest`, and its capacity."""
+        """The best allowed worker count up to `largest`, the smallest of equals, and its capacity.
+
+        A count is searched only if it meets the SLO at the best capacity so far.
+        """
         counts = [n for n in range(1, largest + 1) if self.breaks(Configuration.of(n)) is None]
-        capacities = {n: self.capacity(n, slo) for n in counts}
-        count = max(capacities, key=lambda n: capacities[n])
-        return count, capacities[count]
+        queues = {n: self.queue(n) for n in counts}
+        first, *others = sorted(counts, key=lambda n: -queues[n].throughput)
+        share, best = 1 - slo.percentile / 100, (self.capacity(first, slo), -first)
+        for n in others:
+            if queues[n].share_slower(best[0], slo.latency) <= share:
+                best = max(best, (self.capacity(n, slo), -n))
+        return -best[1], best[0]
