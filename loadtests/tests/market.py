@@ -139,8 +139,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(content)))
         if isinstance(body, list):
             self.send_header("x-total-count", str(self.total))
-        self.end_headers()
-        self.wfile.write(content)
+        try:
+            self.end_headers()
+            self.wfile.write(content)
+        except OSError:  # nobody waits for it any more
+            self.close_connection = True
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""

@@ -35,7 +35,7 @@ def _arguments(line: str, folder: Path) -> list[str]:
 def test_init_and_check_work_as_the_guide_says(
     block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With short loads, and without the generator's own test, which has a test elsewhere."""
+    """With short loads, at most three workers, and without the generator's own test, tested elsewhere."""
     measure = CommandTarget.measure
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(command, "WARM_UPS", 1)
@@ -48,9 +48,12 @@ def test_init_and_check_work_as_the_guide_says(
         stored(kept, lambda: Calibration(1000, "", 0.0, 250, 250, 1.0))
     init, check, *_ = block.splitlines()
     assert main(_arguments(init, tmp_path)) == 0
+    [file] = tmp_path.glob("*.toml")
+    file.write_text(f"{file.read_text()}max_workers = 3\n")
     main(_arguments(check, tmp_path))
     said = capsys.readouterr().out
-    assert "1 worker: p99" in said
+    for looked in ("1 worker", "2 workers", "3 workers"):
+        assert f"{looked}: p99" in said
     assert re.search(", 0 of [1-9][0-9]* failed", said), said
     assert re.search(r"run --quick: \d+ to \d+ minutes", said)
 

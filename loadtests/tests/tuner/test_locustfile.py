@@ -19,6 +19,7 @@ from loadtests.tuner.measuring.command import CommandTarget
 from loadtests.tuner.measuring.generate import generate
 from loadtests.tuner.measuring.load import Load
 from loadtests.tuner.measuring.locustfile import Locustfile, LocustfileError, inspect
+from loadtests.tuner.measuring.requests import Request
 from loadtests.tuner.model import Configuration, Limits, Measurement, Slo
 from loadtests.tuner.plan import Plan
 
@@ -65,7 +66,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def target(files: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandTarget]:
     monkeypatch.setattr(command, "WARM_UP", 0.2)
     monkeypatch.setattr(command, "WARM_UPS", 1)
-    target = CommandTarget(App("dial", DIAL, [], Slo(0.5), Limits(1)))
+    target = CommandTarget(App("dial", DIAL, [Request("/")], Slo(0.5), Limits(1)))
     yield target
     target.close()
 
@@ -85,18 +86,18 @@ def test_an_open_loop_counts_tasks_at_their_rate(target: CommandTarget, files: C
 
 
 def test_an_open_loop_shows_an_overload(target: CommandTarget, files: Callable[[str], Path]) -> None:
+    target.roll_out(Configuration.of(1))
     file = _known(files("open"), open_loop=True)
     target.app = replace(target.app, locustfile=file, slo=Slo(0.05))
-    target.roll_out(Configuration.of(1))
     taken = target.measure(300, 1, 1)
     assert taken.requests == pytest.approx(300, abs=60)
     assert taken.slow(Slo(0.1)) > 0.5 * taken.requests
 
 
 def test_a_closed_loop_has_users_as_its_load(target: CommandTarget, files: Callable[[str], Path]) -> None:
+    target.roll_out(Configuration.of(1))
     target.app = replace(target.app, locustfile=_known(files("closed"), open_loop=False))
     assert target.unit == "users"
-    target.roll_out(Configuration.of(1))
     taken = target.measure(3.4, 1, 1)
     assert (taken.offered, taken.closed, taken.failed) == (3, True, 0)
     assert 10 < taken.requests <= 60, "three users who wait 50 ms each time"
