@@ -98,7 +98,7 @@ def test_it_passes_the_checks(checkout: Path) -> None:
 @pytest.mark.usefixtures("written")
 def test_its_tests_and_the_projects_rules_pass(checkout: Path) -> None:
     rules = (f"tests/test_{name}.py" for name in ("layout", "catalogue", "secrets"))
-    run(checkout, "pytest", "-q", "-p", "no:cacheprovider", "--no-cov", "services/orders/tests", *rules)
+    run(checkout, "pytest", "-q", "-p", "no:cacheprovider", "services/orders/tests", *rules)
 
 
 @pytest.mark.usefixtures("written")
