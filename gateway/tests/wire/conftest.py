@@ -143,6 +143,13 @@ async def start_upstream() -> AsyncIterator[StartUpstream]:
         assert upstream.errors == []
 
 
+@pytest.fixture(scope="module", autouse=True)
+def known_objects() -> None:
+    """What is there before the first test; else `make_pool` would look through all of it after each one."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest_asyncio.fixture(loop_scope="function")
 async def make_pool(start_upstream: StartUpstream) -> AsyncIterator[MakePool]:
     """Pools that are closed after the test and must have lost no slot and no exception by then."""
