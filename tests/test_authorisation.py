@@ -283,6 +283,8 @@ async def world(
     )
     migrations = Path(items.__file__).parent / "migrations"
     async with AsyncExitStack() as stack:
+        cheap = stack.enter_context(pytest.MonkeyPatch.context())
+        cheap.setattr("users.passwords.MEMORY_KIB", 1024)  # what a hash costs changes nobody's rights
         database = Database(own, "matrix")
         stack.push_async_callback(database.close)
         redis = await stack.enter_async_context(request_client(own))
