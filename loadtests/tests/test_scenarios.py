@@ -43,6 +43,8 @@ class Run:
         command = [sys.executable, "-m", "loadtests.run", "--host", self.market.url, "--report", str(report)]
         command += ["--users=3", "--rate=20", "--time=60", "--think=0.02", *self.options]
         environment = {**os.environ, "HOME": str(report.parent)}  # no locust.conf of the developer's
+        # As on a busy machine: a master does not wait until its workers have said that their users are there.
+        environment["LOCUST_WAIT_FOR_WORKERS_REPORT_AFTER_RAMP_UP"] = "0"
         return subprocess.Popen(  # noqa: S603 - our own command
             command,
             stdout=subprocess.PIPE,

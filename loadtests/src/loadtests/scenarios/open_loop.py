@@ -18,6 +18,7 @@ import gevent
 from locust import FastHttpUser, events
 from locust.env import Environment
 from locust.event import EventHook
+from locust.runners import WorkerRunner
 from locust.user.task import TaskSet
 
 from loadtests.scenarios import options
@@ -124,10 +125,15 @@ def begin_together(environment: Environment) -> Callable[..., None]:
 
     def begin(user_count: int, **_: Any) -> None:
         given, runner = options.given(environment), environment.runner
-        here = runner.user_count if runner is not None else user_count
-        if here == 0:  # the master of several processes has no users
-            return
         deadline = time.perf_counter() + options.PATIENCE
+        if isinstance(runner, WorkerRunner):
+            gevent.sleep(0)  # so that it knows its share of the users
+            # The master waits a second for its workers' reports, then says that all users are there anyway.
+            while runner.user_count < runner.target_user_count and time.perf_counter() < deadline:
+                gevent.sleep(0.02)
+        here = runner.user_count if runner is not None else user_count
+        if here == 0:  # a worker may have none
+            return
         while len(_here) < (runner.user_count if runner else 0) and time.perf_counter() < deadline:
             gevent.sleep(0.02)
         seed = f"{given.seed}-{getattr(runner, 'worker_index', 0)}"
