@@ -1,5 +1,5 @@
-"""Runs the longest test files first, has the stone that tests list and price, and keeps the folder `gateway`
-from being taken for the package.
+"""Runs the longest test files first and some together, has the stone that tests list and price, and keeps the
+folder `gateway` from being taken for the package.
 """
 
 import gc
@@ -36,6 +36,26 @@ LONGEST = (
     "gateway/tests/test_malformed.py",
     "gateway/tests/test_disconnect.py",
 )
+
+
+# All files of such a folder run in one process: they share what costs more than they do, the import of
+# scikit-learn and the table of diamonds.
+TOGETHER = ("services/ml-predict/tests/training",)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """That of `--dist loadfile`, but for TOGETHER."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - only where xdist is used
+
+    class ByFileOrFolder(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return next((folder for folder in TOGETHER if file.startswith(f"{folder}/")), file)
+
+    return ByFileOrFolder(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
