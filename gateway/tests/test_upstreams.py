@@ -2,18 +2,15 @@
 
 import asyncio
 import contextlib
-import datetime
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.tests.certificates import certified
 from gateway.tests.conftest import TABLE, answer_of
 from gateway.tests.conftest import Upstream as Scripted
 from gateway.upstreams import Upstream
@@ -178,59 +175,68 @@ async def test_the_table_declares_replicas_and_a_variable_replaces_them(make_doo
     assert (await door.client.get("/items")).text == "ok", "given by a setting"
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """For `localhost`, signed by itself, with its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path / "localhost.pem"
-    file.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return file
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-@pytest.mark.parametrize(("trusted", "status"), [(True, 200), (False, 503)])
-async def test_an_upstream_over_tls_is_verified(
-    make_door, certificate: Path, trusted: bool, status: int
-) -> None:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(answer_of(b"private" * 10_000))
-        writer.close()
-
+@contextlib.asynccontextmanager
+async def https_table(serve: Serve, own: Path | None, trusted: Path | None) -> AsyncIterator[str]:
+    """A table whose route leads to `serve`, over TLS if it has a certificate of its own."""
+    tls = None
+    if own is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(own)
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     port = server.sockets[0].getsockname()[1]
     table = TABLE + "[[route]]\n"
     table += 'path = "/gems"\nupstream = "gems"\nauth = "public"\n[[upstream]]\nname = "gems"\n'
     table += f'replicas = ["https://localhost:{port}"]\n'
-    table += f'ca_file = "{certificate}"\n' if trusted else ""
-    door = await make_door(routes=table)
-    for _ in range(3):
+    try:
+        yield table + (f'ca_file = "{trusted}"\n' if trusted else "")
+    finally:
+        server.close()
+
+
+async def serve_much(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(answer_of(b"private" * 10_000))
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "trusted", "status"),
+    [
+        pytest.param("localhost", 2, True, 200, id="good"),
+        pytest.param("localhost", 2, False, 503, id="signed-by-nobody-known"),
+        pytest.param("localhost", 1, True, 503, id="expired"),
+        pytest.param("other.example", 2, True, 503, id="of-another-name"),
+    ],
+)
+async def test_an_upstream_over_tls_is_verified(
+    make_door, tmp_path: Path, name: str, days: int, trusted: bool, status: int
+) -> None:
+    certificate = certified(tmp_path / "own.pem", name, days)
+    async with https_table(serve_much, certificate, certificate if trusted else None) as table:
+        door = await make_door(routes=table)
+        for _ in range(3):
+            response = await door.client.get("/gems")
+            assert response.status_code == status
+            assert (response.content == b"private" * 10_000) is (status == 200)
+
+
+@pytest.mark.parametrize("silent", [True, False], ids=["silent", "plain-http"])
+async def test_a_port_without_tls_behind_https_is_unavailable(make_door, silent: bool) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        if silent:
+            await reader.read()
+        writer.write(answer_of(b"plain"))
+        writer.close()
+
+    async with https_table(plain, None, None) as table:
+        door = await make_door(routes=table)
         response = await door.client.get("/gems")
-        assert response.status_code == status
-        assert (response.content == b"private" * 10_000) is trusted
-    server.close()
+        assert response.status_code == 503
 
 
 @pytest.mark.parametrize(("host", "connections"), [("localhost", 3), ("127.0.0.1", 1)])

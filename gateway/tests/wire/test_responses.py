@@ -1,9 +1,14 @@
 """What counts as a response, where it ends, and what costs an upstream its connection."""
 
 import asyncio
+import contextlib
+import ssl
+from pathlib import Path
 
 import pytest
+import uvloop
 
+from gateway.tests.certificates import certified
 from gateway.wire.exceptions import UpstreamBroken
 from gateway.wire.reader import ResponseReader
 
@@ -307,3 +312,35 @@ async def test_a_reset_is_no_end_for_a_body_without_framing(start_upstream, make
     read.set()
     with pytest.raises(UpstreamBroken):
         await anext(chunks)
+
+
+@pytest.mark.parametrize("farewell", [True, False])
+async def test_a_body_over_tls_ends_when_the_upstream_closes_not_when_somebody_cuts_the_connection(
+    make_pool, ask, read, tmp_path: Path, farewell: bool
+) -> None:
+    """Only the upstream can send TLS' alert (RFC 9112, section 9.8). asyncio's loop does not tell the two
+    apart; the workers run on uvloop.
+    """
+    certificate = certified(tmp_path / "own.pem", days=2)
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(certificate)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nprivate")
+        await writer.drain()
+        if farewell:
+            writer.close()
+        else:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=own)
+    port = server.sockets[0].getsockname()[1]
+    tls = ssl.create_default_context(cafile=certificate)
+    with contextlib.closing(server):
+        response = await ask(make_pool(f"https://localhost:{port}", tls=tls))
+        if farewell or not isinstance(asyncio.get_running_loop(), uvloop.Loop):
+            assert await read(response) == b"private"
+        else:
+            with pytest.raises(UpstreamBroken):
+                await read(response)

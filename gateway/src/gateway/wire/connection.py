@@ -158,10 +158,11 @@ class Connection(asyncio.Protocol):
             self._go_on(self._receiver)
 
     def eof_received(self) -> None:
-        self._end_of_stream(None)
+        self._end_of_stream(told=True)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end_of_stream(exc)
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Without an end of the stream before it: an error, or over TLS no alert that the server closes."""
+        self._end_of_stream(told=False)
 
     def pause_writing(self) -> None:
         self.write_paused = True
@@ -227,13 +228,14 @@ class Connection(asyncio.Protocol):
         if receiver is not None:
             receiver.failed(error)
 
-    def _end_of_stream(self, exc: Exception | None) -> None:
+    def _end_of_stream(self, *, told: bool) -> None:
+        """`told` by the upstream: only then does it end a body of unknown length (RFC 9112, section 9.8)."""
         if self.closed:
             return
         receiver = self._receiver
         if receiver is None:
             self.discard()
-        elif exc is None and self._reader.feed_eof():
+        elif told and self._reader.feed_eof():
             self._finish(receiver)
         elif self._reader.answered:
             self._fail(UpstreamBroken(self._upstream, "closed before the end of the response"))
