@@ -1,33 +1,18 @@
 """schemathesis against a running stack: all its checks, with the exceptions of `schemathesis.toml`."""
 
 import re
-import secrets
 import subprocess
 import sys
 from pathlib import Path
-
-import httpx2
 
 from shared.testing.programs import unmeasured
 from stack.catalogue import ROOT
 from stack.testing import Demo
 
 CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
-PASSWORD = "correct horse battery"
 
 # These are refused with 401 whoever asks: nobody guesses a refresh token.
 GUESSED = {"POST /auth/refresh"}
-
-
-def new_administrator(demo: Demo) -> str:
-    """The email of an account that signs in with PASSWORD."""
-    email = f"{secrets.token_hex(8)}@example.com"
-    account = {"email": email, "password": PASSWORD, "name": "Contract"}
-    answer = httpx2.post(f"{demo.gateway}/users", json=account, trust_env=False, timeout=20)
-    assert answer.status_code == 201
-    grant = [sys.executable, "-m", "stack.inside", "users", "users.admin", "grant", email]
-    subprocess.run(grant, env=demo.environment, check=True, capture_output=True)  # noqa: S603 - ours
-    return email
 
 
 def fuzz(demo: Demo, folder: Path, *options: str) -> int:
@@ -45,9 +30,9 @@ def fuzz(demo: Demo, folder: Path, *options: str) -> int:
     command += ["--request-timeout", "30"]  # a request without an answer is named, and is no test that hangs
     command += ["--generation-database", "none"]  # what one run found the next does not begin with
     hooks = {"PYTHONPATH": str(CONFIGURATION.parent), "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
-    caller = {"CONTRACT_EMAIL": new_administrator(demo), "CONTRACT_PASSWORD": PASSWORD}
+    system = {"FACET_FOLDER": demo.environment["FACET_FOLDER"], "CONTRACT_URL": demo.gateway}  # for accounts
     kept = {"HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis")}  # its tables of Unicode, 4 s of work
-    environment = {**unmeasured(), "NO_COLOR": "1", "CONTRACT_URL": demo.gateway, **hooks, **caller, **kept}
+    environment = {**unmeasured(), "NO_COLOR": "1", **system, **hooks, **kept}
     done = subprocess.run(  # noqa: S603 - ours
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

@@ -14,11 +14,12 @@ from .fuzzing import fuzz
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(3))
 def test_every_answer_is_what_the_document_says(new_folder: Path, tmp_path: Path, seed: int) -> None:
-    running = Demo(new_folder)
+    # It guesses thousands of passwords, and signs in between them.
+    running = Demo(new_folder, USERS_PAIR_ATTEMPTS="100000", USERS_ADDRESS_ATTEMPTS="100000")
     try:
         running.says("Where to look")
         phases = "examples,coverage,fuzzing,stateful"
-        options = ("--phases", phases, "--max-examples", "200", "--seed", str(seed))
+        options = ("--phases", phases, "--max-examples", "300", "--seed", str(seed))
         cases = fuzz(running, tmp_path, *options)
         print(f"seed {seed}: {cases} cases")
         assert cases >= 10_000
