@@ -1,19 +1,26 @@
 """The stack's commands when they cannot do what is asked: one line, and a status that is not 0."""
 
-import subprocess
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from stack.catalogue import ROOT
+from shared.testing.programs import begin
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+@dataclass
+class Ended:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(folder: Path, *words: str, **variables: str) -> Ended:
     """With no stack in `folder`, and no Docker on the path."""
-    environment = {"FACET_FOLDER": str(folder), "PATH": str(folder)}
-    command = [sys.executable, "-m", *words]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    environment = {"FACET_FOLDER": str(folder), "PATH": str(folder), **variables}
+    outputs = [folder / "stdout", folder / "stderr"]
+    process = begin("-m", *words, environment=environment, outputs=outputs)
+    return Ended(process.wait(60), *(output.read_text() for output in outputs))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +53,6 @@ def test_the_journey_fails_in_one_line_where_nobody_listens(tmp_path: Path, clos
 def test_production_starts_without_a_sample(tmp_path: Path, closed_port: int) -> None:
     """With nothing to list, nobody is asked."""
     url = f"http://127.0.0.1:{closed_port}"
-    environment = {"ENVIRONMENT": "production", "PATH": str(tmp_path)}
-    command = [sys.executable, "-m", "stack.journey.sample", "--users", url, "--items", url]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    done = run(tmp_path, "stack.journey.sample", "--users", url, "--items", url, ENVIRONMENT="production")
+    assert done.returncode == 0, done.stderr
     assert done.stdout == "0 real diamonds listed\n"
