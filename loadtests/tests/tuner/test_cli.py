@@ -73,6 +73,7 @@ def test_check_boots_it_and_says_what_is_excluded(
 ) -> None:
     file, measure = _file(tmp_path), CommandTarget.measure
     monkeypatch.setattr(command, "WARM_UP", 0.2)
+    monkeypatch.setattr(command, "WARM_UPS", 1)
     monkeypatch.setattr(
         CommandTarget, "measure", lambda target, rate, _, seed: measure(target, rate, 0.5, seed)
     )
@@ -106,6 +107,7 @@ def test_a_run_that_is_stopped_keeps_what_was_measured(
         return measure(self, rate, 0.5, seed)
 
     monkeypatch.setattr(command, "WARM_UP", 0.2)
+    monkeypatch.setattr(command, "WARM_UPS", 1)
     monkeypatch.setattr(CommandTarget, "measure", stopping)
     assert main(["run", str(file), "--quick"]) == 1
     assert "goes on from here" in capsys.readouterr().out

@@ -55,7 +55,7 @@ def test_init_and_check_work_as_the_guide_says(
     for looked in ("1 worker", "2 workers", "3 workers"):
         assert f"{looked}: p99" in said
     assert re.search(", 0 of [1-9][0-9]* failed", said), said
-    assert re.search(r"run --quick: \d+ to \d+ minutes", said)
+    assert re.search(r"run --quick: (\d+ to|about) \d+ minutes?", said), said  # about: as long as it may take
 
 
 @pytest.mark.soak

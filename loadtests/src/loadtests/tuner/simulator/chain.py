@@ -47,10 +47,13 @@ class Chain:
         low, high = 0.0, self.limits.cpus / sum(self.cpu.values()) * 1.1
         for _ in range(14):
             rate = (low + high) / 2
-            taken = self.sample(configuration, rate, 40_000 / rate, 1.0, np.random.default_rng(1))
-            met = float((taken > slo.latency).mean()) <= 1 - slo.percentile / 100
-            low, high = (rate, high) if met else (low, rate)
+            low, high = (rate, high) if self.meets(configuration, rate, slo) else (low, rate)
         return low
+
+    def meets(self, configuration: Configuration, rate: float, slo: Slo) -> bool:
+        """Without noise."""
+        taken = self.sample(configuration, rate, 40_000 / rate, 1.0, np.random.default_rng(1))
+        return float((taken > slo.latency).mean()) <= 1 - slo.percentile / 100
 
     def breaks(self, configuration: Configuration) -> str | None:
         limits = self.limits
