@@ -1,6 +1,7 @@
 """Folders for stacks, and a way to start one that is certainly ended."""
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +9,13 @@ from typing import Any
 
 import pytest
 
+from stack.catalogue import ROOT
 from stack.testing import Demo
+
+
+def models_beside(folder: Path) -> str:
+    """A repository of a stack's own: what is loaded and unloaded there is remembered beside the models."""
+    return str(shutil.copytree(ROOT / "services/ml-predict/models", folder.parent / "models"))
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +23,11 @@ def folder() -> Iterator[Path]:
     """Not pytest's own: as root Postgres runs as another user, who may not pass through those."""
     with tempfile.TemporaryDirectory(prefix="facet-stack-", ignore_cleanup_errors=True) as made:
         yield Path(made) / "facet"
+
+
+@pytest.fixture(scope="module")
+def models(folder: Path) -> str:
+    return models_beside(folder)
 
 
 @pytest.fixture

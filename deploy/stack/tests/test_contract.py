@@ -7,6 +7,7 @@ import pytest
 
 from stack.testing import Demo
 
+from .conftest import models_beside
 from .fuzzing import fuzz
 
 
@@ -15,7 +16,8 @@ from .fuzzing import fuzz
 @pytest.mark.parametrize("seed", range(3))
 def test_every_answer_is_what_the_document_says(new_folder: Path, tmp_path: Path, seed: int) -> None:
     # It guesses thousands of passwords, and signs in between them.
-    running = Demo(new_folder, USERS_PAIR_ATTEMPTS="100000", USERS_ADDRESS_ATTEMPTS="100000")
+    patient = {"USERS_PAIR_ATTEMPTS": "100000", "USERS_ADDRESS_ATTEMPTS": "100000"}
+    running = Demo(new_folder, ML_PREDICT_MODEL_REPOSITORY=models_beside(new_folder), **patient)
     try:
         running.says("Where to look")
         phases = "examples,coverage,fuzzing,stateful"

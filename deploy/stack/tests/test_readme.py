@@ -26,12 +26,6 @@ FIVE = 5
 
 
 @pytest.fixture(scope="module")
-def models(folder: Path) -> str:
-    """A folder of models of the stack's own."""
-    return str(shutil.copytree(ROOT / "services/ml-predict/models", folder.parent / "models"))
-
-
-@pytest.fixture(scope="module")
 def demo(folder: Path, models: str) -> Iterator[Demo]:
     running = Demo(folder, FACET_SAMPLE="0", ML_PREDICT_MODEL_REPOSITORY=models)
     try:

@@ -24,9 +24,9 @@ Start = Callable[..., Demo]
 
 
 @pytest.fixture(scope="module")
-def demo(folder: Path) -> Iterator[Demo]:
+def demo(folder: Path, models: str) -> Iterator[Demo]:
     """A stack that has made its journey and stays up."""
-    running = Demo(folder)
+    running = Demo(folder, ML_PREDICT_MODEL_REPOSITORY=models)
     try:
         running.says("Where to look")
         yield running
