@@ -1,6 +1,7 @@
 """Certificates of upstreams."""
 
 import datetime
+import ssl
 from pathlib import Path
 
 from cryptography import x509
@@ -8,8 +9,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def certified(file: Path, name: str = "localhost", days: int = 1) -> Path:
-    """A certificate signed by itself, good for days from yesterday on, with its key in the same file."""
+def certified(file: Path, name: str = "localhost", days: int = 2) -> Path:
+    """A certificate signed by itself, good for `days` from 25 hours ago on, with its key in the same file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1, hours=1)
@@ -32,3 +33,10 @@ def certified(file: Path, name: str = "localhost", days: int = 1) -> Path:
         )
     )
     return file
+
+
+def presenting(certificate: Path) -> ssl.SSLContext:
+    """For a server that has this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from gateway.tests.certificates import certified
+from gateway.tests.certificates import certified, presenting
 from gateway.tests.conftest import TABLE, answer_of
 from gateway.tests.conftest import Upstream as Scripted
 from gateway.upstreams import Upstream
@@ -181,11 +180,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 @contextlib.asynccontextmanager
 async def https_table(serve: Serve, own: Path | None, trusted: Path | None) -> AsyncIterator[str]:
     """A table whose route leads to `serve`, over TLS if it has a certificate of its own."""
-    tls = None
-    if own is not None:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(own)
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=presenting(own) if own else None)
     port = server.sockets[0].getsockname()[1]
     table = TABLE + "[[route]]\n"
     table += 'path = "/gems"\nupstream = "gems"\nauth = "public"\n[[upstream]]\nname = "gems"\n'

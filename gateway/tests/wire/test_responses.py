@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from gateway.tests.certificates import certified
+from gateway.tests.certificates import certified, presenting
 from gateway.wire.exceptions import UpstreamBroken
 from gateway.wire.reader import ResponseReader
 
@@ -321,9 +321,7 @@ async def test_a_body_over_tls_ends_when_the_upstream_closes_not_when_somebody_c
     """Only the upstream can send TLS' alert (RFC 9112, section 9.8). asyncio's loop does not tell the two
     apart; the workers run on uvloop.
     """
-    certificate = certified(tmp_path / "own.pem", days=2)
-    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    own.load_cert_chain(certificate)
+    certificate = certified(tmp_path / "own.pem")
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -334,7 +332,7 @@ async def test_a_body_over_tls_ends_when_the_upstream_closes_not_when_somebody_c
         else:
             writer.transport.abort()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=own)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=presenting(certificate))
     port = server.sockets[0].getsockname()[1]
     tls = ssl.create_default_context(cafile=certificate)
     with contextlib.closing(server):
