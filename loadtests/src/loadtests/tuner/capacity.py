@@ -149,7 +149,7 @@ def _lower(trial: Trial, stride: float) -> float:
 
 def _shows(taken: Sequence[Measurement], slo: Slo) -> Shown:
     slow, requests = sum(m.slow(slo) for m in taken), sum(m.requests for m in taken)
-    return shown(slow, requests, 1 - slo.percentile / 100)
+    return shown(slow, requests, slo.slow)
 
 
 def _bracket(trials: Sequence[Trial]) -> tuple[Trial, Trial]:

@@ -54,6 +54,11 @@ class Slo:
     percentile: float = 99.0
     errors: float = 0.001  # share of the requests
 
+    @property
+    def slow(self) -> float:
+        """The share of the requests that may be slower than `latency`."""
+        return 1 - self.percentile / 100
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

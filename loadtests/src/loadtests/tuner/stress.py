@@ -62,6 +62,6 @@ def _recovers(
 ) -> bool:
     for _ in range(CHANCES):
         taken = measure(CALM * capacity, seconds)
-        if taken.slow(slo) <= (1 - slo.percentile / 100) * taken.requests:
+        if taken.slow(slo) <= slo.slow * taken.requests:
             return True
     return False

@@ -33,7 +33,7 @@ def judge(taken: Sequence[Measurement], slo: Slo, factor: Factor = as_measured) 
     answers = sum((m.latencies for m in taken[1:]), taken[0].latencies)
     rank = 100 * (slo.percentile / 100 * requests / answers.total) if answers.total else 101.0
     latency = answers.percentile(rank) if rank <= 100 else math.inf  # noqa: PLR2004 - per cent
-    met = slow <= (1 - slo.percentile / 100) * requests and failed <= slo.errors * requests
+    met = slow <= slo.slow * requests and failed <= slo.errors * requests
     pace = math.prod(map(factor, taken)) ** (1 / len(taken))
     return Trial(taken[0].offered * pace, met, latency, tuple(taken))
 

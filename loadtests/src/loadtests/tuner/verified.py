@@ -93,7 +93,7 @@ def judged(wanted: float, taken: Sequence[tuple[float, Answers]], slo: Slo) -> C
         [share for share, _ in taken],
         [done.histogram.percentile(slo.percentile) for _, done in taken],
         slow,
-        [a <= 1 - slo.percentile / 100 and b <= slo.errors for a, b in zip(slow, failed, strict=True)],
+        [a <= slo.slow and b <= slo.errors for a, b in zip(slow, failed, strict=True)],
     )
 
 

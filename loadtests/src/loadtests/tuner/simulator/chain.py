@@ -53,7 +53,7 @@ class Chain:
     def meets(self, configuration: Configuration, rate: float, slo: Slo) -> bool:
         """Without noise."""
         taken = self.sample(configuration, rate, 40_000 / rate, 1.0, np.random.default_rng(1))
-        return float((taken > slo.latency).mean()) <= 1 - slo.percentile / 100
+        return float((taken > slo.latency).mean()) <= slo.slow
 
     def breaks(self, configuration: Configuration) -> str | None:
         limits = self.limits

@@ -54,11 +54,12 @@ class System:
     def capacity(self, workers: int, slo: Slo) -> float:
         """The highest rate that meets the SLO, without noise; 0 if none does."""
         queue = self.queue(workers)
-        share = 1 - slo.percentile / 100
         low, high = 0.0, queue.throughput
         for _ in range(40):
             middle = (low + high) / 2
-            low, high = (middle, high) if queue.share_slower(middle, slo.latency) <= share else (low, middle)
+            low, high = (
+                (middle, high) if queue.share_slower(middle, slo.latency) <= slo.slow else (low, middle)
+            )
         return low
 
     def memory_of(self, workers: int) -> int:
@@ -84,8 +85,8 @@ class System:
         counts = [n for n in range(1, largest + 1) if self.breaks(Configuration.of(n)) is None]
         queues = {n: self.queue(n) for n in counts}
         first, *others = sorted(counts, key=lambda n: -queues[n].throughput)
-        share, best = 1 - slo.percentile / 100, (self.capacity(first, slo), -first)
+        best = (self.capacity(first, slo), -first)
         for n in others:
-            if queues[n].share_slower(best[0], slo.latency) <= share:
+            if queues[n].share_slower(best[0], slo.latency) <= slo.slow:
                 best = max(best, (self.capacity(n, slo), -n))
         return -best[1], best[0]
