@@ -2,12 +2,14 @@
 
 import asyncio
 import random
+from dataclasses import asdict
 from typing import Any
 
+from loadtests.bench.offered import Stream
 from loadtests.bench.open_loop import run
 
 RATE, SECONDS = 2000.0, 0.25
-REQUESTS = [b"GET /a HTTP/1.1\r\n\r\n", b"GET /b HTTP/1.1\r\n\r\n"]
+REQUESTS = ["GET /a HTTP/1.1\r\n\r\n", "GET /b HTTP/1.1\r\n\r\n"]
 
 
 def due(seed: int = 1) -> int:
@@ -34,16 +36,20 @@ class Server(asyncio.Protocol):
         self._transport.write(self._answer)
 
 
-async def asked(status: str, seed: int = 1) -> tuple[dict[str, float], list[bytes]]:
+async def asked(status: str, *streams: Stream) -> tuple[list[dict[str, float]], list[bytes]]:
     lines: list[bytes] = []
     listening = await asyncio.get_running_loop().create_server(lambda: Server(status, lines), "127.0.0.1", 0)
     async with listening:
         port = listening.sockets[0].getsockname()[1]
-        return await run(port, REQUESTS, RATE, SECONDS, 8, seed=seed), lines
+        return await run(port, [asdict(one) for one in streams], 8), lines
+
+
+def stream(seed: int = 1, delay: float = 0.0) -> Stream:
+    return Stream(REQUESTS, RATE, SECONDS, delay, seed)
 
 
 def test_each_arrival_of_the_schedule_is_a_request() -> None:
-    found, lines = asyncio.run(asked("200 OK"))
+    [found], lines = asyncio.run(asked("200 OK", stream()))
     assert (found["answered"], found["failed"]) == (due(), 0)
     assert len(lines) == due()
     assert set(lines) == {b"GET /a HTTP/1.1", b"GET /b HTTP/1.1"}
@@ -51,11 +57,12 @@ def test_each_arrival_of_the_schedule_is_a_request() -> None:
 
 
 def test_an_answer_that_is_not_good_is_counted_as_failed() -> None:
-    found, _ = asyncio.run(asked("503 Service Unavailable"))
+    [found], _ = asyncio.run(asked("503 Service Unavailable", stream()))
     assert (found["answered"], found["failed"]) == (0, due())
 
 
-def test_another_seed_has_other_arrivals() -> None:
+def test_streams_are_offered_side_by_side_each_with_its_own_arrivals() -> None:
     assert due(2) != due(1)
-    found, _ = asyncio.run(asked("200 OK", 2))
-    assert found["answered"] == due(2)
+    found, lines = asyncio.run(asked("200 OK", stream(), stream(2, delay=0.1)))
+    assert [one["answered"] for one in found] == [due(1), due(2)]
+    assert len(lines) == due(1) + due(2)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from shared.log_output import OUTPUT, Output
-from shared.logging import configure_logging, get_logger, write_lines
+from shared.logging import configure_logging, get_logger
 
 Pipe = tuple[int, int]
 
@@ -91,7 +91,6 @@ def test_logging_to_a_full_disk_raises_nothing(
     configure_logging(sample_settings(log_format=form))
     get_logger().info("item_created", item_id=7)
     logging.getLogger("some.library").warning("lost")
-    write_lines([b"{}", b"{}"])
     assert errors.getvalue() == ""
     os.close(stdout)
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import select
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -84,24 +83,6 @@ def _render_bytes(_: WrappedLogger, __: str, event: EventDict) -> bytes:
         return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:  # orjson refuses half a surrogate pair and 2**64; the line is written all the same
         return json.dumps(event, default=str, skipkeys=True).encode()
-
-
-def write_lines(lines: Sequence[bytes]) -> None:
-    """Writes to stdout in pieces of whole lines: a pipe that other workers write to mixes up longer ones."""
-    piece: list[bytes] = []
-    size = 0
-    for line in lines:
-        if piece and size + len(line) + 1 > select.PIPE_BUF:
-            OUTPUT.write(_joined(piece))
-            piece, size = [], 0
-        piece.append(line)
-        size += len(line) + 1
-    if piece:
-        OUTPUT.write(_joined(piece))
-
-
-def _joined(lines: list[bytes]) -> bytes:
-    return b"\n".join(lines) + b"\n"
 
 
 def _render_text(logger: WrappedLogger, name: str, event: EventDict) -> str:

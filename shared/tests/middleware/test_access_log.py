@@ -1,6 +1,8 @@
 """One line a request, without what should not be kept."""
 
 import asyncio
+import json
+import select
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -12,8 +14,8 @@ from starlette.middleware import Middleware
 from shared.context import CURRENT, RequestContext
 from shared.gathering import GATHERING
 from shared.log_output import OUTPUT
-from shared.logging import configure_logging, write_lines
-from shared.middleware.access_log import MOST_LINES, GatheredLines, gathers, log_request
+from shared.logging import configure_logging
+from shared.middleware.access_log import GatheredLines, gathers, log_request
 from shared.testing import served
 
 router = APIRouter()
@@ -157,28 +159,37 @@ async def test_gathered_lines_are_those_that_structlog_writes(
 
 
 async def test_lines_are_gathered_only_while_a_worker_runs_and_all_written_at_its_end(
-    sample_settings: Callable[..., Any], log_lines: Lines
+    log_lines: Lines,
 ) -> None:
     gathered = GatheredLines()
     gathered.configure("sample")
     assert not gathered.add(None, "GET", "/", 200, 0.1, None), "nobody would write it"
     with GATHERING.on(asyncio.get_running_loop()):
-        for number in range(MOST_LINES + 1):
-            gathered.add(None, "GET", f"/{number}", 200, 0.1, "127.0.0.1")
-        assert len(log_lines()) == MOST_LINES, "many are not held back"
-    assert [line["path"] for line in log_lines()] == [f"/{number}" for number in range(MOST_LINES + 1)]
+        gathered.add(None, "GET", "/ring/52", 200, 0.1, "127.0.0.1")
+        assert not log_lines()
+    (line,) = log_lines()
+    assert line["path"] == "/ring/52"
+
+
+async def test_lines_are_written_in_pieces_that_a_pipe_takes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[bytes] = []
+    monkeypatch.setattr(OUTPUT, "write", pieces.append)
+    gathered = GatheredLines()
+    gathered.configure("sample")
+    paths = [*(f"/{number}" + 700 * "a" for number in range(12)), "/" + 9000 * "b", "/c"]
+    with GATHERING.on(asyncio.get_running_loop()):
+        for path in paths:
+            gathered.add(None, "GET", path, 200, 0.1, "127.0.0.1")
+        assert len(pieces) == 4, "many are not held back"
+        gathered.flush()
+    lines = b"".join(pieces).splitlines()
+    assert [json.loads(line)["path"] for line in lines] == paths
+    assert [piece.count(b"\n") for piece in pieces] == [4, 4, 4, 1, 1]
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert [len(piece) <= select.PIPE_BUF for piece in pieces] == [True, True, True, False, True]
 
 
 def test_what_is_no_json_or_below_the_level_is_not_gathered(sample_settings: Callable[..., Any]) -> None:
     assert gathers(sample_settings(log_format="json"))
     assert not gathers(sample_settings(log_format="console"))
     assert not gathers(sample_settings(log_format="json", log_level="warning"))
-
-
-def test_lines_are_written_in_pieces_that_a_pipe_takes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    pieces: list[bytes] = []
-    monkeypatch.setattr(OUTPUT, "write", pieces.append)
-    lines = [b"a" * 1000] * 9 + [b"b" * 9000, b"c"]
-    write_lines(lines)
-    assert b"".join(pieces) == b"\n".join(lines) + b"\n"
-    assert [len(piece) for piece in pieces] == [4004, 4004, 1001, 9001, 2]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from statistics import median
@@ -12,13 +12,13 @@ from loadtests.bench import machine
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.fault_routes import CALLERS, NONE, PARTS, Part, Route
 from loadtests.bench.fault_system import HEAL, FaultSystem
-from loadtests.bench.offered import Offered, offered
+from loadtests.bench.offered import Offered, Stream, offered_together
 from loadtests.bench.progress import say
 from loadtests.bench.request import ask
 from loadtests.bench.rig import Rig
 from loadtests.bench.stats import robust_ratio
 
-BOOT: Final = 1.5  # seconds until all programs that send are ready: they share a core
+BOOT: Final = 0.8  # seconds until the program that sends is ready
 LEAD: Final = 1.0  # seconds for which the affected routes have been asked before the fault
 RECOVERY: Final = 15.0  # seconds at most
 PERCENTILES: Final = ("p50", "p90", "p99")
@@ -51,36 +51,35 @@ class Faults:
 
     def _window(self, part: str, fault: str, seconds: float, seed: int) -> Window:
         """`seed` is of the arrivals. Each route has its own, or all would ask at the same moments."""
-        routes = PARTS[part]
+        routes, gateway, rig = PARTS[part], self._system.gateway, self._system.rig
+        streams = [
+            *(self._stream(one, LEAD + seconds, 0.0, seed + n) for n, one in enumerate(routes.affected)),
+            *(self._stream(one, seconds, LEAD, seed + 10 + n) for n, one in enumerate(routes.others)),
+        ]
         with ThreadPoolExecutor() as threads:
-
-            def begin(place: int, route: Route, start: float, lasting: float) -> Future[Offered]:
-                requests = [one.raw for one in route.requests(self._tokens)]
-                rig, port = self._system.rig, self._system.gateway
-                return threads.submit(offered, requests, port, route.rate, lasting, rig, start, seed + place)
-
             start = time.monotonic() + BOOT
-            affected = [begin(place, one, start, LEAD + seconds) for place, one in enumerate(routes.affected)]
-            futures = [
-                begin(place, one, start + LEAD, seconds)
-                for place, one in enumerate(routes.others, len(affected))
-            ]
+            loaded = threads.submit(offered_together, streams, gateway, rig, start)
             time.sleep(BOOT + LEAD)
-            if fault != NONE:
-                self._system.do(part, fault)
             try:
-                others = [future.result() for future in futures]
+                if fault != NONE:
+                    self._system.do(part, fault)
+                time.sleep(seconds)
             finally:
                 self._system.do(part, HEAL)
             healed = time.monotonic()
             self._recover(routes)
             recovery = time.monotonic() - healed
-            found = Window([one.result() for one in affected], others, recovery)
+            samples = loaded.result()
+        affected, others = samples[: len(routes.affected)], samples[len(routes.affected) :]
         self._system.rig.check_alive()
         shown = ", ".join(f"{one.p99:.1f}" for one in others)
         failed = sum(one.failed for one in others)
         say(f"  {fault:<8} p99 {shown} ms; {failed} failed; back in {recovery:.1f} s")
-        return found
+        return Window(affected, others, recovery)
+
+    def _stream(self, route: Route, seconds: float, delay: float, seed: int) -> Stream:
+        requests = [one.raw for one in route.requests(self._tokens)]
+        return Stream(requests, route.rate, seconds, delay, seed)
 
     def _recover(self, part: Part) -> None:
         """Every affected route answers well again. Raises BenchFailed."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from loadtests.bench.awake import awake, can_keep_awake, round_trip
 from loadtests.bench.environment import ROOT
 from loadtests.bench.rig import find
 
@@ -20,9 +21,22 @@ def facts() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release().partition("-")[0],
         "load_before": round(os.getloadavg()[0], 2),
+        "round_trip_us": _round_trips(),
         "nginx": _version("nginx", "-v"),
         "wrk": _version("wrk", "-v"),
     }
+
+
+def _round_trips() -> dict[str, float] | None:
+    """Between two cores, through pipes: what it takes to wake one, and what is left of it in our benches."""
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    if len(cores) == 1:
+        return None
+    found = {"as ever": round(round_trip(*cores), 1)}
+    if can_keep_awake():
+        with awake():
+            found["kept awake"] = round(round_trip(*cores), 1)
+    return found
 
 
 def moment() -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 import secrets
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loadtests.bench import environment
@@ -13,6 +13,17 @@ from loadtests.bench.rig import Rig
 
 PROGRAM = Path(__file__).parent / "open_loop.py"
 CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Requests a second for some seconds, from `delay` seconds after the start; `seed` is of the arrivals."""
+
+    requests: Sequence[str]
+    rate: float
+    seconds: float
+    delay: float = 0.0
+    seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +39,23 @@ class Offered:
     p999: float
 
 
-def offered(
-    requests: Sequence[str],
-    port: int,
-    rate: float,
-    seconds: float,
-    rig: Rig,
-    start: float = 0.0,
-    seed: int = 1,
-) -> Offered:
-    """From `start` of the monotonic clock on, or as soon as the program is ready; `seed` is of the arrivals.
+def offered(requests: Sequence[str], port: int, rate: float, seconds: float, rig: Rig) -> Offered:
+    """As soon as the program is ready. Raises BenchFailed when it fails; a request that fails is counted."""
+    return offered_together([Stream(requests, rate, seconds)], port, rig)[0]
+
+
+def offered_together(streams: Sequence[Stream], port: int, rig: Rig, start: float = 0.0) -> list[Offered]:
+    """By one program, from `start` of the monotonic clock on, or as soon as it is ready.
 
     Raises BenchFailed when the program fails; a request that fails is counted.
     """
-    listed = rig.folder / f"requests-{secrets.token_hex(4)}.json"  # several may run at once
-    listed.write_text(json.dumps(requests), encoding="utf-8")
+    listed = rig.folder / f"requests-{secrets.token_hex(4)}.json"
+    listed.write_text(json.dumps([asdict(stream) for stream in streams]), encoding="utf-8")
     command = ["taskset", "--cpu-list", str(rig.cores.load), str(environment.our_python()), str(PROGRAM)]
-    command += [str(port), str(listed), str(rate), str(seconds), str(CONNECTIONS), str(start), str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - ours
+    command += [str(port), str(listed), str(CONNECTIONS), str(start)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - ours
+    listed.unlink()
     if done.returncode:
         raise BenchFailed(f"the open loop failed: {done.stderr.strip()[-300:]}")
-    found = json.loads(done.stdout)
-    return Offered(found["answered"] / seconds, **found)
+    found = zip(streams, json.loads(done.stdout), strict=True)
+    return [Offered(one["answered"] / stream.seconds, **one) for stream, one in found]

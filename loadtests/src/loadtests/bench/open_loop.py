@@ -6,15 +6,20 @@ one that finds none waits, which its latency shows. It sleeps between requests: 
 
 import asyncio
 import json
+import math
 import random
 import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length: "
+BOOT = 0.05  # seconds for opening connections
 GRACE = 5.0  # seconds that answers may take after the last request
 SOONEST = 1e-6  # seconds: an alarm of 0 never comes
 
@@ -50,16 +55,31 @@ class Connection(asyncio.Protocol):
 
 
 class Load:
-    def __init__(self, requests: list[bytes]) -> None:
-        self._requests = requests
+    """Requests in turn over its own connections. Poisson's arrivals are the same to all for the same seed."""
+
+    def __init__(self, stream: Mapping[str, Any], start: float) -> None:
+        """`stream` is a `Stream` of `offered.py`."""
+        self._requests = [request.encode("latin-1") for request in stream["requests"]]
+        self._rate = stream["rate"]
+        self._draw = random.Random(stream["seed"])  # noqa: S311 - a schedule
         self._turn = 0
         self._waiting: deque[float] = deque()
+        self.due = start + stream["delay"]
+        self._end = self.due + stream["seconds"]
         self.spare: list[Connection] = []
         self.latencies: list[float] = []
+        self.begun = 0
         self.failed = 0
         self.lost = 0
 
-    def begin(self, intended: float) -> None:
+    def begin_due(self) -> None:
+        self.begun += 1
+        self._begin(self.due)
+        self.due += self._draw.expovariate(self._rate)
+        if self.due >= self._end:
+            self.due = math.inf
+
+    def _begin(self, intended: float) -> None:
         if not self.spare:
             self._waiting.append(intended)
             return
@@ -73,83 +93,78 @@ class Load:
             self.failed += 1
         self.spare.append(connection)
         if self._waiting:
-            self.begin(self._waiting.popleft())
+            self._begin(self._waiting.popleft())
+
+    @property
+    def complete(self) -> bool:
+        return len(self.latencies) + self.failed >= self.begun
+
+    def result(self) -> dict[str, Any]:
+        failed = self.begun - len(self.latencies) + self.lost
+        found = sorted(self.latencies) or [GRACE]
+        last = len(found) - 1
+        percentiles = {
+            name: found[min(int(len(found) * share), last)] * 1000
+            for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999))
+        }
+        return {"answered": len(self.latencies), "failed": failed, **percentiles}
 
 
 class Schedule:
-    """Poisson's arrivals, the same for every server that is given the same seed.
+    """Begins what is due of each load.
 
     An event loop's timers have milliseconds: several requests would start at once, or the loop would run
     without a pause. The alarm of the kernel has microseconds.
     """
 
-    def __init__(self, load: Load, rate: float, seconds: float, start: float, seed: int) -> None:
-        self._load = load
-        self._rate = rate
-        self._draw = random.Random(seed)  # noqa: S311 - a schedule
-        self._due = start
-        self._end = self._due + seconds
-        self.begun = 0
+    def __init__(self, loads: Sequence[Load]) -> None:
+        self._loads = loads
         self.finished = asyncio.Event()
 
     def begin(self) -> None:
         """All that are due; the alarm calls it again."""
-        while self._due <= time.monotonic() and self._due < self._end:
-            self._load.begin(self._due)
-            self.begun += 1
-            self._due += self._draw.expovariate(self._rate)
-        if self._due < self._end:
-            signal.setitimer(signal.ITIMER_REAL, max(self._due - time.monotonic(), SOONEST))
+        while (load := min(self._loads, key=attrgetter("due"))).due <= time.monotonic():
+            load.begin_due()
+        if load.due < math.inf:
+            signal.setitimer(signal.ITIMER_REAL, max(load.due - time.monotonic(), SOONEST))
         else:
             self.finished.set()
 
 
 async def run(
-    port: int,
-    requests: list[bytes],
-    rate: float,
-    seconds: float,
-    connections: int,
-    start: float = 0.0,
-    seed: int = 1,
-) -> dict[str, Any]:
-    load, loop = Load(requests), asyncio.get_running_loop()
-    for _ in range(connections):
-        await loop.create_connection(lambda: Connection(load), "127.0.0.1", port)
-    schedule = Schedule(load, rate, seconds, max(start, time.monotonic()), seed)
+    port: int, streams: Sequence[Mapping[str, Any]], connections: int, start: float = 0.0
+) -> list[dict[str, Any]]:
+    """A sample of each stream."""
+    loop, begin = asyncio.get_running_loop(), max(start, time.monotonic() + BOOT)
+    loads = [Load(stream, begin) for stream in streams]
+    for load in loads:
+        for _ in range(connections):
+            await loop.create_connection(partial(Connection, load), "127.0.0.1", port)
+    schedule = Schedule(loads)
     loop.add_signal_handler(signal.SIGALRM, schedule.begin)
     schedule.begin()
     await schedule.finished.wait()
-    count = schedule.begun
     until = time.monotonic() + GRACE
-    while len(load.latencies) + load.failed < count and time.monotonic() < until:  # noqa: ASYNC110 - the hot path counts
+    while not all(load.complete for load in loads) and time.monotonic() < until:  # noqa: ASYNC110 - the hot path counts
         await asyncio.sleep(0.01)
-    failed = count - len(load.latencies) + load.lost
-    for connection in load.spare:
-        connection.transport.abort()
-    found = sorted(load.latencies) or [GRACE]
-    last = len(found) - 1
-    percentiles = {
-        name: found[min(int(len(found) * share), last)] * 1000
-        for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999))
-    }
-    return {"answered": len(load.latencies), "failed": failed, **percentiles}
+    found = [load.result() for load in loads]
+    for load in loads:
+        for connection in load.spare:
+            connection.transport.abort()
+    return found
 
 
 def main() -> None:
-    """Arguments: port, file of requests (JSON), rate, seconds, connections, start (of the monotonic clock),
-    seed of the arrivals.
+    """Arguments: port, file of streams (JSON), connections for each stream, start (of the monotonic clock).
 
-    Prints a sample as JSON.
+    Prints a sample of each stream as JSON.
     """
-    port, path, *numbers, seed = sys.argv[1:]
-    rate, seconds, connections, start = map(float, numbers)
+    port, path, connections, start = sys.argv[1:]
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a program of its own, no more than it needs
-        requests = [request.encode("latin-1") for request in json.load(file)]
+        streams = json.load(file)
     import uvloop  # type: ignore[import-not-found]  # noqa: PLC0415 - only its interpreter has it
 
-    found = uvloop.run(run(int(port), requests, rate, seconds, int(connections), start, int(seed)))
-    print(json.dumps(found))  # noqa: T201 - the result
+    print(json.dumps(uvloop.run(run(int(port), streams, int(connections), float(start)))))  # noqa: T201 - the result
 
 
 if __name__ == "__main__":

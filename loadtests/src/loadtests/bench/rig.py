@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtests.bench.awake import awake
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.stopping import in_child, stoppable, uninterrupted
 
@@ -68,8 +69,8 @@ def free_port() -> int:
 class Rig:
     """Use it in a `with` block: whatever happens inside, nothing that it started is left.
 
-    Ctrl-C, SIGTERM and a closed terminal end the block too. Processes get a clean environment, so that no
-    proxy or setting of the caller's shell counts for one peer and not for another.
+    Ctrl-C, SIGTERM and a closed terminal end the block too. Meanwhile cores are kept awake. Processes get
+    a clean environment: no proxy or setting of the caller's shell counts for one peer and not for another.
     """
 
     def __init__(self, cores: Cores) -> None:
@@ -83,6 +84,7 @@ class Rig:
         self._signals.__enter__()
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="facet-bench-")))
         self.folder.chmod(0o755)  # nginx's worker is another user when root runs this
+        self._stack.enter_context(awake())
         self._stack.callback(self._stop_all)
         return self
 
