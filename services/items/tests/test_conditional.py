@@ -12,6 +12,15 @@ from .conftest import Create
 OTHER = '"AAAAAAAAAAAAAAAA"'
 
 
+async def test_whoever_makes_a_listing_need_not_read_it_to_change_it(alice: httpx2.AsyncClient) -> None:
+    made = await alice.post("/items", json={"name": "A stone", "price": "100"})
+    path, tag = made.headers["Location"], made.headers["ETag"]
+    assert (await alice.get(path, headers={"If-None-Match": tag})).status_code == 304
+    changed = await alice.patch(path, json={"name": "other"}, headers={"If-Match": tag})
+    assert changed.status_code == 200
+    assert (await alice.delete(path, headers={"If-Match": tag})).status_code == 412
+
+
 async def test_what_is_known_already_is_not_sent_again(live: LiveApp, create: Create) -> None:
     path = f"/items/{(await create())['id']}"
     first = await live.client.get(path)

@@ -1,6 +1,7 @@
 """/users/me."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -151,6 +152,15 @@ async def test_closing_my_account_ends_everything(person, refused):
 async def test_the_email_of_a_closed_account_is_free(person, people):
     await person.ask("DELETE", "/users/me")
     assert (await people.sign_up(email=person.email)).id != person.id
+
+
+async def test_what_registration_shows_is_what_is_stored(client, people, person):
+    """So that a client need not read it once more before its first change."""
+    wanted = people.account()
+    made = await client.post("/users", json=wanted)
+    account = await replace(person, id=made.json()["id"], email=wanted["email"]).again()
+    seen = await account.ask("GET", "/users/me", headers={"If-None-Match": made.headers["ETag"]})
+    assert seen.status_code == 304
 
 
 async def test_my_account_is_not_sent_again_and_not_overwritten(person):

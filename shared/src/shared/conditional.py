@@ -39,3 +39,4 @@ READ: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "What the caller knows is still true", "headers": _HEADERS},
 }
 WRITE: Final[dict[int | str, dict[str, Any]]] = {200: {"headers": _HEADERS}}
+MADE: Final[dict[int | str, dict[str, Any]]] = {201: {"headers": _HEADERS}}

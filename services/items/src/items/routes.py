@@ -6,7 +6,8 @@ from items.appraisal_routes import appraising
 from items.dependencies import IdempotencyKey, ItemId, Items, ItemSearch
 from items.schemas import ItemChange, ItemOut, NewItem
 from items.transfer_routes import transfers
-from shared.conditional import PUBLIC, READ, WRITE, Conditional
+from shared.conditional import MADE, PUBLIC, READ, WRITE, Conditional
+from shared.conditions import tag_of
 from shared.identity.dependencies import ActiveCaller, Reader
 from shared.pagination import PAGE, Paged
 
@@ -14,13 +15,13 @@ router = APIRouter(prefix="/items", tags=["items"])
 ROUTERS = (transfers, appraising, router)  # literal paths first
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=MADE)
 async def create_item(
     new: NewItem, caller: ActiveCaller, items: Items, response: Response, key: IdempotencyKey = None
 ) -> ItemOut:
-    item = await items.create(new, caller, key)
-    response.headers["Location"] = f"/items/{item.id}"
-    return ItemOut.model_validate(item)
+    item = ItemOut.model_validate(await items.create(new, caller, key))
+    response.headers.update({"Location": f"/items/{item.id}", "ETag": tag_of(item)})
+    return item
 
 
 @router.get("", responses=PAGE)

@@ -1,8 +1,9 @@
 """HTTP in, HTTP out."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from shared.conditional import PRIVATE, READ, WRITE, Conditional
+from shared.conditional import MADE, PRIVATE, READ, WRITE, Conditional
+from shared.conditions import tag_of
 from shared.fields import PathId
 from shared.identity.dependencies import ActiveCaller
 from shared.pagination import PAGE, Paged
@@ -43,11 +44,15 @@ audit_events = APIRouter(prefix="/audit-events", tags=["users"])
 ROUTERS = (auth, own_sessions, keys, users, audit_events, internal)  # literal paths first
 
 
-@users.post("", status_code=201)
-async def register(wanted: Registration, accounts: Accounts, tokens: EmailTokens) -> UserOut:
+@users.post("", status_code=201, responses=MADE)
+async def register(
+    wanted: Registration, accounts: Accounts, tokens: EmailTokens, response: Response
+) -> UserOut:
     user = await accounts.register(wanted)
     await tokens.welcome(user)
-    return UserOut.model_validate(user)
+    made = UserOut.model_validate(user)
+    response.headers["ETag"] = tag_of(made)
+    return made
 
 
 @users.get("/me", responses=READ)

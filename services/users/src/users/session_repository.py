@@ -2,14 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.database import Connection
+from shared.database import Connection, Statement
 from users.domain import Session
 from users.tables import ended_sessions, sessions
+
+BY_ID: Final = Statement(select(sessions).where(sessions.c.id == bindparam("session_id")))
+_OF_FAMILY: Final = select(sessions).where(sessions.c.family_digest == bindparam("family"))
+LOCK: Final = Statement(_OF_FAMILY.with_for_update())
+_NOW: Final = bindparam("now", type_=sessions.c.used_at.type)
+_ROTATED: Final = {
+    "previous_digest": sessions.c.refresh_digest,
+    "refresh_digest": bindparam("successor", type_=sessions.c.refresh_digest.type),
+    "rotated_at": _NOW,
+    "used_at": _NOW,
+}
+ROTATE: Final = Statement(update(sessions).where(sessions.c.id == bindparam("session_id")).values(_ROTATED))
 
 
 class SessionRepository:
@@ -20,13 +32,9 @@ class SessionRepository:
         row = (await self._connection.execute(insert(sessions).values(values).returning(sessions))).one()
         return Session(**row)
 
-    async def update(self, session_id: str, changes: Mapping[str, Any]) -> None:
-        await self._connection.execute(update(sessions).where(sessions.c.id == session_id).values(changes))
-
     async def rotate(self, session: Session, successor: bytes, now: datetime) -> None:
-        """Keeps the previous digest, for a client that retries."""
-        changes = {"previous_digest": session.refresh_digest, "rotated_at": now, "used_at": now}
-        await self.update(session.id, {**changes, "refresh_digest": successor})
+        """Keeps the previous digest, for a client that retries. The row must be locked."""
+        await self._connection.execute(ROTATE, {"session_id": session.id, "successor": successor, "now": now})
 
     async def live(self, user_id: int, now: datetime) -> list[Session]:
         """The last used first."""
@@ -38,14 +46,12 @@ class SessionRepository:
         return [Session(**row) for row in await self._connection.execute(query)]
 
     async def by_id(self, session_id: str) -> Session | None:
-        query = select(sessions).where(sessions.c.id == session_id)
-        row = (await self._connection.execute(query)).one_or_none()
+        row = (await self._connection.execute(BY_ID, {"session_id": session_id})).one_or_none()
         return None if row is None else Session(**row)
 
     async def lock(self, family_digest: bytes) -> Session | None:
         """Locks the row, so that concurrent refreshes run one after the other."""
-        query = select(sessions).where(sessions.c.family_digest == family_digest).with_for_update()
-        row = (await self._connection.execute(query)).one_or_none()
+        row = (await self._connection.execute(LOCK, {"family": family_digest})).one_or_none()
         return None if row is None else Session(**row)
 
     async def end(self, session_id: str, now: datetime) -> None:
