@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from loadtests.bench import environment, rig
 from loadtests.bench.fault_routes import PARTS
 from loadtests.bench.fault_system import PEERS
 from loadtests.bench.fault_windows import Faults, Window, document
-from loadtests.bench.faults import main, merged, table
+from loadtests.bench.faults import main, merged, table, together
 from loadtests.bench.offered import Offered
 from loadtests.bench.request import Request
 from loadtests.bench.rig import Cores, Rig
@@ -33,7 +34,7 @@ def window(p99: float, failed: int = 0, recovery: float = 0.0) -> Window:
     return Window([sample(p99, 3)] * len(part.affected), [sample(p99, failed)] * len(part.others), recovery)
 
 
-def found() -> dict[str, object]:
+def found() -> dict[str, Any]:
     before, during = [window(10), window(20)], [window(11, 1, 0.5), window(22, 0, 0.7)]
     return document("postgres", "slow", PARTS["postgres"], before, during)
 
@@ -53,6 +54,13 @@ def test_the_table_names_each_route_that_does_not_need_what_failed() -> None:
     lines = table([found()]).splitlines()[2:]
     assert [line.split(" | ")[1] for line in lines] == [one.title for one in PARTS["postgres"].others]
     assert lines[0].endswith("| 3.8, 7.5, 15.0" + 3 * " | 1.10 (1.10 to 1.10)" + " | 1 of 201 |")
+
+
+def test_all_faults_together_are_one_ratio() -> None:
+    assert together([found(), {**found(), "fault": "none"}]) == (
+        "p99 with a fault, all together: 1.10 (1.10 to 1.10) of that without, 2 turns"
+    )
+    assert together([{**found(), "fault": "none"}]) == ""
 
 
 def test_a_run_replaces_its_own_faults_and_keeps_the_others(tmp_path: Path) -> None:

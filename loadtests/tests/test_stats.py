@@ -68,6 +68,13 @@ def test_a_known_signed_rank_interval() -> None:
     assert (math.log(ratio.low), math.log(ratio.high)) == pytest.approx((1, 36))
 
 
+def test_many_rounds_make_a_narrow_interval() -> None:
+    """Of 100, 1,955 of 5,050 averages are left out at each end; n(n + 1)/4 - 1.96 σ says 1,955.0."""
+    ratio = robust_ratio([math.exp(number) for number in range(100)], [1] * 100)
+    found = [math.log(one) for one in (ratio.low, ratio.median, ratio.high)]
+    assert found == pytest.approx([43.5, 49.5, 55.5])
+
+
 def test_a_robust_interval_covers_the_truth_nineteen_times_in_twenty() -> None:
     noise = random.Random(3)  # noqa: S311 - statistics, not secrets
     runs = [

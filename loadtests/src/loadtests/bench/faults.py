@@ -7,14 +7,17 @@ Windows without and with the fault take turns. In both, the routes that need the
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any, Final
 
 from loadtests.bench import environment, machine, report
 from loadtests.bench.exceptions import BenchFailed
-from loadtests.bench.fault_routes import FAULTS, PARTS
+from loadtests.bench.fault_routes import FAULTS, NONE, PARTS
 from loadtests.bench.fault_windows import PERCENTILES, Faults
 from loadtests.bench.rig import Rig, choose_cores, require
+from loadtests.bench.stats import robust_ratio
 
 FIGURES: Final = environment.ROOT / "docs/figures/faults.json"
 SECONDS: Final = 4.0  # of a window
@@ -47,6 +50,21 @@ def _shown(ratio: dict[str, float]) -> str:
     return f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
 
 
+def together(found: Sequence[dict[str, Any]]) -> str:
+    """The p99 of all faults at once: of each turn the geometric mean of its routes. Empty without a fault."""
+    turns = [
+        turn
+        for one in found
+        if one["fault"] != NONE
+        for turn in zip(*(other["p99"]["windows_ms"] for other in one["others"]), strict=True)
+    ]
+    if not turns:
+        return ""
+    without, with_fault = ([geometric_mean(pair[n] for pair in turn) for turn in turns] for n in (0, 1))
+    ratio = robust_ratio(with_fault, without)
+    return f"p99 with a fault, all together: {_shown(asdict(ratio))} of that without, {len(turns)} turns"
+
+
 def main(arguments: list[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     rounds, seconds = (2, 1.0) if given.quick else (given.rounds, SECONDS)
@@ -66,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(f"bench-faults: {failure}") from None
     except KeyboardInterrupt:
         raise SystemExit("bench-faults: interrupted; everything it started is stopped") from None
-    print(table(found))  # noqa: T201 - the command's result
+    print(table(found), together(found), sep="\n\n")  # noqa: T201 - the command's result
 
 
 def _parser() -> argparse.ArgumentParser:

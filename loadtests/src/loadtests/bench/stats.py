@@ -60,10 +60,10 @@ def robust_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
 
 def _signed_rank(rounds: int) -> int:
     """How many averages an interval of 95 % leaves out at each end."""
-    ways = np.array([1])  # of choosing ranks with each sum
+    chance = np.array([1.0])  # of each sum, when each rank is taken or not
     for rank in range(1, rounds + 1):
-        ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
-    return max(int(np.searchsorted(np.cumsum(ways) / 2**rounds, 0.025, side="right")) - 1, 0)
+        chance = (np.pad(chance, (0, rank)) + np.pad(chance, (rank, 0))) / 2
+    return max(int(np.searchsorted(np.cumsum(chance), 0.025, side="right")) - 1, 0)
 
 
 def student_t(degrees: int) -> float:

@@ -45,7 +45,7 @@ def command(
         str(program),
         f"--entryPoints.web.address=127.0.0.1:{port}",
         f"--providers.file.filename={rules}",
-        "--providers.file.watch=false",  # it watches the folder, and would wake for each line of everybody's logs
+        "--providers.file.watch=false",  # it would wake for each line of all logs in the folder
         *logging,
         "--log.level=ERROR",
         "--global.checkNewVersion=false",
