@@ -35,6 +35,8 @@ def test_the_json_keeps_every_round(tmp_path: Path) -> None:
 
 def test_the_facts_name_the_machine_and_no_place_on_it() -> None:
     facts = machine.facts() | machine.moment()
+    assert machine.steady_facts() == machine.steady_facts()
+    assert machine.steady_facts().items() <= facts.items()
     assert facts["cpu"]
     assert facts["cores"] >= 1
     shown = json.dumps(facts)

@@ -16,12 +16,19 @@ BUSY = 0.5  # load average above which others disturb the figures
 
 
 def facts() -> dict[str, Any]:
+    return steady_facts() | {
+        "load_before": round(os.getloadavg()[0], 2),
+        "round_trip_us": _round_trips(),
+    }
+
+
+def steady_facts() -> dict[str, Any]:
+    """Those that are the same in the next run."""
     return {
         "cpu": _cpu_model(Path("/proc/cpuinfo")),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release().partition("-")[0],
-        "load_before": round(os.getloadavg()[0], 2),
-        "round_trip_us": _round_trips(),
+        "kept_awake": can_keep_awake(),
         "nginx": _version("nginx", "-v"),
         "wrk": _version("wrk", "-v"),
     }

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     plan = QUICK if given.quick else FULL
     try:
         require("nginx", "wrk", "taskset")
-        facts = {name: value for name, value in machine.facts().items() if name != "load_before"}
+        facts = machine.steady_facts()
         facts["software"] = _software()
         cases, failed = _measured(given, plan)
     except BenchFailed as failure:
