@@ -4,7 +4,7 @@ import os
 import struct
 from pathlib import Path
 
-from loadtests.bench.awake import awake, can_keep_awake, round_trip
+from loadtests.bench.awake import awake, round_trip
 
 CORE = min(os.sched_getaffinity(0))
 
@@ -12,7 +12,8 @@ CORE = min(os.sched_getaffinity(0))
 def test_the_kernel_is_told_that_no_delay_is_allowed_until_the_end(tmp_path: Path) -> None:
     device = tmp_path / "cpu_dma_latency"
     device.touch()
-    with awake(device):
+    with awake(device) as kept:
+        assert kept
         assert struct.unpack("i", device.read_bytes()) == (0,)
         assert str(device) in held()
     assert str(device) not in held()
@@ -23,8 +24,11 @@ def held() -> list[str]:
 
 
 def test_a_machine_that_does_not_allow_it_goes_on(tmp_path: Path) -> None:
-    with awake(tmp_path / "none"):
-        assert not can_keep_awake(tmp_path / "none")
+    with awake(tmp_path / "none") as kept:
+        assert not kept
+    assert not (tmp_path / "none").exists()
+    with awake(tmp_path) as kept:  # there, and refused
+        assert not kept
 
 
 def test_a_round_trip_is_measured_and_leaves_no_pin() -> None:

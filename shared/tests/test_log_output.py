@@ -91,6 +91,7 @@ def test_logging_to_a_full_disk_raises_nothing(
     configure_logging(sample_settings(log_format=form))
     get_logger().info("item_created", item_id=7)
     logging.getLogger("some.library").warning("lost")
+    OUTPUT.write(b"{}\n{}\n")
     assert errors.getvalue() == ""
     os.close(stdout)
 

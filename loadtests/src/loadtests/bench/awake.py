@@ -19,16 +19,14 @@ TURNS: Final = 1000
 
 
 @contextlib.contextmanager
-def awake(device: Path = DEVICE) -> Iterator[None]:
-    """Where the kernel or the permissions do not allow it, cores sleep as ever: `can_keep_awake` tells."""
+def awake(device: Path = DEVICE) -> Iterator[bool]:
+    """False where the kernel or the permissions do not allow it: cores sleep as ever."""
+    kept = False
     with contextlib.ExitStack() as stack:
-        if can_keep_awake(device):
-            stack.enter_context(device.open("wb", buffering=0)).write(struct.pack("i", 0))
-        yield
-
-
-def can_keep_awake(device: Path = DEVICE) -> bool:
-    return os.access(device, os.W_OK)
+        with contextlib.suppress(OSError):
+            stack.enter_context(device.open("r+b", buffering=0)).write(struct.pack("i", 0))
+            kept = True
+        yield kept
 
 
 def round_trip(here: int, there: int) -> float:

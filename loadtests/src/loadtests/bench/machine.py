@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadtests.bench.awake import awake, can_keep_awake, round_trip
+from loadtests.bench.awake import awake, round_trip
 from loadtests.bench.environment import ROOT
 from loadtests.bench.rig import find
 
@@ -24,24 +24,26 @@ def facts() -> dict[str, Any]:
 
 def steady_facts() -> dict[str, Any]:
     """Those that are the same in the next run."""
+    with awake() as kept:
+        pass
     return {
         "cpu": _cpu_model(Path("/proc/cpuinfo")),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release().partition("-")[0],
-        "kept_awake": can_keep_awake(),
+        "kept_awake": kept,
         "nginx": _version("nginx", "-v"),
         "wrk": _version("wrk", "-v"),
     }
 
 
 def _round_trips() -> dict[str, float] | None:
-    """Between two cores, through pipes: what it takes to wake one, and what is left of it in our benches."""
+    """Between two cores: what it takes to wake one, and what is left of it in our benches."""
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) == 1:
         return None
     found = {"as ever": round(round_trip(*cores), 1)}
-    if can_keep_awake():
-        with awake():
+    with awake() as kept:
+        if kept:
             found["kept awake"] = round(round_trip(*cores), 1)
     return found
 

@@ -19,7 +19,6 @@ from typing import Any
 
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length: "
-BOOT = 0.05  # seconds for opening connections
 GRACE = 5.0  # seconds that answers may take after the last request
 SOONEST = 1e-6  # seconds: an alarm of 0 never comes
 
@@ -57,20 +56,24 @@ class Connection(asyncio.Protocol):
 class Load:
     """Requests in turn over its own connections. Poisson's arrivals are the same to all for the same seed."""
 
-    def __init__(self, stream: Mapping[str, Any], start: float) -> None:
+    def __init__(self, stream: Mapping[str, Any]) -> None:
         """`stream` is a `Stream` of `offered.py`."""
+        self._stream = stream
         self._requests = [request.encode("latin-1") for request in stream["requests"]]
         self._rate = stream["rate"]
         self._draw = random.Random(stream["seed"])  # noqa: S311 - a schedule
         self._turn = 0
         self._waiting: deque[float] = deque()
-        self.due = start + stream["delay"]
-        self._end = self.due + stream["seconds"]
+        self.due = self._end = math.inf
         self.spare: list[Connection] = []
         self.latencies: list[float] = []
         self.begun = 0
         self.failed = 0
         self.lost = 0
+
+    def start(self, at: float) -> None:
+        self.due = at + self._stream["delay"]
+        self._end = self.due + self._stream["seconds"]
 
     def begin_due(self) -> None:
         self.begun += 1
@@ -135,11 +138,13 @@ async def run(
     port: int, streams: Sequence[Mapping[str, Any]], connections: int, start: float = 0.0
 ) -> list[dict[str, Any]]:
     """A sample of each stream."""
-    loop, begin = asyncio.get_running_loop(), max(start, time.monotonic() + BOOT)
-    loads = [Load(stream, begin) for stream in streams]
+    loop, loads = asyncio.get_running_loop(), [Load(stream) for stream in streams]
     for load in loads:
         for _ in range(connections):
             await loop.create_connection(partial(Connection, load), "127.0.0.1", port)
+    begin = max(start, time.monotonic())  # not before all are connected, or what is due begins late
+    for load in loads:
+        load.start(begin)
     schedule = Schedule(loads)
     loop.add_signal_handler(signal.SIGALRM, schedule.begin)
     schedule.begin()
