@@ -1,15 +1,14 @@
 """Request bodies: their limit, their framing, and clients that do not send what they announced."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from gateway.exceptions import LengthAmbiguous
 from gateway.stages.forward import HELD
-from gateway.wire.exceptions import UpstreamUnreachable
-from gateway.wire.pool import Pool
+from gateway.upstreams import Upstream
 from gateway.wire.request import framing
-from gateway.wire.ticket import Ready
 from shared.testing import LiveApp, TestIdentity
 
 
@@ -332,12 +331,16 @@ async def test_long_bodies_that_drip_hold_half_of_the_connections_at_the_most(ma
 
 
 async def test_a_long_body_whose_upstream_refuses_at_once_is_read_to_its_end(
-    door: LiveApp, dial, monkeypatch
+    make_door, dial, monkeypatch
 ) -> None:
-    def closed(pool: Pool, ready: Ready, *_: object, **__: object) -> None:
-        ready(UpstreamUnreachable("items", "the pool is closed"))
+    def closed(*given: Any, **named: Any) -> Upstream:
+        upstream = Upstream(*given, **named)
+        for replica in upstream.replicas:
+            replica.pool.begin_closing()
+        return upstream
 
-    monkeypatch.setattr(Pool, "checkout", closed)
+    monkeypatch.setattr("gateway.lifespan.Upstream", closed)
+    door = await make_door()
     wire = await dial(door.port)
     head = b"POST /items HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
     for _ in range(2):

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from gateway.metrics import BYTES
 from shared.gathering import GATHERING
-from shared.metrics import REGISTRY
 
 ITEMS = {"upstream": "items"}
 

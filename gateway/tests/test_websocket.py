@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import structlog
+from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -17,7 +18,6 @@ from gateway.main import create_app
 from gateway.settings import GatewaySettings
 from gateway.wire.server import ClientConnection as GatewayConnection
 from shared.identity.revocations import publish_end
-from shared.metrics import REGISTRY
 from shared.testing import LiveApp, TestIdentity, served
 
 ROUTES = """

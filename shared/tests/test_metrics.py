@@ -9,7 +9,8 @@ from fastapi import APIRouter
 from prometheus_client import REGISTRY, CollectorRegistry, Histogram
 
 from shared.gathering import GATHERING
-from shared.metrics import BUCKETS, REQUEST_METRICS, ROUTE_KEY, Durations, MetricsMiddleware, route_template
+from shared.metrics import BUCKETS, REQUEST_METRICS, Durations
+from shared.middleware.metrics import ROUTE_KEY, MetricsMiddleware, route_template
 from shared.testing import served
 
 inner = APIRouter(prefix="/boxes")

@@ -5,11 +5,14 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from time import perf_counter
 
+from mypy_extensions import mypyc_attr
+
 from gateway.metrics import FAILURES
 from gateway.upstreams import Replica, Upstream
 from gateway.wire.connection import Connection
 from gateway.wire.exceptions import UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from gateway.wire.reader import Headers
+from gateway.wire.receiver import Receiver
 from gateway.wire.request_head import request_head
 from gateway.wire.ticket import Ticket
 
@@ -17,7 +20,8 @@ from gateway.wire.ticket import Ticket
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 
 
-class Call:  # no ABC, for the same reason as `ServerStream`
+@mypyc_attr(allow_interpreted_subclasses=True)  # where it is compiled
+class Call(Receiver):
     """One request to an upstream. A subclass says what becomes of the answer.
 
     Where no connection could be had, nothing was sent, and another replica is tried. A request whose body is

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 from gateway.exceptions import BodyTooSlow, SpokeEarly
 from gateway.recorded import RecordedStream
 from gateway.route_table import Route
+from gateway.waiting import wait
 from gateway.wire.reader import SWITCHING_PROTOCOLS
 from gateway.wire.request import Request
 from gateway.wire.stream import HIGH_WATER
 from gateway.wire.tunnel import Tunnel
 from shared.context import CURRENT
-from shared.exceptions import ContentTooLarge, GatewayTimeout, ServiceError
+from shared.exceptions import ContentTooLarge, ServiceError
 from shared.identity import Caller
 from shared.logging import get_logger
 from shared.problems import problem_of, unexpected
@@ -49,6 +50,7 @@ class Exchange(RecordedStream):
     __slots__ = (
         "_postponed",
         "_task",
+        "_then",
         "_timer",
         "authorization",
         "caller",
@@ -86,7 +88,8 @@ class Exchange(RecordedStream):
         self.started = False
         self.endless: Callable[[float], bool] | None = None  # of a stream of events: whether it may go on
         self._postponed = False
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Exception | None] | None = None
+        self._then = 0  # the stage after the one that waits
         self._timer: asyncio.TimerHandle | None = None
 
     # Its way through the stages.
@@ -104,23 +107,22 @@ class Exchange(RecordedStream):
             for stage in self.stages[first:] if first else self.stages:
                 waiting = stage(self)
                 if waiting is not None:
-                    then = self.stages.index(stage) + 1
-                    self._task = asyncio.ensure_future(self._wait(waiting, then))
+                    self._then = self.stages.index(stage) + 1
+                    self._task = asyncio.ensure_future(wait(waiting, self.deadline, self.context))
+                    self._task.add_done_callback(self._waited)
                     return
         except Exception as error:  # noqa: BLE001 - every error is answered
             self.refuse(error)
 
-    async def _wait(self, waiting: Awaitable[None], then: int) -> None:
-        CURRENT.set(self.context)
-        try:
-            async with asyncio.timeout_at(self.deadline) as limit:
-                await waiting
-        except Exception as error:  # noqa: BLE001 - every error is answered
-            self._task = None
-            self.refuse(GatewayTimeout() if limit.expired() else error)
+    def _waited(self, task: "asyncio.Task[Exception | None]") -> None:
+        if task is not self._task:
+            return  # it was cancelled
+        self._task = None
+        error = task.result()
+        if error is None:
+            self._pass(self._then)
         else:
-            self._task = None
-            self._pass(then)
+            self.refuse(error)
 
     def refuse(self, error: Exception) -> None:
         """Answers with a problem document. An answer that has begun is cut off."""

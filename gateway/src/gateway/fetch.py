@@ -13,17 +13,15 @@ LARGEST = 1 << 20  # bytes of an answer
 Answer = tuple[int, Headers, bytes]
 
 
-async def fetch(
+def fetch(
     upstream: Upstream, method: bytes, target: bytes, fields: Sequence[bytes], *, within: float
-) -> Answer:
+) -> "asyncio.Future[Answer]":
     """Status, headers and body, `within` seconds. `fields` are `name: value`. Raises UpstreamError."""
     fetching = _Fetch(upstream, method, target)
+    fetching.result.add_done_callback(lambda _: fetching.cancel())
     total_by = asyncio.get_running_loop().time() + within
     fetching.begin(fields, b"", length=0, sent=True, first_byte_timeout=within, total_by=total_by)
-    try:
-        return await fetching.result
-    finally:
-        fetching.cancel()
+    return fetching.result
 
 
 class _Fetch(Call):

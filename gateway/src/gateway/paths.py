@@ -50,5 +50,5 @@ def check_path(raw: bytes) -> None:
 def _is_normal(segment: bytes) -> bool:
     if segment in {b".", b".."} or not _SEGMENT.fullmatch(segment):
         return False
-    escaped = (int(digits, 16) for digits in _ESCAPE.findall(segment))
+    escaped = [int(digits, 16) for digits in _ESCAPE.findall(segment)]
     return not any(byte in _UNRESERVED or byte in _DANGEROUS for byte in escaped)

@@ -8,10 +8,10 @@ from gateway.route_table import Route
 from gateway.wire.request import Request
 from gateway.wire.stream import ServerStream
 from gateway.wire.tunnel import Tunnel
+from shared.access_log import log_request
 from shared.context import RequestContext
 from shared.exceptions import MethodNotAllowed, ServiceError
 from shared.metrics import REQUEST_METRICS
-from shared.middleware.access_log import log_request
 
 _IDS_AND_TIMES = b"\r\n".join(
     [

@@ -3,9 +3,10 @@
 import asyncio
 import random
 import ssl
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from urllib.parse import urlsplit
 
+from gateway.wire.connecting import close
 from gateway.wire.pool import Pool, PoolStats
 
 _PORTS = {"http": 80, "https": 443}
@@ -77,7 +78,7 @@ class Upstream:
     @property
     def stats(self) -> PoolStats:
         """Of all replicas together."""
-        return PoolStats(*map(sum, zip(*(replica.pool.stats for replica in self.replicas), strict=True)))
+        return PoolStats(*map(sum, zip(*[replica.pool.stats for replica in self.replicas], strict=True)))
 
     @property
     def takes_uploads(self) -> bool:
@@ -108,8 +109,9 @@ class Upstream:
         for replica in self.replicas:
             replica.pool.retire()
 
-    async def close(self, grace: float = 5.0) -> None:
-        await asyncio.gather(*(replica.pool.close(grace) for replica in self.replicas))
+    def close(self, grace: float = 5.0) -> Coroutine[None, None, None]:
+        """To be awaited: closes idle connections at once, and those in flight after `grace` seconds."""
+        return close([replica.pool for replica in self.replicas], grace)
 
 
 def _split_origin(url: str) -> tuple[str, int, bytes, bool]:

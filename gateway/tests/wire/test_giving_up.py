@@ -54,7 +54,7 @@ async def test_cancelled_while_it_waits_for_a_second_replica(start_upstream, ask
     silent = await start_upstream(start_a_body)
     upstream = Upstream("gems", [silent.url] * 2, max_connections=1, connect_timeout=10.0)
     closed, other = upstream.replicas
-    await closed.pool.close()
+    closed.pool.begin_closing()
     closed.failed(asyncio.get_running_loop().time())
     busy = asyncio.create_task(ask(upstream))
     await asyncio.sleep(0)

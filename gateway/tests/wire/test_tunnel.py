@@ -18,7 +18,9 @@ def opened() -> tuple[Tunnel, Any, Any]:
     client, upstream = Mock(loop=loop), Mock()
     client.flow.write_paused = client.peers.draining = False
     client.peers.now = loop.time()
-    client.transport.is_closing.return_value = upstream.is_closing.return_value = False
+    for transport in (client.transport, upstream):
+        transport.is_closing.return_value = False
+        transport.can_write_eof.return_value = True
     tunnel = Tunnel(client, TunnelLimits(60.0, 60.0), allowed=lambda: True, ended=lambda _: None)
     tunnel.open(upstream, b"")
     return tunnel, client, upstream

@@ -8,14 +8,15 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
 import shared.validation  # noqa: F401 - it registers a handler of FastAPI's errors
+from shared.access_log import GATHERED, gathers
 from shared.direct import Reads
 from shared.health_routes import health_router
 from shared.logging import configure_logging
-from shared.metrics import MetricsMiddleware
-from shared.middleware.access_log import GATHERED, AccessLogMiddleware, gathers
+from shared.middleware.access_log import AccessLogMiddleware
 from shared.middleware.body_limit import BodyLimitMiddleware
 from shared.middleware.errors import ErrorsMiddleware
 from shared.middleware.head import HeadMiddleware
+from shared.middleware.metrics import MetricsMiddleware
 from shared.middleware.request_context import RequestContextMiddleware
 from shared.middleware.start_failure import StartFailureMiddleware
 from shared.openapi import DocumentedApp

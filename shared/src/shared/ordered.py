@@ -7,9 +7,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from shared.access_log import log_request
 from shared.context import context_of
 from shared.metrics import REQUEST_METRICS
-from shared.middleware.access_log import log_request
 
 Answer = tuple[int, Iterable[tuple[bytes, bytes]], bytes]
 """Status, header fields with the length, and body."""

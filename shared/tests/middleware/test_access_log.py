@@ -11,11 +11,11 @@ import pytest
 from fastapi import APIRouter
 from starlette.middleware import Middleware
 
+from shared.access_log import GatheredLines, gathers, log_request
 from shared.context import CURRENT, RequestContext
 from shared.gathering import GATHERING
 from shared.log_output import OUTPUT
 from shared.logging import configure_logging
-from shared.middleware.access_log import GatheredLines, gathers, log_request
 from shared.testing import served
 
 router = APIRouter()

@@ -8,6 +8,7 @@ from gateway.api_keys import ApiKeys
 from gateway.exceptions import CredentialsAmbiguous
 from gateway.exchange import Exchange
 from gateway.route_table import Route
+from gateway.verification import Verification, authorization_of
 from gateway.wire.request import Request
 from shared.identity import Caller, TokenVerifier
 from shared.identity.exceptions import AdminOnly, TokenInvalid, TokenMissing
@@ -27,7 +28,7 @@ class Authenticate:
     def __init__(self, verifier: TokenVerifier, revocations: Revocations, api_keys: ApiKeys) -> None:
         self._verifier = verifier
         self._revocations = revocations
-        self._api_keys = api_keys
+        self._verification = Verification(verifier, api_keys, self._admit)
 
     def __call__(self, exchange: Exchange) -> Awaitable[None] | None:
         route = exchange.route
@@ -38,29 +39,14 @@ class Authenticate:
         if token is not None:
             caller = self._verifier.known(token)
             if caller is None:
-                return self._verify(exchange, route, token)
+                return self._verification.verify(exchange, route, token)
             self._admit(exchange, route, credentials.authorization, caller)
             return None
         if credentials.api_key is not None:
-            return self._exchange_key(exchange, route, credentials.api_key)
+            return self._verification.exchange_key(exchange, route, credentials.api_key)
         if route.auth == "optional":
             return None
         raise TokenMissing
-
-    async def _verify(self, exchange: Exchange, route: Route, token: str) -> None:
-        self._admit(exchange, route, _authorization(token), await self._verifier.verify(token))
-
-    async def _exchange_key(self, exchange: Exchange, route: Route, key: str) -> None:
-        """A kept token that no longer verifies or was revoked is dropped; the key is exchanged once more."""
-        token = await self._api_keys.token_for(key)
-        try:
-            await self._verify(exchange, route, token)
-        except TokenInvalid:
-            if not self._api_keys.drop(key, token):
-                raise
-        else:
-            return
-        await self._verify(exchange, route, await self._api_keys.token_for(key))
 
     def _admit(self, exchange: Exchange, route: Route, authorization: bytes, caller: Caller) -> None:
         """Raises TokenInvalid, also for a token of an ended session."""
@@ -101,11 +87,7 @@ def _read(request: Request) -> Credentials:
         raise CredentialsAmbiguous("Send a token or an API key, not both.")
     token = None if value is None else _bearer(value)
     api_key = None if key is None else key.decode("latin-1")
-    return Credentials(token, api_key, b"" if token is None else _authorization(token))
-
-
-def _authorization(token: str) -> bytes:
-    return b"Bearer " + token.encode()
+    return Credentials(token, api_key, b"" if token is None else authorization_of(token))
 
 
 def _bearer(value: bytes) -> str:

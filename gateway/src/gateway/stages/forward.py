@@ -46,13 +46,20 @@ class Forward:
 class ForwardedCall(Call):
     """One exchange with its upstream, both ways with back-pressure."""
 
-    upgrade_fields: tuple[bytes, ...] = ()  # ask for another protocol
-
-    def __init__(self, exchange: Exchange, route: Route, upstream: Upstream, long_lived: LongLived) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        route: Route,
+        upstream: Upstream,
+        long_lived: LongLived,
+        upgrade_fields: tuple[bytes, ...] = (),
+    ) -> None:
+        """`upgrade_fields` ask for another protocol."""
         super().__init__(upstream, exchange.method, exchange.request.target)
         self._long_lived = long_lived
         self._exchange = exchange
         self._route = route
+        self._upgrade_fields = upgrade_fields
         self._begun = False
 
     # The request.
@@ -87,8 +94,8 @@ class ForwardedCall(Call):
             fields, checked = _fields(exchange), b""
         else:
             fields, checked = [*exchange.forwarded, VIA], _checked(exchange, known)
-        if self.upgrade_fields:
-            fields += self.upgrade_fields
+        if self._upgrade_fields:
+            fields += self._upgrade_fields
         if not complete:
             exchange.pause_reading()  # until there is a connection: see `may_send`
         self.begin(
@@ -99,7 +106,7 @@ class ForwardedCall(Call):
             first_byte_timeout=self._route.timeout,
             total_by=exchange.deadline,
             checked=checked,
-            upgrade=bool(self.upgrade_fields),
+            upgrade=bool(self._upgrade_fields),
         )
 
     def _send_on(self) -> None:

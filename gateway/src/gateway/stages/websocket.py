@@ -48,10 +48,8 @@ class WebSockets:
 class _Upgrade(ForwardedCall):
     """The handshake. An upstream that declines is answered for as always."""
 
-    upgrade_fields = UPGRADE_FIELDS
-
     def __init__(self, exchange: Exchange, route: Route, upstream: Upstream, websockets: WebSockets) -> None:
-        super().__init__(exchange, route, upstream, websockets.long_lived)
+        super().__init__(exchange, route, upstream, websockets.long_lived, UPGRADE_FIELDS)
         self._websockets = websockets
 
     def switched(self, transport: asyncio.Transport, headers: Headers, data: bytes) -> None:

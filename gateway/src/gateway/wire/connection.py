@@ -2,26 +2,18 @@
 
 import asyncio
 import select
-from typing import Protocol, cast
+from typing import cast
 
 from gateway.wire.exceptions import UpstreamBroken, UpstreamError, UpstreamTimeout
 from gateway.wire.lazy_timer import LazyTimer
 from gateway.wire.reader import ResponseReader
-from gateway.wire.receiver import Receiver
+from gateway.wire.receiver import Owner, Receiver
 
 WHOLE_BODY = 16 * 1024
 """Octets up to which a body of declared length is awaited whole: it costs the client one write, and an
 upstream that dies halfway becomes an error instead of a cut response."""
 
 _FIRST_ERROR = 300
-
-
-class Owner(Protocol):
-    """Whoever lends connections out: told once when one is free again, once when it is gone."""
-
-    def returned(self, connection: "Connection") -> None: ...
-
-    def lost(self, connection: "Connection") -> None: ...
 
 
 class Connection(asyncio.Protocol):
@@ -31,7 +23,7 @@ class Connection(asyncio.Protocol):
     has yet to read it: a slow client does not hold an upstream connection for a body that is here already.
     """
 
-    def __init__(self, upstream: str, owner: Owner, idle_timeout: float) -> None:
+    def __init__(self, upstream: str, owner: "Owner[Connection]", idle_timeout: float) -> None:
         self.closed = False
         self.used = False  # at least one exchange was completed on it
         self.write_paused = False

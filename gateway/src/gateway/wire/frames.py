@@ -63,5 +63,5 @@ def close_frame(code: int, *, masked: bool) -> bytes:
     if not masked:
         return bytes((_FINAL_CLOSE, len(payload))) + payload
     key = os.urandom(4)
-    covered = bytes(byte ^ key[place] for place, byte in enumerate(payload))
+    covered = bytes([byte ^ key[place] for place, byte in enumerate(payload)])
     return bytes((_FINAL_CLOSE, _MASKED | len(payload))) + key + covered

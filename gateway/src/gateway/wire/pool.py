@@ -7,8 +7,10 @@ import ssl
 from collections import OrderedDict
 from typing import NamedTuple
 
+from gateway.wire.connecting import connect
 from gateway.wire.connection import Connection
 from gateway.wire.exceptions import UpstreamUnreachable
+from gateway.wire.receiver import Owner
 from gateway.wire.ticket import Ready, Ticket
 
 LONGEST_LIFE = 60.0  # seconds
@@ -23,7 +25,7 @@ class PoolStats(NamedTuple):
     waiting: int
 
 
-class Pool:
+class Pool(Owner[Connection]):
     """Idle connections are a stack, so that those too many stay unused and expire.
 
     Requests that find no free slot wait in a queue. A slot or connection that becomes free is given to the
@@ -57,8 +59,8 @@ class Pool:
         self._idle: list[Connection] = []
         self._waiting: OrderedDict[Ticket, None] = OrderedDict()
         self._closing = self._retired = False
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self.empty = asyncio.Event()
+        self.empty.set()
 
     @property
     def stats(self) -> PoolStats:
@@ -82,7 +84,7 @@ class Pool:
         ticket = Ticket(ready, min(self._loop.time() + self._connect_timeout, total_by))
         if self._taken < self._limit:
             self._taken += 1
-            self._empty.clear()
+            self.empty.clear()
             self._connect(ticket)
         else:
             ticket.timer = self._loop.call_at(ticket.by, self._expire, ticket)
@@ -117,20 +119,13 @@ class Pool:
 
     def _connect(self, ticket: Ticket) -> None:
         """In a slot that is taken already."""
-        task = ticket.task = self._loop.create_task(self._open(ticket.by))
+        task = ticket.task = self._loop.create_task(
+            connect(self._address, self._tls, self._new_connection, by=ticket.by)
+        )
         task.add_done_callback(lambda done: self._opened(ticket, done))
 
-    async def _open(self, by: float) -> Connection:
-        host, port = self._address
-        async with asyncio.timeout_at(by):
-            _, connection = await self._loop.create_connection(
-                lambda: Connection(self._upstream, self, self._idle_timeout),
-                host,
-                port,
-                ssl=self._tls,
-                server_hostname=host if self._tls else None,
-            )
-        return connection
+    def _new_connection(self) -> Connection:
+        return Connection(self._upstream, self, self._idle_timeout)
 
     def _opened(self, ticket: Ticket, done: "asyncio.Task[Connection]") -> None:
         ticket.task = None
@@ -169,7 +164,7 @@ class Pool:
             return
         self._taken -= 1
         if not self._taken:
-            self._empty.set()
+            self.empty.set()
 
     # What a connection calls.
 
@@ -187,7 +182,7 @@ class Pool:
 
     def lost(self, connection: Connection) -> None:
         if connection not in self._connections:
-            return  # it never came out of _open(), and _opened() frees the slot
+            return  # it never came out of connect(), and _opened() frees the slot
         self._connections.remove(connection)
         if connection in self._idle:
             self._idle.remove(connection)
@@ -199,19 +194,18 @@ class Pool:
         for connection in list(self._idle):
             connection.discard()
 
-    async def close(self, grace: float = 5.0) -> None:
-        """Closes idle connections and refuses new ones; after `grace` seconds closes those in flight."""
+    def begin_closing(self) -> None:
+        """Closes idle connections and refuses new ones. What is in flight goes on."""
         self._closing = True
         while (ticket := self._next_waiting()) is not None:
             ticket.give(UpstreamUnreachable(self._upstream, "the pool is closed"))
         for connection in list(self._idle):
             connection.discard()
-        try:
-            async with asyncio.timeout(grace):
-                await self._empty.wait()
-        except TimeoutError:
-            for connection in list(self._connections):
-                connection.cut("the pool was closed")
+
+    def cut(self) -> None:
+        """Closes what is in flight."""
+        for connection in list(self._connections):
+            connection.cut("the pool was closed")
 
 
 def _is_name(host: str) -> bool:
