@@ -39,7 +39,13 @@ help: ## list the targets
 
 install: .venv/.services .venv/.development loadtests/.venv/.installed ## install everything into .venv and loadtests/.venv
 
-demo: .venv/.services ## run the whole system without Docker and try it; EXIT=1 stops afterwards
+# The gateway as its image has it: compiled where something has changed (docs/decisions/0035).
+ifneq ($(COMPILED),)
+demo test soak: .facet/compiled/.done
+demo test soak: export PYTHONPATH = $(CURDIR)/.facet/compiled
+endif
+
+demo: .venv/.services ## run the whole system without Docker and try it; EXIT=1 stops afterwards, COMPILED=1 compiles the gateway first
 	@exec $(BIN)/python -m stack $(if $(EXIT),--exit)
 
 dev: .venv/.services ## one service with reload beside the running demo: SERVICE=items
@@ -92,7 +98,7 @@ slowest: ## the tests again, and the 20 slowest of them; ARGS="loadtests/tests" 
 check: .venv/.services .venv/.development loadtests/.venv/.installed ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy shared/src $(addsuffix /src,$(SERVICES)) deploy/stack/src deploy/healthy.py deploy/requirements.py
+	$(BIN)/mypy shared/src $(addsuffix /src,$(SERVICES)) deploy/stack/src deploy/compile.py deploy/healthy.py deploy/requirements.py
 	$(LOADTESTS)/mypy --config-file loadtests/pyproject.toml loadtests/src
 
 e2e: .venv/.services .venv/.development ## journeys and faults against the Compose system
@@ -115,7 +121,7 @@ tune: .venv/.services loadtests/.venv/.installed ## find Facet's worker counts; 
 	  $(if $(BUDGET),--cpus $(BUDGET)) $(if $(POOL),--pool $(POOL)) $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(COMPOSE),--compose) $(if $(PUBLISH),--publish .) \
 	  $(addprefix --compare ,$(wildcard docs/figures/tuning.json)) --write deploy/workers.env $(ARGS)
 
-bench-gateway: .venv/.services loadtests/.venv/.installed ## our gateway beside others, in sections; writes docs/figures; ARGS="--only peers,latency --quick"
+bench-gateway: .facet/compiled/.done loadtests/.venv/.installed ## our gateway beside others, in sections; writes docs/figures; ARGS="--only peers,latency --quick"
 	$(LOADTESTS)/python -m loadtests.bench.gateway $(ARGS)
 
 bench-services: .venv/.services loadtests/.venv/.installed ## our data services beside the usual design and the limit; writes docs/figures
@@ -177,6 +183,11 @@ $(UV):
 .venv/.development: .venv/.services
 	@echo "installing what tests, checks and training need into .venv"
 	@$(call INSTALL,requirements.lock) --python .venv --group dev -e 'shared[testing]' -e 'services/ml-predict[train]'
+	@touch $@
+
+.facet/compiled/.done: $(shell find shared/src gateway/src -name '*.py') gateway/pyproject.toml deploy/compile.py | .venv/.development
+	@echo "compiling the gateway into .facet/compiled"
+	@$(BIN)/python deploy/compile.py .facet/compiled gateway/pyproject.toml shared/src gateway/src
 	@touch $@
 
 loadtests/.venv/.installed: loadtests/requirements.lock loadtests/pyproject.toml | $(UV)

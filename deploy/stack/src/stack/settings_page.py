@@ -33,6 +33,7 @@ is wrong then, the running workers keep the old ones.
 |---|---|---|---|
 | `ENVIRONMENT` | `development` | `development`, `production` | Docker Compose: all services at once. |
 | `GATEWAY_PORT` | `8000` | integer | The published port, embedded and under Docker Compose. |
+| `GATEWAY_CODE` | `compiled` | `compiled`, `interpreted` | Docker Compose: the gateway's image. |
 | `FACET_FOLDER` | `.facet` | path | Embedded: data, secrets and logs. |
 | `FACET_FORK_SERVER` | `true` | true or false | Embedded: starts share their imports (Linux). |
 | `COMPOSE_PROFILES` | | list | `load` adds locust with its web page to Docker Compose. |
