@@ -41,7 +41,7 @@ async def asked(status: str, *streams: Stream) -> tuple[list[dict[str, float]], 
     listening = await asyncio.get_running_loop().create_server(lambda: Server(status, lines), "127.0.0.1", 0)
     async with listening:
         port = listening.sockets[0].getsockname()[1]
-        return await run(port, [asdict(one) for one in streams], 8), lines
+        return await asyncio.to_thread(run, port, [asdict(one) for one in streams], 8), lines
 
 
 def stream(seed: int = 1, delay: float = 0.0) -> Stream:

@@ -15,7 +15,11 @@ def _facet(_: Surroundings, __: int) -> list[str]:
 
 
 def _facet_environment(around: Surroundings, port: int) -> Mapping[str, str]:
-    """As in production, with the route table that ships; one worker, because there is one core."""
+    """As its image runs: compiled, with the route table that ships; one worker, because there is one core."""
+    return {"PYTHONPATH": str(environment.COMPILED), **_interpreted_environment(around, port)}
+
+
+def _interpreted_environment(around: Surroundings, port: int) -> Mapping[str, str]:
     return {
         "GATEWAY_PORT": str(port),
         "GATEWAY_ENVIRONMENT": "production",
@@ -104,7 +108,7 @@ def _verifier(around: Surroundings, _: int) -> list[str]:
     return _uvicorn("verifier:app", around.verifier_port)
 
 
-FACET = "facet"
+FACET, INTERPRETED = "facet", "facet-interpreted"
 VERIFIER = Contestant("verifier", "", _verifier, _peer_environment("httpx"))
 CONTESTANTS = {
     contestant.name: contestant
@@ -125,6 +129,7 @@ CONTESTANTS = {
             logs=False,
         ),
         Contestant(FACET, "Facet", _facet, _facet_environment),
+        Contestant(INTERPRETED, "Facet, not compiled", _facet, _interpreted_environment),
         Contestant(
             "bare-asgi",
             "bare ASGI proxy, tokens remembered",

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[4]
 OURS = ROOT / ".venv/bin/python"
 LOCKS = ROOT / "loadtests"
 FOLDER = ROOT / ".facet"
+COMPILED = FOLDER / "compiled"  # written by deploy/compile.py
 
 
 def our_python() -> Path:

@@ -23,6 +23,7 @@ def text(found: Found) -> str:
     parts = [measured, *map(_case, found["cases"])]
     for name, shown in (
         ("latency_at_half_load", _latency),
+        ("pauses", _pauses),
         ("memory", _memory),
         ("cost_of_features", _cost),
     ):
@@ -63,6 +64,25 @@ def _latency(rows: Iterable[Found]) -> str:
                 f"{row[f'{name}_ms']:.2f} ms ({row[f'{name}_added_ms']:+.2f})"
                 for name in ("p50", "p99", "p999")
             ),
+        )
+        for row in rows
+    ]
+    return _table(head, shown)
+
+
+def _pauses(rows: Iterable[Found]) -> str:
+    head = (
+        "A program that only looks at the clock",
+        "stopped for more than 1 ms",
+        "in all",
+        "at the longest",
+    )
+    shown = [
+        (
+            row["title"],
+            f"{row['per_second']:.1f} times a second",
+            f"{row['ms_per_second']:.1f} ms a second",
+            f"{row['longest_ms']:.1f} ms",
         )
         for row in rows
     ]

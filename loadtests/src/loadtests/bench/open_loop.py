@@ -1,56 +1,65 @@
 """Open-loop load: requests start on a schedule, and latency counts from the intended start.
 
-Run as a program by the interpreter of our services, for uvloop: a spare connection takes each request, and
-one that finds none waits, which its latency shows. It sleeps between requests: the upstream shares its core.
+Run as a program of its own: a spare connection takes each request, and one that finds none waits, which its
+latency shows. It sleeps between requests, and there is no event loop: the upstream shares its core.
 """
 
-import asyncio
+import contextlib
+import ctypes
+import gc
 import json
 import math
 import random
-import signal
+import select
+import socket
 import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from functools import partial
 from operator import attrgetter
 from typing import Any
 
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length: "
 GRACE = 5.0  # seconds that answers may take after the last request
-SOONEST = 1e-6  # seconds: an alarm of 0 never comes
+TIMER_SLACK = 29  # of prctl(2): the kernel may wake us so many nanoseconds late, 50,000 if not told otherwise
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """One request at a time; `load` is told when its answer is complete."""
 
-    def __init__(self, load: "Load") -> None:
+    __slots__ = ("_intended", "_load", "_received", "_socket")
+
+    def __init__(self, load: "Load", connected: socket.socket) -> None:
         self._load = load
+        self._socket = connected
         self._received = b""
         self._intended = 0.0
 
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        self._load.spare.append(self)
-
     def send(self, request: bytes, intended: float) -> None:
         self._intended, self._received = intended, b""
-        self.transport.write(request)
+        try:
+            self._socket.sendall(request)  # into an empty buffer: nothing was sent since the last answer
+        except OSError:
+            return  # `read` is told, too
 
-    def data_received(self, data: bytes) -> None:
+    def read(self) -> bool:
+        """False once there is nothing more to come."""
+        try:
+            data = self._socket.recv(65536)
+        except OSError:
+            data = b""
+        if not data:
+            self._load.lost += 1
+            return False
         self._received += data
         end = self._received.find(HEAD_END)
-        if end < 0:
-            return
-        head = self._received[:end].lower()
-        length = int(head.partition(LENGTH)[2].partition(b"\r\n")[0] or 0)
-        if len(self._received) >= end + len(HEAD_END) + length:
-            self._load.answered(self, self._intended, good=head.startswith(b"http/1.1 2"))
-
-    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        self._load.lost += 1
+        if end >= 0:
+            head = self._received[:end].lower()
+            length = int(head.partition(LENGTH)[2].partition(b"\r\n")[0] or 0)
+            if len(self._received) >= end + len(HEAD_END) + length:
+                self._load.answered(self, self._intended, good=head.startswith(b"http/1.1 2"))
+        return True
 
 
 class Load:
@@ -113,50 +122,41 @@ class Load:
         return {"answered": len(self.latencies), "failed": failed, **percentiles}
 
 
-class Schedule:
-    """Begins what is due of each load.
-
-    An event loop's timers have milliseconds: several requests would start at once, or the loop would run
-    without a pause. The alarm of the kernel has microseconds.
-    """
-
-    def __init__(self, loads: Sequence[Load]) -> None:
-        self._loads = loads
-        self.finished = asyncio.Event()
-
-    def begin(self) -> None:
-        """All that are due; the alarm calls it again."""
-        while (load := min(self._loads, key=attrgetter("due"))).due <= time.monotonic():
+def offer(loads: Sequence[Load], connections: Mapping[int, Connection], poller: select.epoll) -> None:
+    """Until all is answered, or `GRACE` after the last request."""
+    until = math.inf
+    while True:
+        while (load := min(loads, key=attrgetter("due"))).due <= (now := time.monotonic()):
             load.begin_due()
-        if load.due < math.inf:
-            signal.setitimer(signal.ITIMER_REAL, max(load.due - time.monotonic(), SOONEST))
-        else:
-            self.finished.set()
+        if load.due == math.inf:
+            until = min(until, now + GRACE)
+            if now > until or all(one.complete for one in loads):
+                return
+        # epoll's own timeout has milliseconds.
+        if select.select([poller], [], [], min(load.due, until) - now)[0]:
+            for number, _ in poller.poll(0):
+                if not connections[number].read():
+                    poller.unregister(number)
 
 
-async def run(
+def run(
     port: int, streams: Sequence[Mapping[str, Any]], connections: int, start: float = 0.0
 ) -> list[dict[str, Any]]:
     """A sample of each stream."""
-    loop, loads = asyncio.get_running_loop(), [Load(stream) for stream in streams]
-    for load in loads:
-        for _ in range(connections):
-            await loop.create_connection(partial(Connection, load), "127.0.0.1", port)
-    begin = max(start, time.monotonic())  # not before all are connected, or what is due begins late
-    for load in loads:
-        load.start(begin)
-    schedule = Schedule(loads)
-    loop.add_signal_handler(signal.SIGALRM, schedule.begin)
-    schedule.begin()
-    await schedule.finished.wait()
-    until = time.monotonic() + GRACE
-    while not all(load.complete for load in loads) and time.monotonic() < until:  # noqa: ASYNC110 - the hot path counts
-        await asyncio.sleep(0.01)
-    found = [load.result() for load in loads]
-    for load in loads:
-        for connection in load.spare:
-            connection.transport.abort()
-    return found
+    loads, opened = [Load(stream) for stream in streams], {}
+    with select.epoll() as poller, contextlib.ExitStack() as stack:
+        for load in loads:
+            for _ in range(connections):
+                connected = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection = opened[connected.fileno()] = Connection(load, connected)
+                load.spare.append(connection)
+                poller.register(connected, select.EPOLLIN)
+        begin = max(start, time.monotonic())  # not before all are connected, or what is due begins late
+        for load in loads:
+            load.start(begin)
+        offer(loads, opened, poller)
+    return [load.result() for load in loads]
 
 
 def main() -> None:
@@ -167,9 +167,9 @@ def main() -> None:
     port, path, connections, start = sys.argv[1:]
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a program of its own, no more than it needs
         streams = json.load(file)
-    import uvloop  # type: ignore[import-not-found]  # noqa: PLC0415 - only its interpreter has it
-
-    print(json.dumps(uvloop.run(run(int(port), streams, int(connections), float(start)))))  # noqa: T201 - the result
+    ctypes.CDLL(None).prctl(TIMER_SLACK, 1, 0, 0, 0)
+    gc.disable()
+    print(json.dumps(run(int(port), streams, int(connections), float(start))))  # noqa: T201 - the result
 
 
 if __name__ == "__main__":
