@@ -26,7 +26,7 @@ needs = pytest.mark.skipif(
 
 
 def sample(p99: float, failed: int = 0) -> Offered:
-    return Offered(100, 100, failed, p50=p99 / 4, p90=p99 / 2, p99=p99, p999=2 * p99)
+    return Offered(100, 100, failed, p50=p99 / 4, p90=p99 / 2, p99=p99, p999=2 * p99, p99_tenth=p99)
 
 
 def window(p99: float, failed: int = 0, recovery: float = 0.0) -> Window:

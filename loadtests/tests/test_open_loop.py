@@ -5,8 +5,10 @@ import random
 from dataclasses import asdict
 from typing import Any
 
+import pytest
+
 from loadtests.bench.offered import Stream
-from loadtests.bench.open_loop import run
+from loadtests.bench.open_loop import Load, run
 
 RATE, SECONDS = 2000.0, 0.25
 REQUESTS = ["GET /a HTTP/1.1\r\n\r\n", "GET /b HTTP/1.1\r\n\r\n"]
@@ -59,6 +61,15 @@ def test_each_arrival_of_the_schedule_is_a_request() -> None:
 def test_an_answer_that_is_not_good_is_counted_as_failed() -> None:
     [found], _ = asyncio.run(asked("503 Service Unavailable", stream()))
     assert (found["answered"], found["failed"]) == (0, due())
+
+
+def test_a_pause_of_the_machine_is_in_the_p99_and_not_in_that_of_the_median_tenth_of_a_second() -> None:
+    load = Load(asdict(stream()))
+    for moment in range(1000):  # a second
+        paused = 300 <= moment < 350
+        load.noted(moment / 1000, 0.040 if paused else 0.001)
+    found = load.result()
+    assert (found["p99"], found["p99_tenth"]) == pytest.approx((40, 1))
 
 
 def test_streams_are_offered_side_by_side_each_with_its_own_arrivals() -> None:

@@ -28,7 +28,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """Answers a second, and milliseconds from when each request was due."""
+    """Answers a second, and milliseconds from when each request was due.
+
+    `p99_tenth` is the p99 of the median tenth of a second, or `p99` where a tenth has too few answers.
+    """
 
     rate: float
     answered: int
@@ -37,6 +40,7 @@ class Offered:
     p90: float
     p99: float
     p999: float
+    p99_tenth: float
 
 
 def offered(requests: Sequence[str], port: int, rate: float, seconds: float, rig: Rig) -> Offered:

@@ -17,10 +17,13 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
+from statistics import median
 from typing import Any
 
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length: "
+TENTH = 0.1  # seconds
+ENOUGH = 100  # answers in a tenth of a second, to speak of its p99
 GRACE = 5.0  # seconds that answers may take after the last request
 TIMER_SLACK = 29  # of prctl(2): the kernel may wake us so many nanoseconds late, 50,000 if not told otherwise
 
@@ -62,6 +65,10 @@ class Connection:
         return True
 
 
+def percentile(ascending: Sequence[float], share: float) -> float:
+    return ascending[min(int(len(ascending) * share), len(ascending) - 1)]
+
+
 class Load:
     """Requests in turn over its own connections. Poisson's arrivals are the same to all for the same seed."""
 
@@ -76,6 +83,7 @@ class Load:
         self.due = self._end = math.inf
         self.spare: list[Connection] = []
         self.latencies: list[float] = []
+        self._intended: list[float] = []
         self.begun = 0
         self.failed = 0
         self.lost = 0
@@ -100,12 +108,17 @@ class Load:
 
     def answered(self, connection: Connection, intended: float, *, good: bool) -> None:
         if good:
-            self.latencies.append(time.monotonic() - intended)
+            self.noted(intended, time.monotonic() - intended)
         else:
             self.failed += 1
         self.spare.append(connection)
         if self._waiting:
             self._begin(self._waiting.popleft())
+
+    def noted(self, intended: float, latency: float) -> None:
+        """A good answer, of a request that was due at `intended`."""
+        self._intended.append(intended)
+        self.latencies.append(latency)
 
     @property
     def complete(self) -> bool:
@@ -114,12 +127,20 @@ class Load:
     def result(self) -> dict[str, Any]:
         failed = self.begun - len(self.latencies) + self.lost
         found = sorted(self.latencies) or [GRACE]
-        last = len(found) - 1
         percentiles = {
-            name: found[min(int(len(found) * share), last)] * 1000
+            name: percentile(found, share) * 1000
             for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999))
         }
+        percentiles["p99_tenth"] = self._tenth() or percentiles["p99"]
         return {"answered": len(self.latencies), "failed": failed, **percentiles}
+
+    def _tenth(self) -> float | None:
+        """The p99 of the median tenth of a second, in milliseconds: pauses of the machine are in others."""
+        tenths: dict[int, list[float]] = {}
+        for intended, latency in zip(self._intended, self.latencies, strict=True):
+            tenths.setdefault(int(intended / TENTH), []).append(latency)
+        every = [percentile(sorted(one), 0.99) for one in tenths.values() if len(one) >= ENOUGH]
+        return median(every) * 1000 if every else None
 
 
 def offer(loads: Sequence[Load], connections: Mapping[int, Connection], poller: select.epoll) -> None:

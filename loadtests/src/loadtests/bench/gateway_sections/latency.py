@@ -15,7 +15,7 @@ from loadtests.bench.rounds import turns
 
 DIRECT = "direct"
 LOOK = 1.0  # seconds for which each round looks for pauses of the cores
-PERCENTILES = ("p50", "p99", "p999")
+PERCENTILES = ("p50", "p99", "p999", "p99_tenth")
 
 
 def measure(setup: Setup, *, quick: bool) -> dict[str, Any]:
