@@ -115,8 +115,8 @@ class Exchange(RecordedStream):
             self.refuse(error)
 
     def _waited(self, task: "asyncio.Task[Exception | None]") -> None:
-        if task is not self._task:
-            return  # it was cancelled
+        if task is not self._task or task.cancelled():
+            return  # nobody waits any more, or the loop ends
         self._task = None
         error = task.result()
         if error is None:
