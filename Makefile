@@ -185,7 +185,7 @@ $(UV):
 	@$(call INSTALL,requirements.lock) --python .venv --group dev -e 'shared[testing]' -e 'services/ml-predict[train]'
 	@touch $@
 
-.facet/compiled/.done: $(shell find shared/src gateway/src -name '*.py') gateway/pyproject.toml deploy/compile.py | .venv/.development
+.facet/compiled/.done: $(shell find shared/src gateway/src -name '*.py') gateway/pyproject.toml pyproject.toml requirements.lock deploy/compile.py | .venv/.development
 	@echo "compiling the gateway into .facet/compiled"
 	@$(BIN)/python deploy/compile.py .facet/compiled gateway/pyproject.toml shared/src gateway/src
 	@touch $@

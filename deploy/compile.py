@@ -5,6 +5,7 @@ a folder of packages. `compile.py --check` fails where that could not be done. A
 a compiled module before its source: beside the sources it would hide the next edit.
 """
 
+import contextlib
 import os
 import shutil
 import sys
@@ -23,11 +24,9 @@ CONFIG = Path(__file__).resolve().parent.parent / "pyproject.toml"  # how mypy r
 
 def compile_into(target: Path, modules: Sequence[str], sources: Sequence[Path]) -> None:
     """Replaces `target`. Raises SystemExit when something cannot be compiled."""
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
+    with tempfile.TemporaryDirectory() as work, contextlib.chdir(work):
         for source in sources:
             shutil.copytree(source, work, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-        os.chdir(work)
         paths = [module.replace(".", "/") + ".py" for module in modules]
         # One group: a class can inherit from one that is compiled together with it.
         distribution = Distribution({"ext_modules": mypycify([f"--config-file={CONFIG}", *paths])})
@@ -41,7 +40,6 @@ def compile_into(target: Path, modules: Sequence[str], sources: Sequence[Path]) 
         shutil.rmtree("build")
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(work, target)
-        os.chdir(target)
 
 
 def check_tools() -> None:

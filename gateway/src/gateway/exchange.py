@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -50,7 +51,6 @@ class Exchange(RecordedStream):
     __slots__ = (
         "_postponed",
         "_task",
-        "_then",
         "_timer",
         "authorization",
         "caller",
@@ -89,7 +89,6 @@ class Exchange(RecordedStream):
         self.endless: Callable[[float], bool] | None = None  # of a stream of events: whether it may go on
         self._postponed = False
         self._task: asyncio.Task[Exception | None] | None = None
-        self._then = 0  # the stage after the one that waits
         self._timer: asyncio.TimerHandle | None = None
 
     # Its way through the stages.
@@ -107,20 +106,20 @@ class Exchange(RecordedStream):
             for stage in self.stages[first:] if first else self.stages:
                 waiting = stage(self)
                 if waiting is not None:
-                    self._then = self.stages.index(stage) + 1
+                    then = self.stages.index(stage) + 1
                     self._task = asyncio.ensure_future(wait(waiting, self.deadline, self.context))
-                    self._task.add_done_callback(self._waited)
+                    self._task.add_done_callback(partial(self._waited, then))
                     return
         except Exception as error:  # noqa: BLE001 - every error is answered
             self.refuse(error)
 
-    def _waited(self, task: "asyncio.Task[Exception | None]") -> None:
+    def _waited(self, then: int, task: "asyncio.Task[Exception | None]") -> None:
         if task is not self._task or task.cancelled():
             return  # nobody waits any more, or the loop ends
         self._task = None
         error = task.result()
         if error is None:
-            self._pass(self._then)
+            self._pass(then)
         else:
             self.refuse(error)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from loadtests.bench.gateway_sections.latency import PERCENTILES
 from loadtests.tuner.blocks import replace_block
 
 BLOCK = "gateway"
@@ -55,19 +56,13 @@ def _ratio(ratio: Mapping[str, float] | None) -> str:
 
 
 def _latency(rows: Iterable[Found]) -> str:
-    percentiles = {
-        "p50": "p50",
-        "p99": "p99",
-        "p999": "p99.9",
-        "p99_tenth": "p99 of the median tenth of a second",
-    }
-    added = [f"{shown} (added)" for shown in percentiles.values()]
+    added = [f"{shown} (added)" for shown in PERCENTILES.values()]
     head = ("Half of the capacity, open loop", "offered/s", *added)
     shown = [
         (
             row["title"],
             f"{row['offered_per_second']:,}",
-            *(f"{row[f'{name}_ms']:.2f} ms ({row[f'{name}_added_ms']:+.2f})" for name in percentiles),
+            *(f"{row[f'{name}_ms']:.2f} ms ({row[f'{name}_added_ms']:+.2f})" for name in PERCENTILES),
         )
         for row in rows
     ]

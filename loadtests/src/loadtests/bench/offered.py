@@ -3,11 +3,11 @@
 import json
 import secrets
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from loadtests.bench import environment
 from loadtests.bench.exceptions import BenchFailed
 from loadtests.bench.rig import Rig
 
@@ -55,7 +55,7 @@ def offered_together(streams: Sequence[Stream], port: int, rig: Rig, start: floa
     """
     listed = rig.folder / f"requests-{secrets.token_hex(4)}.json"
     listed.write_text(json.dumps([asdict(stream) for stream in streams]), encoding="utf-8")
-    command = ["taskset", "--cpu-list", str(rig.cores.load), str(environment.our_python()), str(PROGRAM)]
+    command = ["taskset", "--cpu-list", str(rig.cores.load), sys.executable, str(PROGRAM)]
     command += [str(port), str(listed), str(CONNECTIONS), str(start)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - ours
     listed.unlink()

@@ -15,7 +15,13 @@ from loadtests.bench.rounds import turns
 
 DIRECT = "direct"
 LOOK = 1.0  # seconds for which each round looks for pauses of the cores
-PERCENTILES = ("p50", "p99", "p999", "p99_tenth")
+# As `Offered` has them, and as they are shown.
+PERCENTILES = {
+    "p50": "p50",
+    "p99": "p99",
+    "p999": "p99.9",
+    "p99_tenth": "p99 of the median tenth of a second",
+}
 
 
 def measure(setup: Setup, *, quick: bool) -> dict[str, Any]:
@@ -71,7 +77,8 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
     print("\nlatency in an open loop, ms, and what is added to the upstream's own")  # noqa: T201 - the result
     for row in rows:
         shown = "  ".join(
-            f"{name} {row[f'{name}_ms']:.2f} ({row[f'{name}_added_ms']:+.2f})" for name in PERCENTILES
+            f"{title} {row[f'{name}_ms']:.2f} ({row[f'{name}_added_ms']:+.2f})"
+            for name, title in PERCENTILES.items()
         )
         print(f"{row['title']:<50} {row['offered_per_second']:>7,}/s  {shown}")  # noqa: T201 - the result
 
